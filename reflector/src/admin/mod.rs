@@ -1,0 +1,2 @@
+//! The admin socket.
+pub mod protocol;

@@ -1,0 +1,1 @@
+//! Skeleton: filled by the room's owner.
