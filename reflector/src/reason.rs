@@ -1,6 +1,6 @@
 //! Every reason the reflector gives, in one table: why a connection or request was denied, why a session ended.
 //!
-//! The snake_case names are the only form that reaches the wire, audit lines and metric labels; they are stable API.
+//! The `snake_case` names are the only form that reaches the wire, audit lines and metric labels; they are stable API.
 
 use std::fmt;
 

@@ -37,7 +37,7 @@ pub struct Network {
     pub listen_address: SocketAddr,
     /// `listen_address_health`, default 0.0.0.0:7301
     pub listen_address_health: SocketAddr,
-    /// `mode`: auto | tunneled | direct_ephemeral
+    /// `mode`: auto | tunneled | `direct_ephemeral`
     pub mode: NetworkMode,
     /// `data_port_range_start`, `data_port_range_end`: both or neither; unset by default
     pub data_ports: Option<(u16, u16)>,
@@ -104,7 +104,7 @@ pub struct Quotas {
     pub allow_udp_echo: bool,
     pub allow_throughput: bool,
     pub max_echo_pps: u32,
-    /// `[[quotas.windows]]`: schedule, duration, time_zone, effect
+    /// `[[quotas.windows]]`: schedule, duration, `time_zone`, effect
     pub windows: Vec<Window>,
 }
 
