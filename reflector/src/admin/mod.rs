@@ -1,2 +1,7 @@
-//! The admin socket.
+//! The admin socket: how the CLI talks to the running server.
+//!
+//! In: one request a connection, from whoever may open a 0600 socket. Out: one answer. Decides nothing: the daemon
+//! hands in a [`server::Handler`].
+
 pub mod protocol;
+pub mod server;

@@ -19,8 +19,8 @@ pub enum Request {
     ClosePairing,
     /// `reflector peers list`: the live side of each peer.
     Peers,
-    /// `reflector rotate-identity`: load the key file again and present the new identity.
-    ReloadIdentity,
+    /// `reflector rotate-identity`: make a new key, let the old one name it, present it from now on.
+    RotateIdentity,
     /// `reflector peers revoke|remove`: wait until no connection of this ID is left and its policy refuses it.
     AwaitRevoked {
         /// Who was revoked.
@@ -65,6 +65,15 @@ pub enum Response {
         connections: u32,
         /// From the change reaching the server to the last socket closed.
         latency_ms: f64,
+    },
+    /// To `RotateIdentity`.
+    Rotated {
+        /// The ID given up; its key is in `backup`.
+        old: EndpointId,
+        /// The ID in force.
+        new: EndpointId,
+        /// Where the old key is kept.
+        backup: String,
     },
     /// To `AuditHead`.
     AuditHead {

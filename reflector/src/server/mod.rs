@@ -1,1 +1,3 @@
-//! Skeleton: filled by the room's owner.
+//! Skeleton.
+pub mod limits;
+pub mod places;
