@@ -1,0 +1,167 @@
+//! From a fresh socket to a proven identity: first byte, TLS, Endpoint ID. Knows nothing of policy.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crds::EndpointId;
+use rustls::ServerConfig;
+use rustls::server::Acceptor;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use crate::link::tls;
+use crate::reason::RefuseReason;
+
+use super::limits::{COOKIE, FIRST_BYTE, GOODBYE, HANDSHAKE};
+
+/// First byte of a TLS handshake record.
+const TLS_HANDSHAKE: u8 = 0x16;
+/// An iperf3 cookie: 36 symbols and a NUL.
+const COOKIE_BYTES: usize = 37;
+
+/// What a socket turned out to be.
+pub(super) enum Arrival {
+    /// A TLS client whose key is proven.
+    Proven(Box<TlsStream<TcpStream>>, EndpointId),
+    /// Anything else; the socket is closed or reset already.
+    Refused(Refused),
+}
+
+/// Why nobody came in.
+#[derive(Debug)]
+pub(super) struct Refused {
+    /// Typed reason.
+    pub(super) reason: RefuseReason,
+    /// The key presented, if the handshake got that far.
+    pub(super) key: Option<EndpointId>,
+    /// The ID a forged certificate claimed, or the TLS error in words. Bounded by the parser.
+    pub(super) detail: Option<String>,
+}
+
+impl Refused {
+    fn because(reason: RefuseReason) -> Self {
+        Self { reason, key: None, detail: None }
+    }
+}
+
+/// What the gate needs to know.
+pub(super) struct GateConfig {
+    /// Presents our identity.
+    pub(super) tls: Arc<ServerConfig>,
+    /// Refuse clients that offer no ALPN.
+    pub(super) require_alpn: bool,
+}
+
+/// Takes a socket through the gate. Never longer than first byte plus handshake deadlines.
+pub(super) async fn enter(stream: TcpStream, config: &GateConfig) -> Arrival {
+    match first_byte(&stream).await {
+        Ok(TLS_HANDSHAKE) => {}
+        Ok(byte) if is_cookie(byte) => return Arrival::Refused(stray_cookie(stream).await),
+        Ok(_) => {
+            reset(stream);
+            return Arrival::Refused(Refused::because(RefuseReason::NotTls));
+        }
+        Err(reason) => return Arrival::Refused(Refused::because(reason)),
+    }
+    match timeout(HANDSHAKE, handshake(stream, config)).await {
+        Ok(arrival) => arrival,
+        Err(_) => Arrival::Refused(Refused::because(RefuseReason::HandshakeTimeout)),
+    }
+}
+
+async fn first_byte(stream: &TcpStream) -> Result<u8, RefuseReason> {
+    let mut byte = [0u8; 1];
+    match timeout(FIRST_BYTE, stream.peek(&mut byte)).await {
+        Ok(Ok(1..)) => Ok(byte[0]),
+        Ok(Ok(0) | Err(_)) | Err(_) => Err(RefuseReason::NoFirstByte),
+    }
+}
+
+/// iperf3 cookies are made of `a-z2-7`.
+const fn is_cookie(byte: u8) -> bool {
+    matches!(byte, b'a'..=b'z' | b'2'..=b'7')
+}
+
+/// An iperf3 client. It belongs to a live grant of its address or to nobody; without an engine that takes such
+/// connections on the control port there is no such grant. It may finish its cookie, so that what it sees is one
+/// clean reset and not a race.
+async fn stray_cookie(mut stream: TcpStream) -> Refused {
+    let mut cookie = [0u8; COOKIE_BYTES];
+    let _whole = timeout(COOKIE, stream.read_exact(&mut cookie)).await;
+    reset(stream);
+    Refused::because(RefuseReason::UnexpectedCookie)
+}
+
+/// Closes with RST: nothing lingers in our kernel for a stranger.
+fn reset(stream: TcpStream) {
+    if let Err(error) = socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)) {
+        tracing::trace!(%error, "set linger on a stray connection");
+    }
+    drop(stream);
+}
+
+async fn handshake(stream: TcpStream, config: &GateConfig) -> Arrival {
+    let acceptor = LazyConfigAcceptor::new(Acceptor::default(), stream);
+    tokio::pin!(acceptor);
+    let start = match acceptor.as_mut().await {
+        Ok(start) => start,
+        Err(error) => {
+            if let Some(mut stream) = acceptor.take_io() {
+                let _ = timeout(GOODBYE, stream.shutdown()).await;
+            }
+            return Arrival::Refused(refused_by(&error));
+        }
+    };
+    if config.require_alpn && start.client_hello().alpn().is_none() {
+        let mut stream = start.io;
+        let _ = timeout(GOODBYE, async {
+            stream.write_all(&tls::NO_APPLICATION_PROTOCOL_ALERT).await?;
+            stream.shutdown().await
+        })
+        .await;
+        return Arrival::Refused(Refused {
+            detail: Some("no ALPN offered, and network.require_alpn is set".into()),
+            ..Refused::because(RefuseReason::WrongAlpn)
+        });
+    }
+    // The stream comes back on failure so that the alert can be read before the socket goes.
+    match start.into_stream(Arc::clone(&config.tls)).into_fallible().await {
+        Ok(stream) => match tls::peer_id(stream.get_ref().1) {
+            Some(id) => Arrival::Proven(Box::new(stream), id),
+            None => Arrival::Refused(Refused::because(RefuseReason::NoClientCertificate)),
+        },
+        Err((error, mut stream)) => {
+            let _ = timeout(GOODBYE, stream.shutdown()).await;
+            Arrival::Refused(refused_by(&error))
+        }
+    }
+}
+
+fn refused_by(error: &io::Error) -> Refused {
+    match error.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>()) {
+        Some(cause) => {
+            let refusal = tls::classify(cause);
+            Refused { reason: refusal.reason, key: refusal.key, detail: refusal.detail }
+        }
+        None => Refused {
+            detail: Some(error.kind().to_string()),
+            ..Refused::because(RefuseReason::HandshakeFailed)
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cookie_bytes_and_tls_never_overlap() {
+        assert!(!is_cookie(TLS_HANDSHAKE));
+        let symbols: Vec<u8> = (0..=255).filter(|b| is_cookie(*b)).collect();
+        assert_eq!(symbols, b"234567abcdefghijklmnopqrstuvwxyz");
+    }
+}

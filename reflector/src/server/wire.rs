@@ -1,0 +1,120 @@
+//! Frames over a socket: the only file of this room that reads and writes message bytes.
+
+use std::io;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::link::frame::{FrameDecoder, FrameError, encode_frame};
+use crate::link::message::{Envelope, Message};
+
+use super::limits::{DRAIN_BYTES, DRAIN_TIME, FRAME, GOODBYE, WRITE};
+
+/// Read granularity. Larger frames arrive in several reads; an idle connection holds no buffer of its own.
+const READ_CHUNK: usize = 4096;
+
+/// One connection, as frames.
+pub(super) struct Wire<S> {
+    stream: S,
+    decoder: FrameDecoder,
+    /// When the first byte of a frame that is not whole yet arrived.
+    frame_began: Option<Instant>,
+}
+
+/// Why no further frame comes.
+#[derive(Debug)]
+pub(super) enum ReadEnd {
+    /// The peer closed, cleanly or not.
+    Closed(Option<io::Error>),
+    /// A frame took longer than [`FRAME`].
+    Slow,
+    /// A frame was announced that is larger than any may be.
+    Oversized(FrameError),
+}
+
+/// Why an answer did not get through.
+#[derive(Debug)]
+pub(super) enum WriteEnd {
+    /// The peer does not read.
+    Slow,
+    /// The socket is gone.
+    Broken(io::Error),
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+    pub(super) fn new(stream: S) -> Self {
+        Self { stream, decoder: FrameDecoder::default(), frame_began: None }
+    }
+
+    pub(super) fn get_ref(&self) -> &S {
+        &self.stream
+    }
+
+    /// The next frame. Cancel-safe: bytes read before a cancel are kept, and so is the frame's deadline.
+    #[expect(clippy::disallowed_methods, reason = "this is the IO file that holds the frame deadline")]
+    pub(super) async fn read(&mut self) -> Result<Vec<u8>, ReadEnd> {
+        loop {
+            match self.decoder.next_frame() {
+                Ok(Some(payload)) => {
+                    self.frame_began = self.decoder.is_partial().then(Instant::now);
+                    return Ok(payload);
+                }
+                Ok(None) => {}
+                Err(error) => return Err(ReadEnd::Oversized(error)),
+            }
+            let mut chunk = [0u8; READ_CHUNK];
+            let read = self.stream.read(&mut chunk);
+            let result = match self.frame_began {
+                Some(began) => timeout_at(began + FRAME, read).await.map_err(|_| ReadEnd::Slow)?,
+                None => read.await,
+            };
+            match result {
+                Ok(0) => return Err(ReadEnd::Closed(None)),
+                Ok(n) => {
+                    self.frame_began.get_or_insert_with(Instant::now);
+                    self.decoder.push(chunk.get(..n).unwrap_or_default());
+                }
+                Err(error) => return Err(ReadEnd::Closed(Some(error))),
+            }
+        }
+    }
+
+    /// Sends one message. Not cancel-safe: a cancelled write may leave half a frame, so callers close after it.
+    pub(super) async fn write(&mut self, request_id: &str, payload: Message) -> Result<(), WriteEnd> {
+        let envelope = Envelope { request_id: request_id.to_owned(), payload };
+        let frame = encode_frame(&envelope).map_err(|e| WriteEnd::Broken(io::Error::other(e)))?;
+        let sent = async {
+            self.stream.write_all(&frame).await?;
+            self.stream.flush().await
+        };
+        match timeout(WRITE, sent).await {
+            Err(_) => Err(WriteEnd::Slow),
+            Ok(result) => result.map_err(WriteEnd::Broken),
+        }
+    }
+
+    /// Reads and drops a little of what a misbehaving peer is still sending, so that closing the socket does not
+    /// reset the connection under the error frame it should read.
+    pub(super) async fn drain(&mut self) {
+        let mut left = DRAIN_BYTES;
+        let mut chunk = [0u8; READ_CHUNK];
+        let reading = async {
+            while left > 0 {
+                match self.stream.read(&mut chunk).await {
+                    Ok(0) | Err(_) => break,
+                    Ok(n) => left = left.saturating_sub(n),
+                }
+            }
+        };
+        // Running out of time is the expected end.
+        let _ = timeout(DRAIN_TIME, reading).await;
+    }
+
+    /// Says goodbye if the peer listens, and gives the socket back to be dropped.
+    pub(super) async fn close(mut self) -> S {
+        if let Ok(Err(error)) = timeout(GOODBYE, self.stream.shutdown()).await {
+            tracing::trace!(%error, "peer was gone before goodbye");
+        }
+        self.stream
+    }
+}
