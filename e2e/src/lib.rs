@@ -1,1 +1,8 @@
-//! x
+//! The test bed's library: an independent client of the reflector, and a helper that runs the reflector as a child.
+//!
+//! Nothing here links the product. What these modules know of the wire they know from the protocol's description, so
+//! that a bug in the product's own codec cannot hide behind the same bug in its tests.
+
+pub mod appliance;
+pub mod proc;
+pub mod vitals;
