@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
 
-use super::report::{Capability, Component, Report, Status, Verdict};
+use super::report::{Capability, Check, Component, Report, Status, Verdict};
 
 /// The report as text: a line per check, what to do below those that need it, and the verdict last. `colour` is for
 /// terminals; without it the text holds no escape sequence.
@@ -31,12 +31,18 @@ pub fn render(report: &Report, colour: bool) -> String {
 /// The verdict and what limits it.
 fn last(report: &Report, colour: bool) -> String {
     let verdict = painted(report.verdict.as_str(), 0, verdict_style(report.verdict), colour);
-    let names: Vec<_> = report.limited_by.iter().copied().map(Component::as_str).collect();
+    let names: Vec<_> = report.limited_by.iter().map(|component| culprit(report, *component)).collect();
     match (report.verdict, names.is_empty()) {
         (_, true) => verdict,
         (Verdict::Ready, false) => format!("{verdict}: the limit is {}", names.join(", ")),
         (_, false) => format!("{verdict}: because of {}", names.join(", ")),
     }
+}
+
+/// What is not known is not blamed.
+fn culprit(report: &Report, component: Component) -> String {
+    let unknown = |check: &Check| check.component == component && check.status == Status::Unknown;
+    if report.checks.iter().any(unknown) { format!("{component} (unknown)") } else { component.to_string() }
 }
 
 fn ability(capability: &Capability) -> String {

@@ -121,6 +121,7 @@ fn a_virtual_link_is_unknown_neither_good_nor_bad() {
         assert_eq!(report.estimated_max_mbps, None);
         assert_eq!((able(&report, "1G NIC"), able(&report, "1 Gbps Throughput")), (None, None));
         assert_eq!(report.exit_code(), 0);
+        assert!(render(&report, false).ends_with("\nREADY (limited): because of NIC speed (unknown)\n"));
     }
 }
 
