@@ -1,1 +1,90 @@
-//! Skeleton: filled by the room's owner.
+//! The self-test: can this host serve tests, and how fast?
+//!
+//! In: where the state lives and what this build can do. Out: a [`Report`] of ten checks, a verdict and an estimate.
+//! `read` and the three benchmarks measure and decide nothing; `parse`, `judge` and `rule` decide and touch nothing.
+//! May not leave a file, a thread or a port behind, nor let one broken check hide the other nine.
+
+mod disk;
+mod host;
+mod judge;
+mod loopback;
+mod parse;
+mod read;
+mod report;
+mod rule;
+mod sign;
+mod table;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+pub use host::{DESCRIPTORS_NEEDED, Limits, raise_to};
+pub use report::{Capability, Check, Component, EXIT_INTERNAL, Report, Status, Verdict};
+pub use table::render;
+
+use host::{Error, Host, Measured};
+
+/// What the self-test has to be told.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The folder of key, ledger and audit log: the disk check writes there. When it does not exist yet, its nearest
+    /// existing parent is measured instead.
+    pub state_dir: PathBuf,
+    /// Short measurements, under a second in all. The numbers are rougher.
+    pub quick: bool,
+    /// This build can run throughput tests in process.
+    pub throughput_engine: bool,
+    /// Asks the kernel whether its clock is synchronised. `None`: it would not say.
+    pub clock_synced: fn() -> Option<bool>,
+}
+
+/// Runs all ten checks, in order, and blocks meanwhile: about five seconds, under one when `quick`. `progress` is
+/// called with the name of each check before it starts. Called by `reflector self-test` and by the daemon's schedule.
+pub fn run(options: &Options, progress: &mut dyn FnMut(&str)) -> Report {
+    rule::conclude(&measure(Path::new("/"), options, progress))
+}
+
+/// Measures everything. `root` is where `/proc` and `/sys` are looked for.
+fn measure(root: &Path, options: &Options, progress: &mut dyn FnMut(&str)) -> Host {
+    let mut begin = |component: Component| progress(component.as_str());
+    let quick = options.quick;
+    begin(Component::Cpu);
+    let cpu = guarded(|| read::cpu(root));
+    begin(Component::CpuFeatures);
+    let features = guarded(|| read::features(root));
+    begin(Component::Memory);
+    let memory = guarded(|| read::memory(root));
+    begin(Component::Nic);
+    let interfaces = guarded(|| read::interfaces(root));
+    begin(Component::Engine);
+    begin(Component::Loopback);
+    let loopback_mbps = guarded(|| loopback::measure(if quick { loopback::QUICK } else { loopback::FULL }));
+    begin(Component::Disk);
+    let disk = guarded(|| disk::measure(&options.state_dir, if quick { disk::QUICK } else { disk::FULL }));
+    begin(Component::Ed25519);
+    let signatures_per_sec = guarded(|| sign::measure(if quick { sign::QUICK } else { sign::FULL }));
+    begin(Component::Clock);
+    let clock_synced = guarded(|| Ok((options.clock_synced)()));
+    begin(Component::Descriptors);
+    let limits = guarded(|| Ok(read::limits()));
+    Host {
+        cpu,
+        features,
+        memory,
+        interfaces,
+        throughput_engine: options.throughput_engine,
+        loopback_mbps,
+        disk,
+        signatures_per_sec,
+        clock_synced,
+        limits,
+    }
+}
+
+/// A check that panics is our bug: it is reported as such and the others go on.
+fn guarded<T>(check: impl FnOnce() -> Measured<T>) -> Measured<T> {
+    catch_unwind(AssertUnwindSafe(check)).unwrap_or(Err(Error::Internal))
+}
+
+#[cfg(test)]
+mod tests;
