@@ -1,0 +1,105 @@
+//! `cargo verify`: everything that must be true of this tree, one line per step.
+//!
+//! In: the tree and the options. Out: `N passed, N failed` on the last line, and the exit code. A step never stops
+//! the others. It may build and test, it may not change a tracked file.
+//!
+//! The table of steps is [`steps::STEPS`]; a new step is one entry there.
+
+mod deps;
+mod features;
+mod fuzz;
+mod generated;
+mod hygiene;
+mod job;
+mod marks;
+mod place;
+mod report;
+mod runner;
+mod sources;
+mod steps;
+mod tests_list;
+mod tools;
+
+use std::process::ExitCode;
+
+use crate::USAGE;
+
+use self::place::Place;
+use self::steps::{STEPS, Step, When};
+
+/// Options of `cargo verify`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Also run every fuzz target for a minute. Always on when CI=true.
+    #[arg(long)]
+    long: bool,
+    /// Run this step alone; may be given more than once.
+    #[arg(long, value_name = "STEP")]
+    only: Vec<String>,
+    /// Print the steps and end.
+    #[arg(long)]
+    list: bool,
+}
+
+/// Runs the chosen steps to the end and prints the summary. Called by `main`, once.
+pub(crate) fn run(args: &Args) -> ExitCode {
+    if args.list {
+        for step in STEPS {
+            anstream::println!("{}", report::listed(step));
+        }
+        return ExitCode::SUCCESS;
+    }
+    let place = Place::from_env();
+    match choose(args, place.ci) {
+        Ok(steps) => runner::run(place, &steps),
+        Err(unknown) => {
+            let names: Vec<&str> = STEPS.iter().map(|step| step.name).collect();
+            anstream::eprintln!("no step is called '{unknown}'; there are: {}", names.join(", "));
+            ExitCode::from(USAGE)
+        }
+    }
+}
+
+/// The steps to run, in the order of the table; or the name that is none.
+fn choose(args: &Args, ci: bool) -> Result<Vec<&'static Step>, String> {
+    if let Some(unknown) = args.only.iter().find(|name| !STEPS.iter().any(|step| step.name == **name)) {
+        return Err(unknown.clone());
+    }
+    let wanted = |step: &Step| match (args.only.is_empty(), step.when) {
+        (false, _) => args.only.iter().any(|name| name == step.name),
+        (true, When::Always) => true,
+        (true, When::Long) => args.long || ci,
+    };
+    Ok(STEPS.iter().filter(|step| wanted(step)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(long: bool, only: &[&str], ci: bool) -> Vec<&'static str> {
+        let only = only.iter().map(ToString::to_string).collect();
+        choose(&Args { long, only, list: false }, ci).unwrap().iter().map(|step| step.name).collect()
+    }
+
+    #[test]
+    fn long_steps_run_when_asked_for_and_always_in_ci() {
+        assert!(!names(false, &[], false).contains(&"fuzz"));
+        assert!(names(true, &[], false).contains(&"fuzz"));
+        assert!(names(false, &[], true).contains(&"fuzz"));
+        assert_eq!(names(false, &["fuzz", "fmt"], false), ["fmt", "fuzz"]);
+    }
+
+    #[test]
+    fn a_misspelt_step_is_refused_not_skipped() {
+        let args = Args { long: false, only: vec!["fmt".into(), "clipy".into()], list: false };
+        assert_eq!(choose(&args, false).err().as_deref(), Some("clipy"));
+    }
+
+    #[test]
+    fn step_names_are_unique() {
+        for (index, step) in STEPS.iter().enumerate() {
+            assert!(STEPS.iter().skip(index + 1).all(|other| other.name != step.name), "{}", step.name);
+        }
+    }
+}

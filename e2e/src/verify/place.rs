@@ -1,0 +1,75 @@
+//! Where we are: the tree, its target folder, the cargo that started us, and whether this is CI.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// The surroundings of a run. Read once, then passed along.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    /// The workspace.
+    pub(super) root: PathBuf,
+    /// Cargo's target folder: the only place that steps write to.
+    pub(super) target: PathBuf,
+    /// The cargo that started us, so that a step never mixes toolchains.
+    pub(super) cargo: OsString,
+    /// `CI=true` or `CI=1`: what cannot run here is a failure, and long steps run.
+    pub(super) ci: bool,
+    /// Variables that commands of ours must not inherit.
+    pub(super) unset: Vec<OsString>,
+}
+
+impl Place {
+    /// Reads the environment that cargo and CI set.
+    #[expect(clippy::disallowed_methods, reason = "the one place of the runner that reads the environment")]
+    pub(super) fn from_env() -> Self {
+        let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let root = manifest.parent().unwrap_or(manifest).to_path_buf();
+        let target =
+            std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir));
+        Self {
+            target,
+            cargo: std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()),
+            ci: std::env::var("CI").is_ok_and(|value| is_ci(&value)),
+            unset: std::env::vars_os()
+                .map(|(name, _)| name)
+                .filter(|name| name.to_str().is_some_and(is_of_our_own_build))
+                .collect(),
+            root,
+        }
+    }
+
+    /// Where the logs are.
+    pub(super) fn logs(&self) -> PathBuf {
+        self.target.join("verify")
+    }
+}
+
+fn is_ci(value: &str) -> bool {
+    matches!(value, "true" | "1")
+}
+
+/// Variables that `cargo run` sets for us and that a cargo started by us must not see: build scripts that watch
+/// one of them would run again, and half the tree would be built twice.
+fn is_of_our_own_build(variable: &str) -> bool {
+    ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_"].iter().any(|p| variable.starts_with(p))
+        || variable == "OUT_DIR"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ci_is_true_or_one_and_nothing_else() {
+        assert!(is_ci("true") && is_ci("1"));
+        assert!(!is_ci("") && !is_ci("false") && !is_ci("0"));
+    }
+
+    #[test]
+    fn children_keep_what_the_user_set_and_lose_what_cargo_set_for_us() {
+        assert!(is_of_our_own_build("CARGO_PKG_NAME") && is_of_our_own_build("CARGO_MANIFEST_DIR"));
+        for kept in ["CARGO_HOME", "CARGO_TARGET_DIR", "CARGO", "CARGO_NET_OFFLINE", "PATH"] {
+            assert!(!is_of_our_own_build(kept), "{kept}");
+        }
+    }
+}

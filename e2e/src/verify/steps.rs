@@ -1,0 +1,181 @@
+//! The table of steps, cheapest first, and those that are a single cargo command.
+//!
+//! Flags that would rebuild the tree (`RUSTFLAGS`) are not used: clippy gets `-D warnings` after `--`, rustdoc through
+//! `RUSTDOCFLAGS`, and everything shares one target folder.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+
+use super::job::{Job, Outcome};
+use super::{deps, features, fuzz, generated, hygiene};
+
+/// One thing that must be true of the tree.
+pub(super) struct Step {
+    /// Its name on the command line and in the log's name.
+    pub(super) name: &'static str,
+    /// What it proves, for `--list`.
+    pub(super) what: &'static str,
+    /// When it runs.
+    pub(super) when: When,
+    /// A command of it that takes longer is ended, and the step fails.
+    pub(super) limit: Duration,
+    /// Does it. An error is a failure, its text is shown.
+    pub(super) run: fn(&Job) -> Result<Outcome>,
+}
+
+/// When a step runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum When {
+    /// Each time.
+    Always,
+    /// With `--long`, and in CI.
+    Long,
+}
+
+/// For what reads files or asks cargo about them: far above the slowest disk.
+const QUICK: Duration = Duration::from_secs(2 * 60);
+/// For what compiles the tree on two slow cores, from nothing.
+const BUILD: Duration = Duration::from_secs(25 * 60);
+
+/// The steps. To add one, add an entry; its `run` is a closure or a function that takes the [`Job`].
+pub(super) const STEPS: &[Step] = &[
+    Step {
+        name: "fmt",
+        what: "the code is formatted",
+        when: When::Always,
+        limit: QUICK,
+        run: |job| job.cargo(&["fmt", "--all", "--check"]),
+    },
+    Step {
+        name: "hygiene",
+        what: "no machine's paths or registries in the tree; scripts are strict",
+        when: When::Always,
+        limit: QUICK,
+        run: hygiene::run,
+    },
+    Step {
+        name: "layers",
+        what: "crds builds without tokio",
+        when: When::Always,
+        limit: QUICK,
+        run: deps::layers,
+    },
+    Step {
+        name: "crypto",
+        what: "one crypto provider, one TLS stack, one clock, one YAML reader",
+        when: When::Always,
+        limit: QUICK,
+        run: deps::crypto,
+    },
+    Step {
+        name: "clippy",
+        what: "no warning in any target",
+        when: When::Always,
+        limit: BUILD,
+        run: |job| job.cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
+    },
+    Step {
+        name: "test",
+        what: "unit and integration tests, the fuzz corpora among them",
+        when: When::Always,
+        limit: BUILD,
+        run: tests,
+    },
+    Step {
+        name: "doctest",
+        what: "examples in the documentation run",
+        when: When::Always,
+        limit: BUILD,
+        run: |job| job.cargo(&["test", "--workspace", "--doc", "--no-fail-fast"]),
+    },
+    Step {
+        name: "rustdoc",
+        what: "the documentation builds and its links lead somewhere",
+        when: When::Always,
+        limit: BUILD,
+        run: rustdoc,
+    },
+    Step {
+        name: "generated",
+        what: "lock files are current; generated files are compared by the tests it lists",
+        when: When::Always,
+        limit: BUILD,
+        run: generated::run,
+    },
+    Step {
+        name: "features",
+        what: "each row of docs/features.md names a test or command that exists",
+        when: When::Always,
+        limit: BUILD,
+        run: features::run,
+    },
+    Step {
+        name: "deny",
+        what: "licences, banned and doubled crates, sources (deny.toml)",
+        when: When::Always,
+        limit: BUILD,
+        run: deps::deny,
+    },
+    Step {
+        name: "advisories",
+        what: "no known vulnerability, no yanked crate",
+        when: When::Always,
+        limit: BUILD,
+        run: deps::advisories,
+    },
+    Step {
+        name: "fuzz",
+        what: "each fuzz target finds nothing in a minute",
+        when: When::Long,
+        limit: BUILD,
+        run: fuzz::run,
+    },
+];
+
+/// The targets whose tests count: everything but benches, which measure and prove nothing here.
+pub(super) const TESTED: [&str; 5] = ["--workspace", "--lib", "--bins", "--tests", "--examples"];
+
+fn tests(job: &Job) -> Result<Outcome> {
+    let mut command = job.cargo_command(&["test"]);
+    command.args(TESTED).arg("--no-fail-fast");
+    job.run(command)?;
+    let passed = passed(&job.logged()?);
+    ensure!(passed > 0, "no test ran");
+    Ok(Outcome::Passed(format!("{passed} tests")))
+}
+
+fn rustdoc(job: &Job) -> Result<Outcome> {
+    let mut command = job.cargo_command(&["doc", "--workspace", "--no-deps", "--document-private-items"]);
+    command.env("RUSTDOCFLAGS", "-D warnings");
+    job.run(command)?;
+    Ok(Outcome::Passed(String::new()))
+}
+
+/// Tests that passed, summed over the `test result: ok. 12 passed; …` lines.
+fn passed(log: &str) -> usize {
+    let counts = log.lines().filter_map(|line| line.strip_prefix("test result: ")?.split_once(". "));
+    counts.filter_map(|(_, rest)| rest.split_once(" passed")?.0.parse::<usize>().ok()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passed_tests_are_summed_over_all_targets() {
+        let log =
+            "test result: ok. 12 passed; 0 failed\nnoise 9 passed\ntest result: ok. 30 passed; 0 failed\n";
+        assert_eq!(passed(log), 42);
+        assert_eq!(passed(""), 0);
+    }
+
+    #[test]
+    fn every_step_fits_its_column_and_says_what_it_proves() {
+        for step in STEPS {
+            assert!(step.name.len() <= 12, "{}", step.name);
+            assert!(step.name.chars().all(|c| c.is_ascii_lowercase() || c == '-'), "{}", step.name);
+            assert!(!step.what.is_empty());
+        }
+    }
+}
