@@ -13,7 +13,7 @@ use super::report::{Check, Component, Status};
 /// One core for the streams of a test, one for everything else.
 const CORES: usize = 2;
 /// The shipped pod's own limit: a test with eight streams and their socket buffers fits.
-const MEMORY: u64 = 256 * MIB;
+pub(super) const MEMORY: u64 = 256 * MIB;
 /// The daemon (25), hashing of a pairing code (19) and one small test.
 const MEMORY_LEAST: u64 = 64 * MIB;
 /// What one test's socket buffers and the hash may take on top of the daemon that runs already.
@@ -25,11 +25,11 @@ pub(super) const LOOPBACK: f64 = 1112.0;
 /// Below Fast Ethernet a test measures this host, not a network.
 const LOOPBACK_LEAST: f64 = 100.0;
 /// Ledger and audit write a few kilobytes a second; a tenth of this still keeps up, but syncs then take a second.
-const DISK_MB_PER_SEC: f64 = 5.0;
-/// A year of audit lines of a busy reflector.
+pub(super) const DISK_MB_PER_SEC: f64 = 5.0;
+/// Some 100 000 audit lines, and room for the ledger to compact.
 const DISK_FREE: u64 = 64 * MIB;
 /// 512 connections that all come back after a restart are through their handshakes in a few seconds.
-const SIGNATURES_PER_SEC: f64 = 200.0;
+pub(super) const SIGNATURES_PER_SEC: f64 = 200.0;
 /// The 512 connections, their data streams, the files: below this the caps cannot be reached.
 const DESCRIPTORS_LEAST: u64 = 1024;
 /// Interfaces named in details.

@@ -303,6 +303,23 @@ fn colours_only_add_escape_sequences() {
     }
 }
 
+/// Red when a check is added or renamed without its row, or a threshold differs from the page.
+#[test]
+fn the_reference_page_names_every_check_and_threshold() {
+    let page = include_str!("../../../docs/reference/self-test.md");
+    let (_, table) = page.split_once("\n| Check |").unwrap();
+    let rows: Vec<_> = table.lines().skip(2).take_while(|line| line.starts_with('|')).collect();
+    let names: Vec<_> = rows.iter().filter_map(|row| row.split('|').nth(1)).map(str::trim).collect();
+    let checks = rule::conclude(&n100()).checks;
+    assert_eq!(names, checks.iter().map(|check| check.component.as_str()).collect::<Vec<_>>());
+    for (row, limit) in [(2, judge::MEMORY / MIB), (3, judge::GIGABIT), (9, DESCRIPTORS_NEEDED)] {
+        assert!(rows[row].contains(&limit.to_string()), "{}", rows[row]);
+    }
+    for (row, limit) in [(5, judge::LOOPBACK), (6, judge::DISK_MB_PER_SEC), (7, judge::SIGNATURES_PER_SEC)] {
+        assert!(rows[row].contains(&limit.to_string()), "{}", rows[row]);
+    }
+}
+
 #[expect(clippy::disallowed_methods, reason = "asks whether golden files are to be written")]
 fn golden(name: &str, actual: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/selftest/golden").join(name);
