@@ -15,8 +15,9 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::certificate::{Names, san};
-use super::connection::{Connection, Error};
+use super::connection::Connection;
 use super::ending::alert;
+use super::error::Error;
 use super::key::Key;
 use super::{WAIT, tls};
 

@@ -13,97 +13,18 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
 
-use super::answer::{Abort, Answer, Denial, check};
+use super::answer::Answer;
 use super::certificate::endpoint_id_of_certificate;
-use super::connect::ConnectError;
 use super::ending::Ending;
-use super::frame::{self, Oversize};
+use super::error::Error;
+use super::frame;
 use super::request::{self, Test, envelope};
+use super::strict::{Abort, check};
 
 /// What appliances list in their hello.
 const FEATURES: [&str; 2] = ["throughput", "udp_echo"];
 /// One TLS record.
 const READ_AHEAD: usize = 16 * 1024;
-
-/// Why a conversation did not go on.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// There was no connection to begin with.
-    #[error(transparent)]
-    Connect(#[from] ConnectError),
-    /// The connection ended. [`Ending::Alert`] in the first answer is a refused client certificate.
-    #[error("the connection ended while waiting for {awaited}: {how:?}")]
-    Ended {
-        /// What did not come.
-        awaited: &'static str,
-        /// How it ended.
-        how: Ending,
-    },
-    /// Nothing came in time.
-    #[error("no {awaited} within {after:?}")]
-    Deadline {
-        /// What did not come.
-        awaited: &'static str,
-        /// The deadline.
-        after: Duration,
-    },
-    /// Anything else the socket said.
-    #[error("{awaited}")]
-    Io {
-        /// What was going on.
-        awaited: &'static str,
-        /// The system's answer.
-        #[source]
-        source: io::Error,
-    },
-    /// A frame over 1 MiB.
-    #[error(transparent)]
-    Oversize(#[from] Oversize),
-    /// A frame that is not JSON.
-    #[error("read the answer as JSON")]
-    Json(#[source] serde_json::Error),
-    /// An answer at which a real appliance gives up.
-    #[error(transparent)]
-    Abort(#[from] Abort),
-    /// The server answered `error`.
-    #[error("the server answered error {code}: {message}")]
-    Refused {
-        /// 400, 403, 500.
-        code: u64,
-        /// For people.
-        message: String,
-    },
-    /// The server answered `session_deny` where a grant was needed.
-    #[error(transparent)]
-    Denied(#[from] Box<Denial>),
-    /// A known answer to another question.
-    #[error("expected {expected}, got {got}")]
-    Unexpected {
-        /// The type asked for.
-        expected: &'static str,
-        /// What came.
-        got: Value,
-    },
-}
-
-impl Error {
-    /// The server's TLS alert, from the handshake or from the first read after it.
-    pub const fn alert(&self) -> Option<u8> {
-        match self {
-            Self::Connect(error) => error.alert(),
-            Self::Ended { how: Ending::Alert(number), .. } => Some(*number),
-            _ => None,
-        }
-    }
-
-    /// The code of an `error` frame.
-    pub const fn code(&self) -> Option<u64> {
-        match self {
-            Self::Refused { code, .. } => Some(*code),
-            _ => None,
-        }
-    }
-}
 
 /// How a connection ended, and what came before.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -153,7 +74,7 @@ impl Connection {
         let payload = request::session_request(&test.test_type, &test.params());
         let answer = self.ask(&payload, "session_grant").await?;
         if answer.get("type").and_then(Value::as_str) == Some("error") {
-            return Err(refused(&answer));
+            return Err(Error::refused(&answer));
         }
         Answer::read(answer.clone(), self.server.ip(), self.local.ip())
             .ok_or(Error::Unexpected { expected: "session_grant or session_deny", got: answer })
@@ -198,7 +119,7 @@ impl Connection {
         };
         match timeout(self.wait, write).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(ended(awaited, error)),
+            Ok(Err(error)) => Err(Error::ended(awaited, error)),
             Err(_) => Err(Error::Deadline { awaited, after: self.wait }),
         }
     }
@@ -221,7 +142,7 @@ impl Connection {
     pub async fn close(mut self) -> Result<(), Error> {
         let awaited = "the TLS goodbye to be sent";
         match timeout(self.wait, self.stream.shutdown()).await {
-            Ok(done) => done.map_err(|error| ended(awaited, error)),
+            Ok(done) => done.map_err(|error| Error::ended(awaited, error)),
             Err(_) => Err(Error::Deadline { awaited, after: self.wait }),
         }
     }
@@ -291,7 +212,7 @@ impl Connection {
                 match self.fill().await {
                     Ok(0) => return Err(Error::Ended { awaited, how: Ending::CloseNotify }),
                     Ok(_) => {}
-                    Err(error) => return Err(ended(awaited, error)),
+                    Err(error) => return Err(Error::ended(awaited, error)),
                 }
             }
         };
@@ -319,25 +240,11 @@ impl Connection {
     }
 }
 
-fn ended(awaited: &'static str, error: io::Error) -> Error {
-    match Ending::of(&error) {
-        Some(how) => Error::Ended { awaited, how },
-        None => Error::Io { awaited, source: error },
-    }
-}
-
 /// The payload if it is of the type asked for.
 fn expect(payload: Value, expected: &'static str) -> Result<Value, Error> {
     match payload.get("type").and_then(Value::as_str) {
         Some(kind) if kind == expected => Ok(payload),
-        Some("error") => Err(refused(&payload)),
+        Some("error") => Err(Error::refused(&payload)),
         _ => Err(Error::Unexpected { expected, got: payload }),
-    }
-}
-
-fn refused(payload: &Value) -> Error {
-    Error::Refused {
-        code: payload.get("code").and_then(Value::as_u64).unwrap_or_default(),
-        message: payload.get("message").and_then(Value::as_str).unwrap_or_default().to_owned(),
     }
 }

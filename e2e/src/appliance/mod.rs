@@ -29,21 +29,25 @@ mod connect;
 mod connection;
 pub mod data;
 mod ending;
+mod error;
 pub mod frame;
 mod key;
 pub mod raw;
 mod request;
 mod speed_test;
+mod strict;
 mod tls;
 
 pub use answer::{Answer, Denial, Grant};
 pub use certificate::{Names, endpoint_id_of_certificate};
 pub use connect::{Appliance, ConnectError};
-pub use connection::{Closed, Connection, Error};
+pub use connection::{Closed, Connection};
 pub use ending::Ending;
+pub use error::Error;
 pub use key::{Key, endpoint_id};
 pub use request::{Test, envelope};
 pub use speed_test::{Direction, SpeedTest};
+pub use strict::Abort;
 
 #[cfg(test)]
 mod tests;

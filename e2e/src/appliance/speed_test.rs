@@ -4,7 +4,8 @@
 //! nothing is sent and nothing is awaited: the second request follows directly on the end of the first transfer.
 
 use super::answer::Grant;
-use super::connection::{Connection, Error};
+use super::connection::Connection;
+use super::error::Error;
 use super::request::Test;
 
 /// Which way bytes flow.

@@ -274,7 +274,8 @@ async fn a_speed_test_is_an_upload_and_a_download_back_to_back() {
     let (mut link, _) = appliance().open(addr).await.unwrap();
     let local = link.local_addr().ip();
     let run = async |grant: Grant, direction| (grant.data_addr(), grant.local, direction);
-    let done = link.speed_test(10, run).await.unwrap();
+    // On a task of its own, as a test with several appliances runs it: the future must be Send.
+    let done = tokio::spawn(async move { link.speed_test(10, run).await }).await.unwrap().unwrap();
     assert_eq!(done.upload.1, ("127.0.0.1:5001".parse().unwrap(), local, Direction::Upload));
     assert_eq!(done.download.1, ("127.0.0.1:5002".parse().unwrap(), local, Direction::Download));
     let upload = json!({"duration_sec": 10, "protocol": "tcp", "streams": 4, "reverse": false});
