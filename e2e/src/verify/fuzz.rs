@@ -42,8 +42,11 @@ pub(super) fn run(job: &Job) -> Result<Outcome> {
 }
 
 fn one(job: &Job, tool: &Path, name: &str) -> Result<()> {
-    let scratch = job.place.target.join("fuzz-found").join(name);
-    fs::create_dir_all(&scratch).with_context(|| format!("create {}", scratch.display()))?;
+    let found = job.place.target.join("fuzz-found").join(name);
+    let (scratch, artifacts) = (found.join("corpus"), found.join("artifacts"));
+    for folder in [&scratch, &artifacts] {
+        fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
+    }
     let corpus = job.place.root.join("fuzz/corpus").join(name);
     let mut command = cargo_fuzz(job, tool, "run");
     // libFuzzer writes to the first folder and reads them all.
@@ -56,17 +59,18 @@ fn one(job: &Job, tool: &Path, name: &str) -> Result<()> {
         format!("-rss_limit_mb={MEMORY_MB}"),
         format!("-timeout={INPUT_SECONDS}"),
         "-print_final_stats=1".to_owned(),
-        format!("-artifact_prefix={}/", job.place.logs().join(format!("fuzz-{name}")).display()),
+        format!("-artifact_prefix={}/", artifacts.display()),
     ]);
-    let finding =
-        || format!("{name} found an input; it is in {}, named fuzz-{name}…", job.place.logs().display());
-    job.run(command).with_context(finding)
+    job.run(command).with_context(|| {
+        format!("{name} failed; an input it found is in {}: make it a test, then fix it", artifacts.display())
+    })
 }
 
 fn cargo_fuzz(job: &Job, tool: &Path, task: &str) -> Command {
     let mut command = Command::new(tool);
     command.args([task, "--sanitizer", "none", "--target-dir"]).arg(job.place.target.join("fuzz"));
-    command.env("RUSTC_BOOTSTRAP", "1");
+    // cargo-fuzz's own backtrace would push the finding out of the report.
+    command.env("RUSTC_BOOTSTRAP", "1").env("RUST_LIB_BACKTRACE", "0");
     command
 }
 

@@ -45,7 +45,11 @@ async fn all(place: Place, steps: &[&'static Step]) -> Result<ExitCode> {
         let started = Instant::now();
         let Some(verdict) = one(&place, step, &live, &mut screen, &mut signals).await else {
             live.stop();
-            screen.print(&format!("interrupted in {}; its log: {}", step.name, place.logs().display()));
+            screen.print(&format!(
+                "interrupted in {}; its log: {}.log",
+                step.name,
+                place.logs().join(step.name).display()
+            ));
             return Ok(ExitCode::from(INTERRUPTED));
         };
         screen.print(&report::finished(step.name, started.elapsed(), &verdict));
