@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::reason::DenyReason;
 
 /// What both sides send: an id that ties an answer to its question, and the message.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Envelope {
     /// Chosen by whoever asks; answers repeat it.
     pub request_id: String,
@@ -18,8 +18,8 @@ pub struct Envelope {
     pub payload: Message,
 }
 
-/// The fourteen messages, and what `hello.features` may add.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// The fourteen messages, and what `hello.features` may add. Read by [`super::decode()`] alone.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the table in docs/reference/protocol.md explains each field")]
 pub enum Message {
