@@ -11,6 +11,8 @@ mod provider;
 mod refusal;
 mod server;
 #[cfg(test)]
+mod sides;
+#[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
