@@ -22,6 +22,36 @@ pub enum EventType {
     IdentityRotated,
 }
 
+impl EventType {
+    /// Every type, in the order of the documentation.
+    pub const ALL: [Self; 9] = [
+        Self::ConnectionAccepted,
+        Self::ConnectionDenied,
+        Self::SessionGranted,
+        Self::SessionDenied,
+        Self::SessionCompleted,
+        Self::PairingEnabled,
+        Self::PeerPaired,
+        Self::PeerRemoved,
+        Self::IdentityRotated,
+    ];
+
+    /// The stable name, as `event_type` says it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ConnectionAccepted => "connection_accepted",
+            Self::ConnectionDenied => "connection_denied",
+            Self::SessionGranted => "session_granted",
+            Self::SessionDenied => "session_denied",
+            Self::SessionCompleted => "session_completed",
+            Self::PairingEnabled => "pairing_enabled",
+            Self::PeerPaired => "peer_paired",
+            Self::PeerRemoved => "peer_removed",
+            Self::IdentityRotated => "identity_rotated",
+        }
+    }
+}
+
 /// One event. The writer adds sequence number, time, our own Endpoint ID and the hash chain.
 #[derive(Debug, Clone)]
 pub struct Event {
@@ -37,7 +67,7 @@ pub struct Event {
     pub test_id: Option<Uuid>,
     /// `throughput`, `udp_echo`
     pub test_type: Option<&'static str>,
-    /// Parameters as granted or asked for. Bounded by whoever builds it.
+    /// Parameters as granted or asked for. More than 2 KiB are replaced by their size.
     pub params: Option<Value>,
     /// `allowed`, `denied`
     pub decision: Option<&'static str>,

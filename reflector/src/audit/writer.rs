@@ -1,0 +1,183 @@
+//! The thread that owns the log. It sleeps until an event comes, takes what else is waiting, writes it in one go and
+//! syncs once.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::metrics::Metrics;
+
+use super::chain::Head;
+use super::limiter::Limiter;
+use super::line::{Entry, Opens, render};
+use super::sink::Sink;
+
+/// Lines per write and sync: a burst costs one sync, and a batch stays below 1 MiB of memory.
+const BATCH: usize = 64;
+
+/// What waits in the queue.
+#[derive(Debug)]
+pub(super) enum Item {
+    Line(Box<Entry>),
+    /// Everything before it has been tried.
+    Flush(oneshot::Sender<()>),
+}
+
+/// What the thread and the handles share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    failing: AtomicBool,
+    /// Lost since the last line that was written.
+    lost: AtomicU64,
+    head: Mutex<Head>,
+    pub(super) limiter: Mutex<Limiter>,
+    metrics: Metrics,
+}
+
+impl Shared {
+    pub(super) fn new(head: Head, metrics: Metrics) -> Self {
+        Self {
+            failing: AtomicBool::new(false),
+            lost: AtomicU64::new(0),
+            head: Mutex::new(head),
+            limiter: Mutex::new(Limiter::default()),
+            metrics,
+        }
+    }
+
+    pub(super) fn failing(&self) -> bool {
+        self.failing.load(Ordering::Acquire)
+    }
+
+    pub(super) fn head(&self) -> Head {
+        *self.head.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An event will not be written: it is counted, and its own count goes to the next of its kind.
+    pub(super) fn lose(&self, entry: &Entry) {
+        self.lost.fetch_add(1, Ordering::AcqRel);
+        self.metrics.audit_lost();
+        self.set_failing(true);
+        if entry.suppressed > 0 {
+            let mut limiter = self.limiter.lock().unwrap_or_else(PoisonError::into_inner);
+            limiter.give_back(entry.event.kind, entry.suppressed);
+        }
+    }
+
+    fn set_failing(&self, failing: bool) {
+        self.failing.store(failing, Ordering::Release);
+        self.metrics.audit_failing(failing);
+    }
+}
+
+/// The owner of the chain and its sink.
+pub(super) struct Writer<S> {
+    sink: S,
+    head: Head,
+    /// Said by the next line that is written.
+    opens: Option<Opens>,
+    shared: Arc<Shared>,
+}
+
+impl<S: Sink> Writer<S> {
+    pub(super) fn new(sink: S, head: Head, opens: Option<Opens>, shared: Arc<Shared>) -> Self {
+        Self { sink, head, opens, shared }
+    }
+
+    /// Runs until the last handle is gone and the queue is empty.
+    pub(super) fn run(mut self, mut queue: mpsc::Receiver<Item>) {
+        while let Some(first) = queue.blocking_recv() {
+            let mut batch = Vec::new();
+            let mut flush = None;
+            let mut next = Some(first);
+            while let Some(item) = next {
+                match item {
+                    Item::Line(entry) => batch.push(entry),
+                    Item::Flush(done) => {
+                        flush = Some(done);
+                        break;
+                    }
+                }
+                next = if batch.len() < BATCH { queue.try_recv().ok() } else { None };
+            }
+            self.write(&batch);
+            if let Some(done) = flush {
+                // Nobody waits any more: its deadline has passed.
+                let _ = done.send(());
+            }
+        }
+    }
+
+    /// Writes a batch, or as much of it as fits; what does not is lost and counted.
+    fn write(&mut self, batch: &[Box<Entry>]) {
+        if batch.is_empty() {
+            return;
+        }
+        let before = self.shared.failing();
+        let (kept, result) = self.try_write(batch);
+        batch.iter().skip(kept).for_each(|entry| self.shared.lose(entry));
+        self.shared.metrics.audit_lines(u64::try_from(kept).unwrap_or(u64::MAX));
+        *self.shared.head.lock().unwrap_or_else(PoisonError::into_inner) = self.head;
+        match result {
+            Ok(()) => {
+                self.shared.set_failing(false);
+                if before {
+                    tracing::info!(seq = self.head.seq, "the audit log is written again");
+                }
+            }
+            Err(error) => {
+                self.shared.set_failing(true);
+                if !before {
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        "the audit log cannot be written: free space or fix the path; each new event tries again"
+                    );
+                }
+            }
+        }
+    }
+
+    /// How many entries stand in the log, and what went wrong with the others or with making them durable.
+    fn try_write(&mut self, batch: &[Box<Entry>]) -> (usize, std::io::Result<()>) {
+        match self.sink.ready() {
+            Ok(None) => {}
+            Ok(opens) => self.opens = opens,
+            Err(error) => return (0, Err(error)),
+        }
+        let lost = self.shared.lost.swap(0, Ordering::AcqRel);
+        let mut text = Vec::new();
+        let mut ends = Vec::new();
+        let mut head = self.head;
+        for (number, entry) in batch.iter().enumerate() {
+            let (opens, told) = if number == 0 { (self.opens, lost) } else { (None, 0) };
+            let line = match render(entry, head, opens, told) {
+                Ok((line, after)) => {
+                    head = after;
+                    line
+                }
+                Err(error) => return self.give_up(lost, error.into()),
+            };
+            text.extend_from_slice(line.as_bytes());
+            text.push(b'\n');
+            ends.push((text.len(), head));
+        }
+        let (bytes, result) = match self.sink.append(&text) {
+            Ok(()) => (text.len(), Ok(())),
+            Err(partial) => (partial.kept, Err(partial.error)),
+        };
+        let kept = ends.iter().take_while(|(end, _)| *end <= bytes).count();
+        let Some((_, head)) = kept.checked_sub(1).and_then(|last| ends.get(last)) else {
+            return self.give_up(lost, result.err().unwrap_or_else(|| std::io::ErrorKind::WriteZero.into()));
+        };
+        self.head = *head;
+        self.opens = None;
+        (kept, result.and(self.sink.sync(self.head)))
+    }
+
+    /// Not even the first line stands: what it would have told is told later.
+    fn give_up(&self, lost: u64, error: std::io::Error) -> (usize, std::io::Result<()>) {
+        self.shared.lost.fetch_add(lost, Ordering::AcqRel);
+        (0, Err(error))
+    }
+}

@@ -1,0 +1,72 @@
+//! Thin wrappers around system calls that no safe crate of ours offers. The only place with unsafe code.
+#![expect(unsafe_code, reason = "each function wraps one libc call and says why it is sound")]
+
+use std::ffi::CStr;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ptr;
+
+/// One address of one interface.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InterfaceAddress {
+    /// Name of the interface, bytes that are no UTF-8 replaced.
+    pub interface: String,
+    /// The address.
+    pub address: IpAddr,
+}
+
+/// Every IPv4 and IPv6 address of this host, with its interface. Asks the kernel over netlink: a sandbox has to
+/// allow `AF_NETLINK`.
+pub fn interface_addresses() -> io::Result<Vec<InterfaceAddress>> {
+    let mut list: *mut libc::ifaddrs = ptr::null_mut();
+    // SAFETY: `list` is a valid place for the one pointer getifaddrs(3) writes.
+    if unsafe { libc::getifaddrs(&raw mut list) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let mut found = Vec::new();
+    let mut next = list;
+    // SAFETY: the call succeeded, so `list` is null or the head of a null-terminated list that lives until
+    // freeifaddrs(3) below; `as_ref` yields `None` at its end.
+    while let Some(entry) = unsafe { next.as_ref() } {
+        // SAFETY: `ifa_addr` is null or points to a socket address of the family it names, in the same allocation.
+        if let Some(address) = unsafe { ip_address(entry.ifa_addr) } {
+            // SAFETY: `ifa_name` is a null-terminated string in the same allocation.
+            let name = unsafe { CStr::from_ptr(entry.ifa_name) };
+            found.push(InterfaceAddress { interface: name.to_string_lossy().into_owned(), address });
+        }
+        next = entry.ifa_next;
+    }
+    // SAFETY: `list` comes from getifaddrs(3), is freed once, and nothing borrowed from it is left.
+    unsafe { libc::freeifaddrs(list) };
+    Ok(found)
+}
+
+/// # Safety
+/// `address` is null or points to a socket address that is as large as the family it names requires.
+unsafe fn ip_address(address: *const libc::sockaddr) -> Option<IpAddr> {
+    // SAFETY: null or valid, says the caller.
+    let family = i32::from(unsafe { address.as_ref() }?.sa_family);
+    if family == libc::AF_INET {
+        // SAFETY: the family says it is a sockaddr_in; read without assuming its alignment.
+        let v4 = unsafe { ptr::read_unaligned(address.cast::<libc::sockaddr_in>()) };
+        Some(Ipv4Addr::from(u32::from_be(v4.sin_addr.s_addr)).into())
+    } else if family == libc::AF_INET6 {
+        // SAFETY: the family says it is a sockaddr_in6; read without assuming its alignment.
+        let v6 = unsafe { ptr::read_unaligned(address.cast::<libc::sockaddr_in6>()) };
+        Some(Ipv6Addr::from(v6.sin6_addr.s6_addr).into())
+    } else {
+        None
+    }
+}
+
+/// Whether the kernel's clock is kept in step by somebody (NTP, PTP). Reads only; needs no right.
+pub fn clock_is_synchronised() -> io::Result<bool> {
+    // SAFETY: `timex` is plain data for which all zeros is a valid value.
+    let mut state: libc::timex = unsafe { std::mem::zeroed() };
+    // SAFETY: `state` is valid for writing; `modes` is 0, so nothing is changed.
+    match unsafe { libc::adjtimex(&raw mut state) } {
+        -1 => Err(io::Error::last_os_error()),
+        libc::TIME_ERROR => Ok(false),
+        _ => Ok(state.status & libc::STA_UNSYNC == 0),
+    }
+}
