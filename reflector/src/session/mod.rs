@@ -1,5 +1,28 @@
-//! Sessions. (Skeleton: the room that owns this fills it.)
+//! Sessions: who gets a test, while it runs and until its end is on record.
+//!
+//! In: a request of an authorised peer. Out: a grant whose listener is up and whose record is on disk, or a denial
+//! that says why and when to come back; later exactly one [`SessionRecord`]. [`admission`] decides on plain values;
+//! [`Sessions`] reserves under one short lock, so parallel requests never exceed a cap; guards make it impossible to
+//! admit without reporting the end. Nothing here knows the wire or what an engine does with its bytes.
 
-/// What an engine holds while it runs. (Skeleton.)
-#[derive(Debug)]
-pub struct SessionControl {}
+mod active;
+pub mod admission;
+mod control;
+mod denial;
+mod meter;
+mod observer;
+mod request;
+mod requester;
+mod sessions;
+mod table;
+mod task;
+
+pub use control::SessionControl;
+pub use denial::Denied;
+pub use meter::{Meter, SessionLease};
+pub use observer::{Denial, Observer, SessionRecord};
+pub use requester::{ConnectionId, Peer, Requester};
+pub use sessions::{ActiveSession, Ending, Granted, NotYours, Parts, Sessions, Windows};
+
+#[cfg(test)]
+mod tests;

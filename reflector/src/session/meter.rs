@@ -1,0 +1,64 @@
+//! The meter: the only way bytes of a session may move.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::ledger::Lease;
+use crate::reason::EndReason;
+
+use super::active::Active;
+
+/// Counts one session's bytes against its peer's day. Cloned into every stream; lock-free.
+#[derive(Debug, Clone)]
+pub struct Meter(pub(super) Arc<Active>);
+
+impl Meter {
+    /// Leases up to `want` bytes; call before each syscall and never move more. An empty lease means: stop. Either
+    /// the session was told to, or the day's budget is used up, which then becomes the reason of its end.
+    pub fn lease(&self, want: u64) -> SessionLease<'_> {
+        if self.0.stop_reason().is_some() {
+            return SessionLease { active: &self.0, lease: None };
+        }
+        let lease = self.0.account.lease(want);
+        if lease.bytes() == 0 && want > 0 {
+            self.0.stop(EndReason::QuotaExceeded);
+        }
+        SessionLease { active: &self.0, lease: Some(lease) }
+    }
+
+    /// Bytes a cut left unread in the kernel: charged to the day, not part of the result.
+    pub fn charge_unread(&self, bytes: u64) {
+        self.0.unread.fetch_add(bytes, Ordering::AcqRel);
+        self.0.account.charge_unread(bytes);
+    }
+
+    /// Payload bytes of this session so far.
+    pub fn bytes(&self) -> u64 {
+        self.0.bytes.load(Ordering::Acquire)
+    }
+}
+
+/// Bytes that may move now. Dropped unsettled, it counts as unused.
+#[derive(Debug)]
+#[must_use = "a lease is settled with what was moved"]
+pub struct SessionLease<'a> {
+    active: &'a Active,
+    lease: Option<Lease<'a>>,
+}
+
+impl SessionLease<'_> {
+    /// How many. Zero: stop.
+    pub fn bytes(&self) -> u64 {
+        self.lease.as_ref().map_or(0, Lease::bytes)
+    }
+
+    /// Reports what was really moved; the rest goes back.
+    pub fn settle(self, used: u64) {
+        self.active.bytes.fetch_add(used, Ordering::AcqRel);
+        match self.lease {
+            Some(lease) => lease.settle(used),
+            // Moved without a lease: an engine's bug, but the bytes are real.
+            None => self.active.account.charge_unread(used),
+        }
+    }
+}
