@@ -8,4 +8,4 @@ pub mod peer;
 pub mod quantity;
 
 pub use endpoint_id::{EndpointId, EndpointIdError};
-pub use peer::{ReflectorPeer, ReflectorPeerSpec};
+pub use peer::{ReflectorPeer, ReflectorPeerSpec, ValidPeer};

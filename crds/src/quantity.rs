@@ -1,1 +1,0 @@
-//! Durations and quantities as people type them. (Skeleton.)

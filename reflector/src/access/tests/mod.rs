@@ -1,0 +1,3 @@
+//! Tests of the index and its handle.
+mod handle;
+mod index;
