@@ -17,6 +17,9 @@ use ed25519_dalek::{Signer, SigningKey};
 use tokio::sync::watch;
 use zeroize::Zeroizing;
 
+use crate::link::cert::{OwnCertError, make_own};
+use crate::link::tls::{LinkIdentity, TlsError};
+
 /// PKCS#8 v1 header of an Ed25519 private key (RFC 8410 §7); the 32-byte seed follows.
 const PKCS8_PREFIX: [u8; 16] =
     [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
@@ -75,8 +78,34 @@ impl fmt::Debug for Identity {
 pub struct Current {
     /// The key.
     pub identity: Arc<Identity>,
+    /// The key and its certificate, as TLS takes them.
+    pub credentials: LinkIdentity,
     /// Signed by the previous key, if there was one and its statement is on disk.
     pub succession: Option<Statement>,
+}
+
+/// The TLS side of an identity cannot be made. Both are bugs or a broken provider, never the administrator's doing.
+#[derive(Debug, thiserror::Error)]
+pub enum CredentialsError {
+    /// The certificate.
+    #[error("make our certificate")]
+    Certificate(#[from] OwnCertError),
+    /// The signing key.
+    #[error("load our key into TLS")]
+    Key(#[from] TlsError),
+}
+
+impl Current {
+    /// Puts an identity in force.
+    pub fn new(
+        identity: Identity,
+        succession: Option<Statement>,
+        now: jiff::Timestamp,
+    ) -> Result<Self, CredentialsError> {
+        let pkcs8 = identity.pkcs8();
+        let credentials = LinkIdentity::new(&pkcs8, make_own(&pkcs8, now)?)?;
+        Ok(Self { identity: Arc::new(identity), credentials, succession })
+    }
 }
 
 /// Everyone who presents the identity holds one of these; `rotate-identity` sends a new value.

@@ -77,6 +77,9 @@ pub struct ServerHello {
     /// Ours: what is left of the peer's day. Missing when unlimited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes_remaining: Option<u64>,
+    /// Ours, with the feature `succession`: our previous key's signature on this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub succession: Option<crate::identity::Statement>,
 }
 
 /// Limits as told to the peer.

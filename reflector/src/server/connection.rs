@@ -1,270 +1,416 @@
 //! One connection, from proven key to closed socket: one task, one select.
 //!
 //! The order of the arms is the order of importance: a stop, losing the place and a policy change come before
-//! anything the peer says. A request that is being answered is raced against the same three.
+//! anything the peer says, and a session request that is being answered is raced against the same three.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crds::EndpointId;
 use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{oneshot, watch};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
+use tokio_rustls::server::TlsStream;
 
 use crate::access::Standing;
-use crate::access::policy::{Policy, Verdict};
-use crate::link::decode::{self, DecodeError};
-use crate::link::features::{self, Features};
-use crate::link::message::{Envelope, Message, SessionResult};
+use crate::access::policy::{Policy, Refusal, Verdict};
+use crate::audit::{Event, EventType};
+use crate::link::features::{self, Feature, Features};
+use crate::link::message::{Envelope, Message, SessionParams, TestType};
+use crate::link::reply::{self, BAD_REQUEST, FORBIDDEN};
+use crate::link::{DecodeError, DecodeErrorKind, FrameError};
+use crate::metrics::BadFrame;
 use crate::reason::RefuseReason;
-use crate::session::SessionRecord;
+use crate::session::{Denied, Granted, Peer, Requester, SessionRecord};
 
 use super::floor::Seat;
+use super::liveness::Liveness;
 use super::limits::{DRAIN_SECOND_HALF, HELLO, IDLE, MAX_BAD_FRAMES};
 use super::shared::{Phase, Shared};
 use super::wire::{ReadEnd, Wire, WriteEnd};
-use super::{answers, revocation};
+use super::{answers, pairing};
 
-/// Why a connection ended; `None` in places means the peer simply left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Why a connection ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Ending {
     /// The peer closed, or its socket broke.
     PeerLeft,
     /// We closed, for a typed reason.
     Closed(RefuseReason),
-    /// Policy took the peer's right to be here away while it was here.
-    Revoked(RefuseReason),
-    /// The process stops.
+    /// Policy took the right to be here away while the peer was here.
+    Revoked(Refusal),
+    /// The process stops, or drains and this connection has nothing running.
     Stopped,
 }
 
 /// What can happen next.
 enum Event {
-    Frame(Vec<u8>),
-    ReadEnded(ReadEnd),
+    Frame(Result<Envelope, DecodeError>),
     PolicyChanged,
-    SessionEnded(SessionRecord),
+    SessionEnded(SessionEnd),
     PairingClosed,
-    Evicted,
     PhaseChanged,
     TimedOut,
+    Ended(Ending),
+    Oversized(FrameError),
 }
 
+/// The end of one of this connection's sessions, and the request that began it. No record: its task died.
+pub(super) type SessionEnd = (String, Option<SessionRecord>);
+
 /// A connection whose key is proven.
-pub(super) struct Connection<S> {
-    pub(super) wire: Wire<S>,
+pub(super) struct Connection {
+    pub(super) wire: Wire<TlsStream<TcpStream>>,
     pub(super) seat: Seat,
     pub(super) peer: EndpointId,
     pub(super) remote: SocketAddr,
     pub(super) local: SocketAddr,
     pub(super) shared: Arc<Shared>,
-    pub(super) standing: watch::Receiver<Standing>,
     pub(super) features: Features,
-    bad_frames: u32,
-    sessions: FuturesUnordered<oneshot::Receiver<SessionRecord>>,
+    pub(super) standing: watch::Receiver<Standing>,
+    /// Policy knew this peer while it was here.
+    pub(super) known: bool,
+    /// One per running session of this connection.
+    pub(super) sessions: FuturesUnordered<BoxFuture<'static, SessionEnd>>,
+    /// What admission knows of this connection; made at its first request.
+    pub(super) asked: Option<(Requester, Liveness)>,
     phase: watch::Receiver<Phase>,
-    last_active: Instant,
+    bad_frames: u32,
+    /// Last frame, or end of the last session.
+    active_at: Instant,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Connection<S> {
-    #[expect(clippy::disallowed_methods, reason = "idle time is this file's business")]
+impl Connection {
     pub(super) fn new(
-        wire: Wire<S>,
+        stream: TlsStream<TcpStream>,
         seat: Seat,
         peer: EndpointId,
-        addresses: (SocketAddr, SocketAddr),
+        (remote, local): (SocketAddr, SocketAddr),
         shared: Arc<Shared>,
     ) -> Self {
-        let standing = shared.access.subscribe(peer);
-        let phase = shared.phase.subscribe();
+        let standing = shared.services.access.subscribe(peer);
+        let phase = shared.phase.clone();
         Self {
-            wire,
+            wire: Wire::new(stream),
             seat,
             peer,
-            remote: addresses.0,
-            local: addresses.1,
+            remote,
+            local,
             shared,
+            features: Features::NONE,
             standing,
-            features: Features::default(),
-            bad_frames: 0,
+            known: false,
             sessions: FuturesUnordered::new(),
+            asked: None,
             phase,
-            last_active: Instant::now(),
+            bad_frames: 0,
+            active_at: now(),
         }
     }
 
-    /// Serves until the end, then stops what still runs, says goodbye and frees the place.
-    pub(super) async fn serve(mut self) -> Ending {
-        let ending = match self.hello().await {
+    /// Serves until there is a reason to end.
+    pub(super) async fn serve(&mut self) -> Ending {
+        let served = match self.hello().await {
             Ok(()) => self.converse().await,
-            Err(ending) => ending,
+            Err(ending) => Err(ending),
         };
-        revocation::finish(self, ending).await;
-        ending
+        match served {
+            Ok(never) => match never {},
+            Err(ending) => ending,
+        }
+    }
+
+    /// What policy says of this peer at this moment.
+    pub(super) fn verdict(&self) -> Verdict {
+        self.standing.borrow().verdict.clone()
     }
 
     /// The first frame must be `hello`, and from someone who may be here.
     async fn hello(&mut self) -> Result<(), Ending> {
-        let deadline = self.last_active + HELLO;
-        let payload = loop {
-            match self.next(Some(deadline), None).await {
-                Event::Frame(payload) => break payload,
-                // Whether the peer may be here is decided when it has spoken.
-                Event::PolicyChanged | Event::PairingClosed | Event::SessionEnded(_) => {}
+        let deadline = self.active_at + HELLO;
+        let frame = loop {
+            match self.next(Some(deadline), false).await {
+                Event::Frame(frame) => break frame,
                 Event::TimedOut => return Err(Ending::Closed(RefuseReason::HelloTimeout)),
-                other => return Err(self.ended_by(other).await),
+                Event::Ended(ending) => return Err(ending),
+                Event::Oversized(error) => return Err(self.oversized(error).await),
+                // Whether the peer may be here is decided when it has spoken.
+                Event::PolicyChanged | Event::PairingClosed | Event::PhaseChanged | Event::SessionEnded(_) => {}
             }
         };
-        let envelope = match decode::decode(&payload) {
+        let envelope = match frame {
             Ok(envelope) => envelope,
             Err(error) => {
-                self.shared.metrics.bad_frame(error.kind_name());
-                self.answer_bad(&error).await?;
+                self.bad_frame(&error).await?;
                 return Err(Ending::Closed(RefuseReason::HelloMissing));
             }
         };
-        let Message::Hello { version, features } = envelope.payload else {
-            self.error(&envelope.request_id, 400, "the first message must be hello").await?;
+        let Message::Hello { version, features } = &envelope.payload else {
+            self.error(&envelope, BAD_REQUEST, "the first message must be hello").await?;
             return Err(Ending::Closed(RefuseReason::HelloMissing));
         };
-        if let Err(problem) = features::check_version(&version) {
-            self.error(&envelope.request_id, 400, &problem.to_string()).await?;
+        if let Err(problem) = features::check_version(version) {
+            self.error(&envelope, BAD_REQUEST, &problem.to_string()).await?;
             return Err(Ending::Closed(RefuseReason::Version));
         }
-        let refusal = match self.verdict() {
-            Verdict::Allowed(_) => match self.seat.identify(self.peer) {
-                Ok(()) => None,
-                Err(_full) => Some((
-                    RefuseReason::TooManyConnections,
-                    "too many connections of this identity are open: close one first".to_owned(),
-                )),
-            },
-            Verdict::Refused(refusal) if self.may_pair(&refusal) => None,
-            Verdict::Refused(refusal) => Some((refusal.reason(), answers::refusal(&refusal, &self.shared.access))),
-        };
-        if let Some((reason, message)) = refusal {
-            self.error(&envelope.request_id, 403, &message).await?;
+        self.standing.mark_unchanged();
+        if let Err((reason, message)) = self.admit() {
+            self.error(&envelope, FORBIDDEN, &message).await?;
             return Err(Ending::Closed(reason));
         }
-        self.features = features::negotiate(&features, self.shared.features);
-        answers::accepted(self);
-        let hello = answers::server_hello(self).await;
-        self.send(&envelope.request_id, hello).await
+        self.features = features::negotiate(features, self.shared.services.features);
+        let hello = answers::server_hello(self);
+        self.answer(&envelope, hello).await
     }
 
-    async fn converse(&mut self) -> Ending {
+    /// May this peer be here at all?
+    fn admit(&mut self) -> Result<(), (RefuseReason, String)> {
+        match self.verdict() {
+            Verdict::Allowed(policy) => self.take_place(&policy.peer),
+            Verdict::Refused(refusal) if self.may_pair(&refusal) => Ok(()),
+            Verdict::Refused(refusal) => Err((refusal.reason(), answers::refusal(&refusal))),
+        }
+    }
+
+    /// Known from now on: strangers cannot take this place.
+    pub(super) fn take_place(&mut self, name: &str) -> Result<(), (RefuseReason, String)> {
+        self.seat.identify(self.peer).map_err(|_full| {
+            let message = "too many connections of this identity are open: close one first".to_owned();
+            (RefuseReason::TooManyConnections, message)
+        })?;
+        self.known = true;
+        self.shared.services.audit.record_limited(Event {
+            peer_name: Some(name.to_owned()),
+            decision: Some("allowed"),
+            ..answers::about(self, EventType::ConnectionAccepted)
+        });
+        Ok(())
+    }
+
+    fn may_pair(&self, refusal: &Refusal) -> bool {
+        matches!(refusal, Refusal::Unknown) && self.shared.services.pairing.is_open()
+    }
+
+    async fn converse(&mut self) -> Result<std::convert::Infallible, Ending> {
         loop {
-            let deadline = self.idle_deadline();
-            let event = self.next(deadline, Some(IDLE)).await;
-            let result = match event {
-                Event::Frame(payload) => self.frame(&payload).await,
-                Event::SessionEnded(record) => self.session_ended(record).await,
-                Event::PolicyChanged => self.policy_changed(),
-                Event::PhaseChanged if self.shared.draining() => Ok(()),
-                other => Err(self.ended_by(other).await),
-            };
-            if let Err(ending) = result {
-                return ending;
+            let restricted = matches!(self.standing.borrow().verdict, Verdict::Refused(_));
+            match self.next(self.deadline(), restricted).await {
+                Event::Frame(frame) => self.frame(frame).await?,
+                Event::SessionEnded(end) => self.session_ended(end).await?,
+                Event::PolicyChanged => self.policy_changed()?,
+                Event::PhaseChanged => {}
+                Event::PairingClosed => {
+                    let closed = reply::error("", FORBIDDEN, "the pairing window is closed: ask for a new code");
+                    self.send(&closed).await?;
+                    return Err(Ending::Closed(RefuseReason::PairingClosed));
+                }
+                Event::TimedOut if self.draining() => return Err(Ending::Stopped),
+                Event::TimedOut => return Err(Ending::Closed(RefuseReason::Idle)),
+                Event::Oversized(error) => return Err(self.oversized(error).await),
+                Event::Ended(ending) => return Err(ending),
             }
         }
     }
 
-    async fn frame(&mut self, payload: &[u8]) -> Result<(), Ending> {
-        self.touch();
-        match decode::decode(payload) {
-            Ok(Envelope { request_id, payload }) => self.message(&request_id, payload).await,
-            Err(error) => {
-                self.shared.metrics.bad_frame(error.kind_name());
-                self.answer_bad(&error).await?;
-                if error.counts_as_bad() { self.count_bad() } else { Ok(()) }
-            }
-        }
+    /// Idle counts only while no session runs; a drain ends a connection that has nothing running.
+    fn deadline(&self) -> Option<Instant> {
+        let patience = if self.draining() { DRAIN_SECOND_HALF } else { IDLE };
+        (self.sessions.is_empty()).then(|| self.active_at + patience)
     }
 
-    async fn message(&mut self, request_id: &str, message: Message) -> Result<(), Ending> {
-        let known = matches!(self.verdict(), Verdict::Allowed(_));
-        let answer = match message {
+    fn draining(&self) -> bool {
+        *self.phase.borrow() != Phase::Serving
+    }
+
+    async fn frame(&mut self, frame: Result<Envelope, DecodeError>) -> Result<(), Ending> {
+        self.active_at = now();
+        let envelope = match frame {
+            Ok(envelope) => envelope,
+            Err(error) => return self.bad_frame(&error).await,
+        };
+        let known = matches!(self.standing.borrow().verdict, Verdict::Allowed(_));
+        match &envelope.payload {
             Message::PairRequest { token } => {
-                let answer = answers::pair(self, &token).await;
-                self.send(request_id, answer).await?;
-                return Ok(());
+                let answer = pairing::attempt(self, token).await?;
+                self.answer(&envelope, answer).await
             }
             Message::Hello { .. } => {
-                self.error(request_id, 400, "hello was said already").await?;
-                return self.count_bad();
+                self.error(&envelope, BAD_REQUEST, "hello was said already").await?;
+                self.count_bad(BadFrame::Unexpected)
             }
-            ref other if !other.is_request() => {
-                self.error(request_id, 400, "this message is not for a reflector").await?;
-                return self.count_bad();
+            payload if !answers::is_request(payload) => {
+                self.error(&envelope, BAD_REQUEST, "a reflector answers this message, it does not take it").await?;
+                self.count_bad(BadFrame::Unexpected)
             }
-            _ if !known => {
-                return self.error(request_id, 403, "pair first: only pair_request is answered").await;
+            _ if !known => self.error(&envelope, FORBIDDEN, "pair first: until then only pair_request is answered").await,
+            Message::SessionRequest { .. } => self.session_request(&envelope).await,
+            _ => {
+                let answer = answers::simple(self, &envelope).await;
+                self.send(&answer).await
             }
-            Message::SessionRequest { test_type, params } => {
-                let shared = Arc::clone(&self.shared);
-                let requester = answers::requester(self);
-                let request = shared.sessions.request(&requester, test_type, params);
-                // Whoever loses its right while a request is being answered does not get the answer.
-                let outcome = tokio::select! {
-                    biased;
-                    () = self.seat.evicted.cancelled() => return Err(Ending::Closed(RefuseReason::Crowded)),
-                    _ = self.standing.changed() => { self.standing.mark_changed(); return Ok(()); }
-                    outcome = request => outcome,
-                };
-                match outcome {
-                    Ok(granted) => {
-                        self.sessions.push(granted.ended);
-                        Message::SessionGrant(granted.grant)
-                    }
-                    Err(denied) => denied.into_message(),
-                }
-            }
-            other => answers::simple(self, other),
-        };
-        self.send(request_id, answer).await
+        }
     }
 
-    async fn session_ended(&mut self, record: SessionRecord) -> Result<(), Ending> {
-        self.touch();
-        if !self.features.contains(features::Feature::Results) {
+    async fn session_request(&mut self, envelope: &Envelope) -> Result<(), Ending> {
+        let (Message::SessionRequest { test_type, params }, Verdict::Allowed(policy)) =
+            (&envelope.payload, self.verdict())
+        else {
             return Ok(());
+        };
+        let request_id = envelope.request_id.clone();
+        let outcome = match self.ask(*test_type, params, &policy).await? {
+            Some(outcome) => outcome,
+            None => return self.error(envelope, FORBIDDEN, "the policy changed meanwhile: ask again").await,
+        };
+        let answer = match outcome {
+            Ok(granted) => {
+                let id = request_id.clone();
+                self.sessions.push(Box::pin(async move { (id, granted.ended.await.ok()) }));
+                self.probe();
+                Envelope { request_id, payload: Message::SessionGrant(granted.grant) }
+            }
+            Err(denied) => {
+                reply::deny(request_id, self.features, denied.reason, denied.message, denied.retry_after_sec)
+            }
+        };
+        self.send(&answer).await
+    }
+
+    /// Admission, raced against everything that may take the right to an answer away. `None`: the policy changed.
+    async fn ask(
+        &mut self,
+        test_type: TestType,
+        params: &SessionParams,
+        policy: &Arc<Policy>,
+    ) -> Result<Option<Result<Granted, Denied>>, Ending> {
+        if self.asked.is_none() {
+            let Ok(liveness) = Liveness::of(self.wire.get_ref().get_ref().0) else {
+                return Ok(Some(Err(answers::no_descriptors())));
+            };
+            let peer = Peer {
+                id: self.peer,
+                source: self.remote.ip(),
+                local: self.local.ip(),
+                resource_exhausted: self.features.has(Feature::ResourceExhausted),
+                silence: Arc::new(liveness.silence()),
+            };
+            self.asked = Some((Requester::new(peer), liveness));
         }
-        let request_id = record.request_id.clone();
-        let result = SessionResult::from(record);
-        self.send(&request_id, Message::SessionResult(result)).await
+        let Some((requester, _)) = &self.asked else { return Ok(None) };
+        let shared = Arc::clone(&self.shared);
+        tokio::select! {
+            biased;
+            () = stopping(&mut self.phase) => Err(Ending::Stopped),
+            _ = self.standing.changed() => {
+                self.standing.mark_changed();
+                Ok(None)
+            }
+            outcome = shared.services.sessions.request(requester, policy, test_type, params) => Ok(Some(outcome)),
+        }
+    }
+
+    fn probe(&self) {
+        if let Some((_, liveness)) = &self.asked {
+            liveness.probe(!self.sessions.is_empty());
+        }
+    }
+
+    async fn session_ended(&mut self, end: SessionEnd) -> Result<(), Ending> {
+        self.active_at = now();
+        self.probe();
+        match answers::session_result(self.features, end) {
+            Some(envelope) => self.send(&envelope).await,
+            None => Ok(()),
+        }
     }
 
     /// A narrower policy holds at once; losing the right to be here ends the connection.
     fn policy_changed(&mut self) -> Result<(), Ending> {
         match self.verdict() {
             Verdict::Allowed(policy) => {
-                self.shared.sessions.narrow(self.peer, &policy);
+                self.shared.services.sessions.narrow(&self.peer, &policy);
                 Ok(())
             }
             Verdict::Refused(refusal) if self.may_pair(&refusal) && self.sessions.is_empty() => Ok(()),
-            Verdict::Refused(refusal) => Err(Ending::Revoked(refusal.reason())),
+            Verdict::Refused(refusal) => Err(Ending::Revoked(refusal)),
         }
     }
 
-    async fn next(&mut self, deadline: Option<Instant>, _idle: Option<std::time::Duration>) -> Event {
-        let restricted = matches!(*self.standing.borrow(), Standing { verdict: Verdict::Refused(_), .. });
+    async fn next(&mut self, deadline: Option<Instant>, restricted: bool) -> Event {
+        let pairing = self.shared.services.pairing.clone();
         tokio::select! {
             biased;
-            _ = self.phase.changed() => Event::PhaseChanged,
-            () = self.seat.evicted.cancelled() => Event::Evicted,
+            changed = self.phase.changed() => match (changed, *self.phase.borrow_and_update()) {
+                (Ok(()), Phase::Serving | Phase::Draining) => Event::PhaseChanged,
+                _ => Event::Ended(Ending::Stopped),
+            },
+            () = self.seat.evicted.cancelled() => Event::Ended(Ending::Closed(RefuseReason::Crowded)),
             _ = self.standing.changed() => Event::PolicyChanged,
-            () = self.shared.pairing.closed(), if restricted => Event::PairingClosed,
-            Some(ended) = self.sessions.next(), if !self.sessions.is_empty() => match ended {
-                Ok(record) => Event::SessionEnded(record),
-                Err(_) => Event::PolicyChanged,
-            },
+            Some(end) = self.sessions.next(), if !self.sessions.is_empty() => Event::SessionEnded(end),
+            () = pairing.closed(), if restricted => Event::PairingClosed,
             read = self.wire.read() => match read {
-                Ok(payload) => Event::Frame(payload),
-                Err(end) => Event::ReadEnded(end),
+                Ok(frame) => Event::Frame(frame),
+                Err(ReadEnd::Closed(_)) => Event::Ended(Ending::PeerLeft),
+                Err(ReadEnd::Slow) => Event::Ended(Ending::Closed(RefuseReason::SlowFrame)),
+                Err(ReadEnd::Oversized(error)) => Event::Oversized(error),
             },
-            () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => Event::TimedOut,
+            () = sleep_until(deadline.unwrap_or(self.active_at)), if deadline.is_some() => Event::TimedOut,
         }
     }
+
+    async fn oversized(&mut self, error: FrameError) -> Ending {
+        self.shared.services.metrics.bad_frame(BadFrame::Oversized);
+        if let Err(ending) = self.send(&error.answer()).await {
+            return ending;
+        }
+        self.wire.drain().await;
+        Ending::Closed(RefuseReason::OversizedFrame)
+    }
+
+    async fn bad_frame(&mut self, error: &DecodeError) -> Result<(), Ending> {
+        self.send(&error.answer()).await?;
+        if !error.is_bad_frame() {
+            return Ok(());
+        }
+        let kind = match error.kind {
+            DecodeErrorKind::UnknownType { .. } => BadFrame::UnknownType,
+            _ => BadFrame::BadJson,
+        };
+        self.count_bad(kind)
+    }
+
+    fn count_bad(&mut self, kind: BadFrame) -> Result<(), Ending> {
+        self.shared.services.metrics.bad_frame(kind);
+        self.bad_frames += 1;
+        if self.bad_frames >= MAX_BAD_FRAMES { Err(Ending::Closed(RefuseReason::BadFrames)) } else { Ok(()) }
+    }
+
+    async fn error(&mut self, question: &Envelope, code: u32, message: &str) -> Result<(), Ending> {
+        self.send(&reply::error(question.request_id.as_str(), code, message)).await
+    }
+
+    async fn answer(&mut self, question: &Envelope, payload: Message) -> Result<(), Ending> {
+        self.send(&Envelope { request_id: question.request_id.clone(), payload }).await
+    }
+
+    async fn send(&mut self, envelope: &Envelope) -> Result<(), Ending> {
+        self.wire.write(envelope).await.map_err(|end| match end {
+            WriteEnd::Slow => Ending::Closed(RefuseReason::SlowReader),
+            WriteEnd::Broken(_) => Ending::PeerLeft,
+        })
+    }
+}
+
+/// Resolves when everything is to stop.
+async fn stopping(phase: &mut watch::Receiver<Phase>) {
+    // An error: whoever could still say so is gone, which means the same.
+    let _ = phase.wait_for(|phase| *phase == Phase::Stopping).await;
+}
+
+#[expect(clippy::disallowed_methods, reason = "idle and hello deadlines are this file's business")]
+fn now() -> Instant {
+    Instant::now()
 }

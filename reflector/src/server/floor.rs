@@ -1,14 +1,14 @@
 //! The floor everyone stands on: places, and a handle to send each connection away.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crds::EndpointId;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::metrics::Metrics;
+use crate::metrics::{ConnectionState, Metrics};
+use crate::network::SourceKey;
 
 use super::places::{ConnectionId, Full, Places};
 
@@ -42,7 +42,7 @@ impl Floor {
     }
 
     /// A place for a socket that was just accepted; whoever has to go for it is told.
-    pub(super) fn enter(&self, source: IpAddr) -> Seat {
+    pub(super) fn enter(&self, source: SourceKey) -> Seat {
         let evicted = CancellationToken::new();
         let mut inner = self.lock();
         let entered = inner.places.enter(source);
@@ -81,7 +81,8 @@ impl Floor {
     }
 
     fn publish(&self, inner: &Inner) {
-        self.metrics.connections(inner.places.half_open(), inner.places.known());
+        self.metrics.connections(ConnectionState::HalfOpen, inner.places.half_open());
+        self.metrics.connections(ConnectionState::Known, inner.places.known());
     }
 
     #[expect(clippy::disallowed_methods, reason = "held for a few map operations, never across an await")]

@@ -9,11 +9,12 @@ use rustls::ServerConfig;
 use rustls::server::Acceptor;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::link::tls;
+use crate::metrics::{Handshake, Metrics};
 use crate::reason::RefuseReason;
 
 use super::limits::{COOKIE, FIRST_BYTE, GOODBYE, HANDSHAKE};
@@ -48,6 +49,13 @@ impl Refused {
     }
 }
 
+impl Arrival {
+    /// Refused, with nothing known but the reason.
+    pub(super) fn refused(reason: RefuseReason) -> Self {
+        Self::Refused(Refused::because(reason))
+    }
+}
+
 /// What the gate needs to know.
 pub(super) struct GateConfig {
     /// Presents our identity.
@@ -57,20 +65,42 @@ pub(super) struct GateConfig {
 }
 
 /// Takes a socket through the gate. Never longer than first byte plus handshake deadlines.
-pub(super) async fn enter(stream: TcpStream, config: &GateConfig) -> Arrival {
+pub(super) async fn enter(stream: TcpStream, config: &GateConfig, metrics: &Metrics) -> Arrival {
     match first_byte(&stream).await {
         Ok(TLS_HANDSHAKE) => {}
         Ok(byte) if is_cookie(byte) => return Arrival::Refused(stray_cookie(stream).await),
         Ok(_) => {
             reset(stream);
-            return Arrival::Refused(Refused::because(RefuseReason::NotTls));
+            return Arrival::refused(RefuseReason::NotTls);
         }
-        Err(reason) => return Arrival::Refused(Refused::because(reason)),
+        Err(reason) => return Arrival::refused(reason),
     }
-    match timeout(HANDSHAKE, handshake(stream, config)).await {
-        Ok(arrival) => arrival,
-        Err(_) => Arrival::Refused(Refused::because(RefuseReason::HandshakeTimeout)),
+    let began = now();
+    let arrival = timeout(HANDSHAKE, handshake(stream, config))
+        .await
+        .unwrap_or_else(|_| Arrival::refused(RefuseReason::HandshakeTimeout));
+    metrics.handshake(outcome(&arrival), began.elapsed());
+    arrival
+}
+
+fn outcome(arrival: &Arrival) -> Handshake {
+    match arrival {
+        Arrival::Proven(..) => Handshake::Ok,
+        Arrival::Refused(refused) => match refused.reason {
+            RefuseReason::HandshakeTimeout => Handshake::Timeout,
+            RefuseReason::NoClientCertificate => Handshake::NoClientCertificate,
+            RefuseReason::TlsVersion => Handshake::TlsVersion,
+            RefuseReason::WrongAlpn => Handshake::WrongAlpn,
+            RefuseReason::BadCertificate => Handshake::BadCertificate,
+            RefuseReason::IdentityForged => Handshake::IdentityForged,
+            _ => Handshake::Failed,
+        },
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the IO file that times handshakes")]
+fn now() -> Instant {
+    Instant::now()
 }
 
 async fn first_byte(stream: &TcpStream) -> Result<u8, RefuseReason> {
@@ -116,10 +146,10 @@ async fn handshake(stream: TcpStream, config: &GateConfig) -> Arrival {
             return Arrival::Refused(refused_by(&error));
         }
     };
-    if config.require_alpn && start.client_hello().alpn().is_none() {
+    if config.require_alpn && tls::offers_no_alpn(&start.client_hello()) {
         let mut stream = start.io;
         let _ = timeout(GOODBYE, async {
-            stream.write_all(&tls::NO_APPLICATION_PROTOCOL_ALERT).await?;
+            stream.write_all(&tls::NO_APPLICATION_PROTOCOL).await?;
             stream.shutdown().await
         })
         .await;
@@ -130,9 +160,9 @@ async fn handshake(stream: TcpStream, config: &GateConfig) -> Arrival {
     }
     // The stream comes back on failure so that the alert can be read before the socket goes.
     match start.into_stream(Arc::clone(&config.tls)).into_fallible().await {
-        Ok(stream) => match tls::peer_id(stream.get_ref().1) {
+        Ok(stream) => match tls::peer_id_of(stream.get_ref().1) {
             Some(id) => Arrival::Proven(Box::new(stream), id),
-            None => Arrival::Refused(Refused::because(RefuseReason::NoClientCertificate)),
+            None => Arrival::refused(RefuseReason::NoClientCertificate),
         },
         Err((error, mut stream)) => {
             let _ = timeout(GOODBYE, stream.shutdown()).await;
@@ -142,10 +172,10 @@ async fn handshake(stream: TcpStream, config: &GateConfig) -> Arrival {
 }
 
 fn refused_by(error: &io::Error) -> Refused {
-    match error.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>()) {
+    match tls::tls_error(error) {
         Some(cause) => {
-            let refusal = tls::classify(cause);
-            Refused { reason: refusal.reason, key: refusal.key, detail: refusal.detail }
+            let tls::Refusal { reason, key, claimed } = tls::refusal(cause);
+            Refused { reason, key, detail: claimed.or_else(|| Some(cause.to_string())) }
         }
         None => Refused {
             detail: Some(error.kind().to_string()),

@@ -1,3 +1,178 @@
-//! Skeleton.
+//! The control port: accept, prove the key, ask policy, answer frames; one task per connection.
+//!
+//! In: a listener and handles to the other rooms. Out: grants, denials and typed endings, every one of them counted and
+//! audited. This room holds connections and their limits; what a peer may do is decided in `access` and `session`.
+
+mod answers;
+mod connection;
+mod finish;
+mod floor;
+mod gate;
 pub mod limits;
+mod listen;
+mod liveness;
+mod pairing;
 pub mod places;
+mod revocations;
+mod shared;
+mod wire;
+
+pub use revocations::{Revocation, Revocations};
+pub use shared::{Phase, Roster, Services};
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crds::EndpointId;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::access::policy::Verdict;
+use crate::link::tls::{self, Alpn, TlsError};
+use crate::network;
+use crate::reason::RefuseReason;
+
+use self::connection::Connection;
+use self::floor::{Floor, Seat};
+use self::gate::{Arrival, GateConfig};
+use self::listen::{Action, Host, accept_loop};
+use self::shared::Shared;
+
+/// The control server. Clones share everything.
+#[derive(Clone)]
+pub struct Server {
+    shared: Arc<Shared>,
+    gate: watch::Sender<Arc<GateConfig>>,
+    phase: watch::Sender<Phase>,
+    tasks: TaskTracker,
+}
+
+impl Server {
+    /// A server that accepts nothing yet.
+    pub fn new(services: Services) -> Result<Self, TlsError> {
+        let phase = watch::Sender::new(Phase::Serving);
+        let gate = watch::Sender::new(Arc::new(gate_config(&services)?));
+        let shared = Shared {
+            floor: Floor::new(services.metrics.clone()),
+            phase: phase.subscribe(),
+            revocations: Revocations::default(),
+            services,
+        };
+        Ok(Self { shared: Arc::new(shared), gate, phase, tasks: TaskTracker::new() })
+    }
+
+    /// Accepts until cancelled. An error means the listener itself broke.
+    pub async fn accept(&self, listener: TcpListener, cancel: &CancellationToken) -> io::Result<()> {
+        accept_loop(listener, self, cancel).await
+    }
+
+    /// The identity changed: new connections get the new certificate, live ones go on.
+    pub fn present_new_identity(&self) -> Result<(), TlsError> {
+        self.gate.send_replace(Arc::new(gate_config(&self.shared.services)?));
+        Ok(())
+    }
+
+    /// Tells every connection how far the process is on its way out.
+    pub fn enter(&self, phase: Phase) {
+        self.phase.send_replace(phase);
+    }
+
+    /// Resolves when every connection is gone. Nothing may be accepted any more.
+    pub async fn closed(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// Open connections, half-open ones included.
+    pub fn connections(&self) -> usize {
+        self.shared.floor.total()
+    }
+
+    /// Open connections of one ID.
+    pub fn connections_of(&self, id: &EndpointId) -> usize {
+        self.shared.floor.of(id)
+    }
+
+    /// Resolves when this ID is refused and none of its connections is left.
+    pub async fn gone(&self, id: EndpointId) {
+        let mut standing = self.shared.services.access.subscribe(id);
+        let mut departures = self.shared.floor.departures();
+        loop {
+            let refused = matches!(standing.borrow_and_update().verdict, Verdict::Refused(_));
+            if refused && self.shared.floor.of(&id) == 0 {
+                return;
+            }
+            tokio::select! {
+                changed = standing.changed() => if changed.is_err() { return },
+                changed = departures.changed() => if changed.is_err() { return },
+            }
+        }
+    }
+
+    /// What cutting this ID off took, the last time policy did so.
+    pub fn revocation_of(&self, id: &EndpointId) -> Option<Revocation> {
+        self.shared.revocations.of(id)
+    }
+}
+
+impl Host for Server {
+    fn welcome(&self, stream: TcpStream, from: SocketAddr) {
+        self.shared.services.metrics.connection_opened();
+        let from = normalise(from);
+        let seat = self.shared.floor.enter(network::source_key(from.ip()));
+        let gate = Arc::clone(&self.gate.borrow());
+        self.tasks.spawn(attend(stream, from, seat, gate, Arc::clone(&self.shared)));
+    }
+
+    fn trouble(&self, error: &io::Error, action: Action) {
+        match action {
+            Action::Next => self.shared.services.metrics.accept_error(crate::metrics::AcceptError::Network),
+            Action::MakeRoom(kind) => {
+                self.shared.services.metrics.accept_error(kind);
+                self.shared.floor.make_room();
+            }
+            Action::GiveUp => tracing::error!(%error, "the control listener is broken"),
+        }
+    }
+}
+
+fn gate_config(services: &Services) -> Result<GateConfig, TlsError> {
+    let current = services.identity.borrow();
+    let tls = tls::server_config(&current.credentials, &[Alpn::Link])?;
+    Ok(GateConfig { tls, require_alpn: services.require_alpn })
+}
+
+/// The life of one socket.
+async fn attend(stream: TcpStream, remote: SocketAddr, seat: Seat, gate: Arc<GateConfig>, shared: Arc<Shared>) {
+    let local = match prepare(&stream) {
+        Ok(local) => normalise(local),
+        // The peer was gone before we looked.
+        Err(_) => return,
+    };
+    let arrival = tokio::select! {
+        biased;
+        () = seat.evicted.cancelled() => Arrival::refused(RefuseReason::Crowded),
+        arrival = gate::enter(stream, &gate, &shared.services.metrics) => arrival,
+    };
+    match arrival {
+        Arrival::Refused(refused) => finish::refused(&shared, remote, &refused),
+        Arrival::Proven(stream, peer) => {
+            let mut connection = Connection::new(*stream, seat, peer, (remote, local), shared);
+            let ending = connection.serve().await;
+            finish::connection(connection, ending).await;
+        }
+    }
+}
+
+/// IPv4 in IPv6 clothes becomes plain IPv4, once, before anything compares addresses.
+fn normalise(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(network::normalise(address.ip()), address.port())
+}
+
+fn prepare(stream: &TcpStream) -> io::Result<SocketAddr> {
+    stream.set_nodelay(true)?;
+    stream.local_addr()
+}

@@ -2,9 +2,10 @@
 //! closed. Strangers compete among themselves; places of known IDs are out of their reach.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::IpAddr;
 
 use crds::EndpointId;
+
+use crate::network::SourceKey;
 
 use super::limits::{MAX_HALF_OPEN, MAX_HALF_OPEN_PER_SOURCE, MAX_KNOWN, MAX_PER_ID};
 
@@ -16,8 +17,8 @@ pub type ConnectionId = u64;
 pub struct Places {
     next: ConnectionId,
     /// Oldest first: ids only grow.
-    half_open: BTreeMap<ConnectionId, IpAddr>,
-    per_source: HashMap<IpAddr, usize>,
+    half_open: BTreeMap<ConnectionId, SourceKey>,
+    per_source: HashMap<SourceKey, usize>,
     known: HashMap<ConnectionId, EndpointId>,
     per_id: HashMap<EndpointId, usize>,
 }
@@ -36,8 +37,8 @@ pub struct Entered {
 pub struct Full;
 
 impl Places {
-    /// A socket was accepted from `source` (an IPv4 address or the first address of an IPv6 /64).
-    pub fn enter(&mut self, source: IpAddr) -> Entered {
+    /// A socket was accepted from `source`.
+    pub fn enter(&mut self, source: SourceKey) -> Entered {
         let own = self.per_source.get(&source).copied().unwrap_or(0);
         let evicted = if own >= MAX_HALF_OPEN_PER_SOURCE {
             self.oldest_of(source)
@@ -100,7 +101,7 @@ impl Places {
         self.per_id.get(endpoint).copied().unwrap_or(0)
     }
 
-    fn oldest_of(&self, source: IpAddr) -> Option<ConnectionId> {
+    fn oldest_of(&self, source: SourceKey) -> Option<ConnectionId> {
         self.half_open.iter().find(|(_, s)| **s == source).map(|(id, _)| *id)
     }
 
@@ -122,15 +123,15 @@ fn release<K: std::hash::Hash + Eq>(counts: &mut HashMap<K, usize>, key: &K) {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::net::{IpAddr, Ipv4Addr};
 
     use proptest::prelude::*;
 
     use super::super::limits::MAX_CONNECTIONS;
     use super::*;
 
-    fn source(n: u32) -> IpAddr {
-        IpAddr::V4(Ipv4Addr::from(0x0a00_0000 + n))
+    fn source(n: u32) -> SourceKey {
+        crate::network::source_key(IpAddr::V4(Ipv4Addr::from(0x0a00_0000 + n)))
     }
 
     fn endpoint(n: u8) -> EndpointId {

@@ -5,8 +5,8 @@ use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::link::frame::{FrameDecoder, FrameError, encode_frame};
-use crate::link::message::{Envelope, Message};
+use crate::link::message::Envelope;
+use crate::link::{DecodeError, FrameDecoder, FrameError, decode, encode};
 
 use super::limits::{DRAIN_BYTES, DRAIN_TIME, FRAME, GOODBYE, WRITE};
 
@@ -50,17 +50,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         &self.stream
     }
 
-    /// The next frame. Cancel-safe: bytes read before a cancel are kept, and so is the frame's deadline.
-    #[expect(clippy::disallowed_methods, reason = "this is the IO file that holds the frame deadline")]
-    pub(super) async fn read(&mut self) -> Result<Vec<u8>, ReadEnd> {
+    /// The next frame, decoded. Cancel-safe: bytes read before a cancel are kept, and so is the frame's deadline.
+    pub(super) async fn read(&mut self) -> Result<Result<Envelope, DecodeError>, ReadEnd> {
         loop {
-            match self.decoder.next_frame() {
-                Ok(Some(payload)) => {
-                    self.frame_began = self.decoder.is_partial().then(Instant::now);
-                    return Ok(payload);
-                }
-                Ok(None) => {}
-                Err(error) => return Err(ReadEnd::Oversized(error)),
+            if let Some(decoded) = self.decoder.pull().map_err(ReadEnd::Oversized)?.map(decode) {
+                self.frame_began = self.decoder.is_mid_frame().then(Instant::now);
+                return Ok(decoded);
             }
             let mut chunk = [0u8; READ_CHUNK];
             let read = self.stream.read(&mut chunk);
@@ -80,9 +75,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     }
 
     /// Sends one message. Not cancel-safe: a cancelled write may leave half a frame, so callers close after it.
-    pub(super) async fn write(&mut self, request_id: &str, payload: Message) -> Result<(), WriteEnd> {
-        let envelope = Envelope { request_id: request_id.to_owned(), payload };
-        let frame = encode_frame(&envelope).map_err(|e| WriteEnd::Broken(io::Error::other(e)))?;
+    pub(super) async fn write(&mut self, envelope: &Envelope) -> Result<(), WriteEnd> {
+        let frame = encode(envelope).map_err(|e| WriteEnd::Broken(io::Error::other(e)))?;
         let sent = async {
             self.stream.write_all(&frame).await?;
             self.stream.flush().await
@@ -110,10 +104,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         let _ = timeout(DRAIN_TIME, reading).await;
     }
 
-    /// Says goodbye if the peer listens, and gives the socket back to be dropped.
-    pub(super) async fn close(mut self) -> S {
+    /// Says goodbye if the peer listens, and gives the socket back to be dropped. `linger`: an answer was just sent
+    /// that the peer should be able to read, so what it still sends is read away instead of resetting it.
+    pub(super) async fn close(mut self, linger: bool) -> S {
         if let Ok(Err(error)) = timeout(GOODBYE, self.stream.shutdown()).await {
             tracing::trace!(%error, "peer was gone before goodbye");
+        } else if linger {
+            self.drain().await;
         }
         self.stream
     }

@@ -1,0 +1,74 @@
+//! What every connection of one server shares.
+
+use crds::EndpointId;
+use tokio::sync::watch;
+
+use crate::access::Access;
+use crate::access::pairing::Pairing;
+use crate::audit::Audit;
+use crate::clock::Now;
+use crate::engine::BoxFuture;
+use crate::identity::LiveIdentity;
+use crate::ledger::Ledger;
+use crate::link::features::Features;
+use crate::link::message::PolicySummary;
+use crate::metrics::Metrics;
+use crate::session::Sessions;
+
+use super::floor::Floor;
+use super::revocations::Revocations;
+
+/// How far the process is on its way out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// Normal work.
+    Serving,
+    /// No new sessions; running ones go on; connections without one close.
+    Draining,
+    /// Everything closes now.
+    Stopping,
+}
+
+/// Makes a peer durable when a code was right.
+pub trait Roster: Send + Sync {
+    /// Writes the peer down and waits until policy knows it. Returns the name of its object.
+    fn enrol(&self, id: EndpointId) -> BoxFuture<Result<String, String>>;
+}
+
+/// Handles a server hands to its connections.
+pub struct Services {
+    /// Who may do what.
+    pub access: Access,
+    /// The open pairing window.
+    pub pairing: Pairing,
+    /// Where new peers are written down.
+    pub roster: Box<dyn Roster>,
+    /// Admission and running sessions.
+    pub sessions: Sessions,
+    /// The audit log.
+    pub audit: Audit,
+    /// Counters.
+    pub metrics: Metrics,
+    /// Our identity, as it is now.
+    pub identity: LiveIdentity,
+    /// Usage.
+    pub ledger: Ledger,
+    /// What an unpaired peer is told pairing would give.
+    pub default_summary: PolicySummary,
+    /// `lan`, `wan`, `hybrid`, `unknown`.
+    pub position: &'static str,
+    /// Extensions this build really has.
+    pub features: Features,
+    /// Refuse clients that offer no ALPN.
+    pub require_alpn: bool,
+    /// When the process started.
+    pub started: Now,
+}
+
+/// [`Services`] and what the server itself keeps.
+pub(super) struct Shared {
+    pub(super) services: Services,
+    pub(super) floor: Floor,
+    pub(super) phase: watch::Receiver<Phase>,
+    pub(super) revocations: Revocations,
+}
