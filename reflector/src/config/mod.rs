@@ -28,7 +28,7 @@ use crds::EndpointId;
 use crate::access::windows::Window;
 
 pub use load::{Candidate, Error, candidates, environment, hostname, load};
-pub use parse::{Loaded, Origin, Source, Variables, parse, parse_source};
+pub use parse::{Loaded, Origin, Source, Variables, check_value, parse, parse_source};
 pub use report::{Place, Problem, Report, Severity};
 pub use show::Effective;
 

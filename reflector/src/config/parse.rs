@@ -16,8 +16,11 @@ use super::value::{found, shown};
 use super::windows::{self, RawWindow};
 use super::{Config, suggest};
 
-/// Variables of the environment, as far as they concern us.
+/// Variables of the environment, as far as they concern us, and `OPTIONS` of the command line.
 pub type Variables = BTreeMap<String, String>;
+
+/// Options of the command line that override a key, as they stand among the variables.
+const OPTIONS: [(&str, &str); 2] = [("--bind", "network.listen_address"), ("--log-level", "logging.level")];
 
 /// What the toml crate calls a key that is there twice; every other error of its means the text cannot be read.
 const DUPLICATE: &str = "duplicate key";
@@ -53,7 +56,7 @@ pub enum Origin {
     Default,
     /// The file, at this line.
     File(usize),
-    /// This variable.
+    /// This variable, or this option of the command line.
     Variable(String),
 }
 
@@ -77,6 +80,22 @@ pub fn parse_source(source: Source<'_>, variables: &Variables) -> Result<Loaded,
         check::check(&mut reading);
     }
     reading.finish()
+}
+
+/// Reads one value as the key at `path` would; for options of the command line.
+pub fn check_value(path: &str, text: &str) -> Result<(), String> {
+    let Some(key) = KEYS.iter().find(|key| key.path() == path) else {
+        return Err(format!("{path} is no key"));
+    };
+    let told = |flaw: Flaw| match flaw.help {
+        Some(help) => format!("{}; {help}", flaw.message),
+        None => flaw.message,
+    };
+    let flaws = key.slot.read(&key.slot.variable_value(text), &mut Draft::of(Config::default())).err();
+    match flaws.into_iter().flatten().next() {
+        None => Ok(()),
+        Some(flaw) => Err(told(flaw)),
+    }
 }
 
 /// A configuration while it is read.
@@ -154,6 +173,17 @@ impl<'a> Reading<'a> {
     }
 
     fn variables(&mut self, variables: &Variables) {
+        self.overrides(variables);
+        // Options last: what somebody typed just now wins.
+        for (option, path) in OPTIONS {
+            let key = KEYS.iter().find(|key| key.path() == path);
+            if let (Some(key), Some(text)) = (key, variables.get(option)) {
+                self.set(key, &key.slot.variable_value(text), Some(option));
+            }
+        }
+    }
+
+    fn overrides(&mut self, variables: &Variables) {
         for (name, text) in variables.iter().filter(|(name, _)| name.starts_with(VARIABLE_PREFIX)) {
             if let Some(key) = KEYS.iter().find(|key| key.variable() == *name) {
                 self.set(key, &key.slot.variable_value(text), Some(name));

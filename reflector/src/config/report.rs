@@ -34,7 +34,7 @@ pub enum Place {
         /// Carets.
         width: usize,
     },
-    /// In a variable of the environment.
+    /// In a variable of the environment, or in an option of the command line (`--bind`).
     Variable(String),
 }
 
@@ -128,7 +128,8 @@ impl fmt::Display for Problem {
         write!(f, "{severity}: {}", self.message)?;
         let gutter = match &self.place {
             Place::Variable(name) => {
-                write!(f, "\n --> environment variable {name}")?;
+                let kind = if name.starts_with("--") { "option" } else { "environment variable" };
+                write!(f, "\n --> {kind} {name}")?;
                 0
             }
             Place::File { path, line, column, text, before, width } => {
