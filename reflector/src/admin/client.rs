@@ -59,7 +59,7 @@ pub enum AskError {
         problem: String,
     },
     /// Anything else.
-    #[error("talk to the reflector on {}: {source}", path.display())]
+    #[error("talk to the reflector on {}", path.display())]
     Io {
         /// The socket.
         path: PathBuf,

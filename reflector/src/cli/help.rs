@@ -26,7 +26,7 @@ Files:
   /var/lib/reflector/              key, ledger, audit log, peers/, admin.sock";
 
 pub(super) const SERVE: &str = "\
-Makes the key at the first start. SIGTERM stops it: no new tests, running ones get a bounded time to end.
+Makes the key at the first start. SIGTERM stops it: no new tests, running ones get a bounded time to end. \
 Logs go to standard error.
 
 Examples:
@@ -42,7 +42,7 @@ Files:
   The key and its folder (identity.private_key_path): ledger, audit log, peers/, pairing window, admin.sock";
 
 pub(super) const PAIR: &str = "\
-The running reflector makes a code of eight symbols; the first appliance that presents it in time is let in. A
+The running reflector makes a code of eight symbols; the first appliance that presents it in time is let in. A \
 window that is open already is replaced. The code is shown once and stored nowhere in clear.
 
 Examples:
@@ -59,7 +59,7 @@ Files:
   The admin socket (network.admin_socket); a paired appliance becomes a manifest in access.peers_dir";
 
 pub(super) const PEERS: &str = "\
-Edits the ReflectorPeer manifests in access.peers_dir, the same a cluster would hold; the running reflector sees
+Edits the ReflectorPeer manifests in access.peers_dir, the same a cluster would hold; the running reflector sees \
 each change at once. Appliances in access.authorized_peers stand in the configuration and are edited there.
 
 Examples:
@@ -90,7 +90,7 @@ Files:
   access.peers_dir, the admin socket";
 
 pub(super) const PEERS_ADD: &str = "\
-Writes a manifest with this Endpoint ID, and waits until the running reflector lets it in. Without an Endpoint ID
+Writes a manifest with this Endpoint ID, and waits until the running reflector lets it in. Without an Endpoint ID \
 at hand, use `reflector pair`.
 
 Examples:
@@ -106,7 +106,7 @@ Files:
   access.peers_dir, the admin socket";
 
 pub(super) const PEERS_REMOVE: &str = "\
-Deletes the manifest and waits until the running reflector has closed every connection of that appliance. It may
+Deletes the manifest and waits until the running reflector has closed every connection of that appliance. It may \
 pair again later; to shut it out for good, revoke it.
 
 Examples:
@@ -121,7 +121,7 @@ Files:
   access.peers_dir, the admin socket";
 
 pub(super) const PEERS_REVOKE: &str = "\
-Sets `suspend: true` in the manifest and waits until the running reflector has cut running tests and closed every
+Sets `suspend: true` in the manifest and waits until the running reflector has cut running tests and closed every \
 connection of that appliance; prints how long that took. Undo it by setting `suspend: false` in the manifest.
 
 Examples:
@@ -137,7 +137,7 @@ Files:
   access.peers_dir, the admin socket";
 
 pub(super) const ROTATE: &str = "\
-Keeps the old key as a dated backup beside the new one, and lets the old key sign the new Endpoint ID. A running
+Keeps the old key as a dated backup beside the new one, and lets the old key sign the new Endpoint ID. A running \
 reflector switches without losing live tests. Appliances that pin our Endpoint ID must be told the new one.
 
 Examples:
@@ -183,7 +183,7 @@ Files:
   identity.private_key_path";
 
 pub(super) const SELF_TEST: &str = "\
-Ten checks: CPU, its features, memory, link speed, test engine, loopback throughput, disk, signatures, clock, file
+Ten checks: CPU, its features, memory, link speed, test engine, loopback throughput, disk, signatures, clock, file \
 descriptors. Each says what was found and what to do about it. Takes a few seconds.
 
 Examples:
@@ -215,7 +215,7 @@ Files:
   logging.audit_log_path and its rotated files";
 
 pub(super) const AUDIT_VERIFY: &str = "\
-Without FILES, the configured log is verified up to the last line the running reflector wrote, so that a
+Without FILES, the configured log is verified up to the last line the running reflector wrote, so that a \
 shortened log is found too.
 
 Examples:
@@ -232,8 +232,8 @@ Files:
   logging.audit_log_path and its rotated files, the admin socket";
 
 pub(super) const CONFIG: &str = "\
-Where the configuration is looked for: -c/--config, else REFLECTOR_CONFIG, else /etc/reflector/reflector.toml,
-else $XDG_CONFIG_HOME/reflector/reflector.toml or ~/.config/reflector/reflector.toml, else defaults. Any key can
+Where the configuration is looked for: -c/--config, else REFLECTOR_CONFIG, else /etc/reflector/reflector.toml, \
+else $XDG_CONFIG_HOME/reflector/reflector.toml or ~/.config/reflector/reflector.toml, else defaults. Any key can \
 be overridden by a variable REFLECTOR__SECTION__KEY.
 
 Examples:

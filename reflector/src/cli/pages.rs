@@ -26,7 +26,8 @@ pub fn man_pages() -> io::Result<Vec<(String, Vec<u8>)>> {
 }
 
 fn collect(command: &Command, pages: &mut Vec<(String, Vec<u8>)>) -> io::Result<()> {
-    let man = Man::new(command.clone()).manual("PacketParamedic reflector");
+    let source = concat!("reflector ", env!("CARGO_PKG_VERSION"));
+    let man = Man::new(command.clone()).source(source).manual("PacketParamedic reflector");
     let mut page = Vec::new();
     man.render(&mut page)?;
     pages.push((man.get_filename(), page));

@@ -22,7 +22,7 @@ const LARGEST_FILE: u64 = 1024 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file that must exist does not, or a file that exists cannot be read.
-    #[error("read configuration {}: {source}; {help}", path.display())]
+    #[error("read configuration {} ({help})", path.display())]
     Read {
         /// The file.
         path: PathBuf,
