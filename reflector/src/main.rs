@@ -1,2 +1,5 @@
-//! Skeleton.
-fn main() {}
+//! The `reflector` program.
+
+fn main() -> std::process::ExitCode {
+    reflector::cli::main()
+}

@@ -1,6 +1,23 @@
 //! The configuration of a reflector: one TOML file, environment overrides, defaults.
 //!
-//! In: text and variables. Out: one validated [`Config`]; nobody else reads the file or the environment.
+//! In: text and variables. Out: one validated [`Config`]; nobody else reads the file or the environment. [`keys`]
+//! is the table everything else is driven by; [`load`] is the only file here that touches the world.
+
+mod check;
+mod defaults;
+pub mod duration;
+pub mod keys;
+mod load;
+mod nearest;
+mod parse;
+mod paths;
+pub mod reference;
+mod report;
+mod show;
+mod slot;
+mod suggest;
+mod value;
+pub mod windows;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,6 +26,11 @@ use std::time::Duration;
 use crds::EndpointId;
 
 use crate::access::windows::Window;
+
+pub use load::{Candidate, Error, candidates, environment, hostname, load};
+pub use parse::{Loaded, Origin, Source, Variables, check_value, parse, parse_source};
+pub use report::{Place, Problem, Report, Severity};
+pub use show::Effective;
 
 /// Everything a reflector is told before it starts. Defaults are those of `Config::default()`.
 #[derive(Debug, Clone, PartialEq)]
@@ -130,3 +152,6 @@ pub struct Logging {
     /// `audit_on_failure`: continue | deny
     pub audit_deny_on_failure: bool,
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,120 @@
+//! The list, and changes with and without a running server.
+
+use serde_json::json as expected;
+
+use super::*;
+use crate::cli::testing::{Fake, ID, OTHER, TERMINAL, id, json, text};
+
+fn manifest(name: &str, endpoint_id: Option<EndpointId>, state: &str) -> ManifestPeer {
+    ManifestPeer { name: name.to_owned(), endpoint_id, state: state.to_owned() }
+}
+
+fn live(name: &str, endpoint_id: EndpointId) -> LivePeer {
+    LivePeer {
+        name: name.to_owned(),
+        endpoint_id,
+        state: "authorized".to_owned(),
+        connections: 1,
+        active_tests: 2,
+        tests_today: 3,
+        bytes_today: 4_500_000_000,
+        bytes_remaining: Some(500_000_000),
+        last_seen: Some("2026-01-02T03:04:05.678Z".parse().unwrap()),
+    }
+}
+
+fn manifests() -> Vec<ManifestPeer> {
+    vec![manifest("living-room", Some(id(ID)), "authorized"), manifest("attic", None, "pairing")]
+}
+
+#[test]
+fn the_list_joins_manifests_and_the_running_server() {
+    let mut unlimited = live("zed", id(OTHER));
+    unlimited.bytes_remaining = None;
+    unlimited.last_seen = None;
+    let peers = vec![live("living-room", id(ID)), unlimited];
+    let server = Fake { manifests: manifests(), ..Fake::answering(Response::Peers { peers }) };
+    assert_eq!(
+        text(&server, "peers list").unwrap(),
+        "NAME\tSTATE\tENDPOINT-ID\tTESTS\tBYTES\tREMAINING\tLAST-SEEN\n\
+         attic\tpairing\t-\t-\t-\t-\t-\n\
+         living-room\tauthorized\t7DN2-FF6E\t3\t4.5 GB\t500.0 MB\t2026-01-02T03:04:05Z\n\
+         zed\tauthorized\t0EGG-FFZK\t3\t4.5 GB\tunlimited\t-\n"
+    );
+    let list = json(&server, "peers list --json");
+    assert_eq!(list["running"], true);
+    assert_eq!(list["peers"][1]["bytes_remaining"], 500_000_000);
+    assert_eq!(list["peers"][0], expected!({"name": "attic", "state": "pairing", "endpoint_id": null}));
+}
+
+#[test]
+fn without_a_running_server_the_list_has_no_live_columns() {
+    let stopped = Fake { manifests: manifests(), ..Fake::default() };
+    assert_eq!(
+        text(&stopped, "peers list").unwrap(),
+        "NAME\tSTATE\tENDPOINT-ID\tTESTS\tBYTES\tREMAINING\tLAST-SEEN\n\
+         attic\tpairing\t-\t-\t-\t-\t-\n\
+         living-room\tauthorized\t7DN2-FF6E\t-\t-\t-\t-\n"
+    );
+    assert_eq!(json(&stopped, "peers list --json")["running"], false);
+}
+
+#[test]
+fn on_a_terminal_the_columns_are_aligned() {
+    let table = render_peers(&merge(manifests(), None), Style { colour: false, ..TERMINAL });
+    let starts: Vec<Option<usize>> =
+        table.lines().map(|l| l.find("STATE").or(l.find("pairing")).or(l.find("authorized"))).collect();
+    assert_eq!(starts, [Some(13); 3], "{table}");
+}
+
+#[test]
+fn a_peer_that_now_names_another_id_is_not_joined_with_the_old_one() {
+    let list = merge(manifests(), Some(vec![live("living-room", id(OTHER))]));
+    assert_eq!(list.peers.iter().filter(|row| row.name == "living-room").count(), 2);
+}
+
+#[test]
+fn a_revocation_waits_for_the_server_and_says_how_long_it_took() {
+    let server = Fake::answering(Response::Revoked { connections: 2, latency_ms: 12.34 });
+    assert_eq!(
+        text(&server, "peers revoke living-room").unwrap(),
+        "revoked living-room (/p/living-room.yaml): it is shut out, and cannot pair again; \
+         2 connections closed after 12 ms\n"
+    );
+    let asked =
+        format!("ask {{\"command\":\"await_revoked\",\"endpoint_id\":\"{ID}\",\"timeout_ms\":{CONFIRM_MS}}}");
+    assert_eq!(*server.seen.borrow(), ["revoke living-room".to_owned(), asked]);
+    assert_eq!(
+        json(&server, "peers remove living-room --json"),
+        expected!({
+            "change": "removed", "name": "living-room", "endpoint_id": ID, "file": "/p/living-room.yaml",
+            "confirmed": true, "connections_closed": 2, "latency_ms": 12.34
+        })
+    );
+}
+
+#[test]
+fn a_change_without_a_running_server_says_when_it_takes_effect() {
+    let printed = text(&Fake::default(), "peers revoke living-room").unwrap();
+    assert!(printed.ends_with("the reflector is not running; it takes effect when it starts\n"), "{printed}");
+    let printed = text(&Fake::default(), "peers remove waiting").unwrap();
+    assert!(printed.ends_with("it had no Endpoint ID yet\n"), "{printed}");
+}
+
+#[test]
+fn a_change_the_server_does_not_confirm_is_an_error_that_says_it_is_written() {
+    let server = Fake::answering(Response::Error { message: "2 connections are still open".to_owned() });
+    let error = format!("{:#}", text(&server, "peers revoke attic").unwrap_err());
+    assert_eq!(error, "/p/attic.yaml is written, but not confirmed: 2 connections are still open");
+}
+
+#[test]
+fn an_added_peer_gets_a_name_from_its_id_and_a_typo_in_the_id_is_refused() {
+    let server = Fake::answering(Response::Ok);
+    let printed = text(&server, &format!("peers add {ID}")).unwrap();
+    assert_eq!(printed, "added peer-7dn2-ff6e (/p/peer-7dn2-ff6e.yaml): it may connect now\n");
+    assert!(server.seen.borrow()[1].contains("await_authorised"));
+    let error = text(&server, &format!("peers add {}M", &ID[..68])).unwrap_err().to_string();
+    assert!(error.contains("check symbol 'M' at position 69 does not fit"), "{error}");
+    assert!(text(&server, &format!("peers add {ID} --name Attic")).is_err());
+}

@@ -1,0 +1,63 @@
+//! A configuration as TOML again: all of it, and where each value came from.
+
+use std::fmt::Write;
+
+use super::Config;
+use super::keys::{KEYS, Key, SECTIONS};
+use super::parse::{Loaded, Origin};
+use super::slot::Draft;
+
+/// One key as it is in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Effective {
+    /// Table in the file.
+    pub section: &'static str,
+    /// Name in that table.
+    pub name: &'static str,
+    /// In TOML; `None` when the key has no value.
+    pub value: Option<String>,
+    /// What holds when it has none.
+    pub unset: &'static str,
+    /// Who said so.
+    pub origin: Origin,
+}
+
+impl Loaded {
+    /// Every key, in the order of the table.
+    pub fn effective(&self) -> Vec<Effective> {
+        let mut draft = Draft::of(self.config.clone());
+        draft.windows.clone_from(&self.windows);
+        let row = |key: &'static Key| Effective {
+            section: key.section,
+            name: key.name,
+            value: key.slot.show(&mut draft),
+            unset: key.unset,
+            origin: self.origins.get(&key.path()).cloned().unwrap_or(Origin::Default),
+        };
+        KEYS.iter().map(row).collect()
+    }
+
+    /// The whole configuration as a file that loads back to the same.
+    pub fn to_toml(&self) -> String {
+        let rows = self.effective();
+        let mut out = String::new();
+        for (section, _) in SECTIONS {
+            if !out.is_empty() {
+                out.push('\n');
+            }
+            let _ = writeln!(out, "[{section}]");
+            for row in rows.iter().filter(|row| row.section == section) {
+                let _ = match &row.value {
+                    Some(value) => writeln!(out, "{} = {value}", row.name),
+                    None => writeln!(out, "# {}: {}", row.name, row.unset),
+                };
+            }
+        }
+        out
+    }
+}
+
+/// What a key is by default, in TOML; `None` when it has no value by default.
+pub(super) fn default_value(key: &Key) -> Option<String> {
+    key.slot.show(&mut Draft::of(Config::default()))
+}
