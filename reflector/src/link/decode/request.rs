@@ -69,10 +69,9 @@ pub(super) fn read(json: &str) -> Result<(TestType, SessionParams), DecodeErrorK
     Ok((test_type, SessionParams { duration_sec, protocol, streams, reverse, mode }))
 }
 
-/// Digits only. `-5`, `1.5`, `3e1`, `"30"` and everything above `u64` are refused.
+/// `-5`, `1.5`, `3e1`, `"30"` and everything above `u64` are refused.
 fn whole(raw: &RawValue) -> Option<u64> {
-    let text = raw.get();
-    text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+    raw.get().parse().ok()
 }
 
 /// A string that names a value. Serde would also take `{"tcp": null}`.

@@ -84,19 +84,9 @@ struct Pinned {
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl Pinned {
-    fn check(&self, found: EndpointId) -> Result<(), Error> {
-        match self.pin {
-            Some(expected) if expected != found => {
-                Err(ServerRefused::WrongKey { expected, found }.into_error())
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
 impl ServerCertVerifier for Pinned {
-    /// The pin is checked before the signature: our certificate must not go to a stranger.
+    /// Refuses early what can have no Endpoint ID. The pin is compared once the key is proven, which is still before our
+    /// own certificate goes out.
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -105,9 +95,10 @@ impl ServerCertVerifier for Pinned {
         _ocsp_response: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let found = cert::key_of(end_entity).map_err(|e| ServerRefused::from(e).into_error())?;
-        self.check(found)?;
-        Ok(ServerCertVerified::assertion())
+        match cert::key_of(end_entity) {
+            Ok(_) => Ok(ServerCertVerified::assertion()),
+            Err(error) => Err(ServerRefused::from(error).into_error()),
+        }
     }
 
     fn verify_tls12_signature(
@@ -126,10 +117,12 @@ impl ServerCertVerifier for Pinned {
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
         match proof::prove(message, cert, dss, &self.algorithms) {
-            Ok((found, valid)) => {
-                self.check(found)?;
-                Ok(valid)
-            }
+            Ok((found, valid)) => match self.pin {
+                Some(expected) if expected != found => {
+                    Err(ServerRefused::WrongKey { expected, found }.into_error())
+                }
+                _ => Ok(valid),
+            },
             Err(Refused::Tls(error)) => Err(error),
             Err(Refused::Certificate(error)) => Err(ServerRefused::from(error).into_error()),
         }

@@ -214,6 +214,28 @@ fn our_client_refuses_a_server_that_names_someone_else() {
     assert_eq!(refused, Some(&ServerRefused::Certificate(forgery)));
 }
 
+/// I6: a certificate that has been seen is not yet a peer.
+#[test]
+fn a_peer_has_an_id_only_when_the_handshake_is_complete() {
+    let mut config = appliance(&samples::appliance(CLIENT));
+    config.max_fragment_size = Some(32); // less than a Finished, so it cannot share a record with what it ends
+    let mut client = ClientConnection::new(Arc::new(config), server_name()).unwrap();
+    let mut server = ServerConnection::new(server()).unwrap();
+    while server.is_handshaking() {
+        let (mut sent, mut answered) = (Vec::new(), Vec::new());
+        client.write_tls(&mut sent).unwrap();
+        for byte in sent {
+            assert_eq!(peer_id_of(&server), None);
+            server.read_tls(&mut [byte].as_slice()).unwrap();
+            server.process_new_packets().unwrap();
+        }
+        server.write_tls(&mut answered).unwrap();
+        client.read_tls(&mut answered.as_slice()).unwrap();
+        client.process_new_packets().unwrap();
+    }
+    assert_eq!(peer_id_of(&server), Some(id_of(CLIENT)));
+}
+
 #[test]
 fn every_handshake_is_a_full_one() {
     let (client, server) = (Arc::new(appliance(&samples::appliance(CLIENT))), server());
