@@ -1,0 +1,375 @@
+//! Manifest files: text in, peer objects out. Pure.
+//!
+//! A file is split into documents first, so one broken document never hides its neighbours; each is parsed to a JSON
+//! value and then to the type (directly, YAML would take `'5'` for a number). The directory reads through this, and so
+//! does everything that edits manifests.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use crds::EndpointId;
+use serde_json::Value;
+use serde_yaml::options::{DuplicateKeyPolicy, Options};
+
+use super::object::{Broken, Key, Object, ids_in, judge};
+
+/// Largest file read: ten thousand times a manifest. Whatever is larger was not written by hand.
+pub const MAX_FILE_BYTES: u64 = 1 << 20;
+/// Most documents in one file; more belong into several.
+pub const MAX_DOCUMENTS: usize = 1000;
+/// Deepest nesting. A peer needs four levels; a stack has no thousands.
+const MAX_DEPTH: usize = 32;
+/// Values an alias may repeat in one document: anchors are for humans, not for bombs.
+const MAX_ALIASED: usize = 1000;
+/// The group of our kinds.
+const GROUP: &str = "packetparamedic.io";
+/// The version this release reads.
+const API_VERSION: &str = "packetparamedic.io/v1alpha1";
+
+/// How a file is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// `*.yaml`, `*.yml`
+    Yaml,
+    /// `*.json`
+    Json,
+}
+
+impl Format {
+    /// By suffix; anything else, and dot files, are no manifests.
+    pub fn of(file_name: &str) -> Option<Self> {
+        let (stem, suffix) = file_name.rsplit_once('.')?;
+        match suffix {
+            _ if stem.is_empty() || file_name.starts_with('.') => None,
+            "yaml" | "yml" => Some(Self::Yaml),
+            "json" => Some(Self::Json),
+            _ => None,
+        }
+    }
+}
+
+/// Whose peers are ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mine {
+    /// `access.name`: peers that reference kind Reflector by this name.
+    pub name: String,
+    /// `access.fleet`: and kind `ReflectorFleet` by this one.
+    pub fleet: Option<String>,
+}
+
+/// What one file holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Parsed {
+    /// Our peers, good and broken, in order.
+    pub objects: Vec<(Key, Arc<Object>)>,
+    /// Peers of other reflectors and objects of other kinds.
+    pub foreign: u32,
+}
+
+/// A document and where it stands in its file. The ranges of a file's documents cover it without gaps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// From 1, empty ones not counted.
+    pub number: u32,
+    /// Bytes of the file, its `---` line included.
+    pub range: Range<usize>,
+    /// The parsed document, or why it cannot be parsed.
+    pub value: Result<Value, String>,
+}
+
+/// Reads a whole file.
+pub fn parse(file_name: &str, format: Format, text: &str, mine: &Mine) -> Parsed {
+    let file: Arc<str> = file_name.into();
+    let mut parsed = Parsed::default();
+    for document in documents(format, text) {
+        let key = Key { source: Arc::clone(&file), document: document.number };
+        let raw = text.get(document.range.clone()).unwrap_or_default();
+        let peer = match &document.value {
+            Err(problem) => Err(unreadable(&key, ids_in(raw), problem.clone())),
+            Ok(value) => match sort(value, mine) {
+                Class::Foreign => {
+                    parsed.foreign = parsed.foreign.saturating_add(1);
+                    continue;
+                }
+                Class::Broken(problem) => Err(unreadable(&key, ids_in(raw), problem)),
+                Class::Ours => judge(value, &key.to_string()),
+            },
+        };
+        parsed.objects.push((key, Arc::new(Object { created: None, peer })));
+    }
+    parsed
+}
+
+/// A file that could not be read at all. It goes on denying the IDs it named when it could.
+pub fn unread(file_name: &str, claims: Vec<EndpointId>, problem: String) -> Parsed {
+    let key = Key { source: file_name.into(), document: 1 };
+    let peer = Err(unreadable(&key, claims, problem));
+    Parsed { objects: vec![(key, Arc::new(Object { created: None, peer }))], foreign: 0 }
+}
+
+fn unreadable(key: &Key, claims: Vec<EndpointId>, problem: String) -> Broken {
+    Broken { name: key.to_string().into(), claims, problem }
+}
+
+/// Splits and parses. Empty documents (comments, a trailing `---`) are left out. Past [`MAX_DOCUMENTS`] the rest is one
+/// broken document.
+pub fn documents(format: Format, text: &str) -> Vec<Document> {
+    let ranges = match format {
+        Format::Json => std::iter::once(0..text.len()).collect(),
+        Format::Yaml => split(text),
+    };
+    let mut found = Vec::new();
+    for range in ranges {
+        let value = to_json(format, text.get(range.clone()).unwrap_or_default());
+        if value == Ok(Value::Null) {
+            continue;
+        }
+        let number = u32::try_from(found.len()).unwrap_or(u32::MAX).saturating_add(1);
+        if found.len() == MAX_DOCUMENTS {
+            let value = Err(format!("more than {MAX_DOCUMENTS} documents in one file: split it"));
+            found.push(Document { number, range: range.start..text.len(), value });
+            break;
+        }
+        found.push(Document { number, range, value });
+    }
+    found
+}
+
+/// Cuts before every line that starts a document. `---` in column 0 ends even a block scalar, so no text is torn.
+fn split(text: &str) -> Vec<Range<usize>> {
+    let starts_document = |line: &str| {
+        line.strip_prefix("---")
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']))
+    };
+    let mut ranges = Vec::new();
+    let (mut start, mut at) = (0, 0);
+    for line in text.split_inclusive('\n') {
+        if starts_document(line) && at > start {
+            ranges.push(start..at);
+            start = at;
+        }
+        at += line.len();
+    }
+    ranges.push(start..text.len());
+    ranges
+}
+
+fn to_json(format: Format, text: &str) -> Result<Value, String> {
+    let text = text.trim_start_matches('\u{feff}');
+    let value = match format {
+        Format::Json if text.trim().is_empty() => Ok(Value::Null),
+        Format::Json => serde_json::from_str(text).map_err(|e| format!("not JSON: {e}")),
+        Format::Yaml => {
+            serde_yaml::from_str_with_options(text, options()).map_err(|e| format!("not YAML: {e}"))
+        }
+    };
+    value.map_err(|problem| {
+        // Only the first line, and not all of a foreign text.
+        problem.lines().next().unwrap_or_default().chars().take(200).collect()
+    })
+}
+
+fn options() -> Options {
+    serde_yaml::options! {
+        budget: serde_yaml::budget! { max_documents: 1, max_depth: MAX_DEPTH },
+        alias_limits: serde_yaml::alias_limits! { max_total_replayed_events: MAX_ALIASED },
+        duplicate_keys: DuplicateKeyPolicy::Error,
+        with_snippet: false,
+    }
+}
+
+enum Class {
+    Ours,
+    Foreign,
+    Broken(String),
+}
+
+fn sort(value: &Value, mine: &Mine) -> Class {
+    if !value.is_object() {
+        return Class::Broken("not an object: write apiVersion, kind, metadata and spec".to_owned());
+    }
+    let text = |path: &str| value.pointer(path).and_then(Value::as_str);
+    let Some(kind) = text("/kind") else {
+        return Class::Broken("kind is missing: write kind: ReflectorPeer".to_owned());
+    };
+    let version = text("/apiVersion").unwrap_or_default();
+    let ours = version.split('/').next() == Some(GROUP) || version.is_empty();
+    if !kind.eq_ignore_ascii_case("ReflectorPeer") || !ours {
+        return Class::Foreign;
+    }
+    if kind != "ReflectorPeer" || version != API_VERSION {
+        return Class::Broken(format!(
+            "not a kind this release reads: write apiVersion: {API_VERSION} and kind: ReflectorPeer"
+        ));
+    }
+    match (text("/spec/reflectorRef/kind"), text("/spec/reflectorRef/name")) {
+        (Some("Reflector"), Some(name)) if name != mine.name => Class::Foreign,
+        (Some("ReflectorFleet"), Some(name)) if Some(name) != mine.fleet.as_deref() => Class::Foreign,
+        _ => Class::Ours,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::fixtures::{NAME, id, peer};
+    use super::*;
+
+    fn mine() -> Mine {
+        Mine { name: NAME.into(), fleet: Some("pis".into()) }
+    }
+
+    fn yaml(text: &str) -> Parsed {
+        parse("peers.yaml", Format::Yaml, text, &mine())
+    }
+
+    fn names(parsed: &Parsed) -> Vec<(String, String, bool)> {
+        let row = |(k, o): &(Key, Arc<Object>)| (k.to_string(), o.name().to_owned(), o.peer.is_ok());
+        parsed.objects.iter().map(row).collect()
+    }
+
+    fn problem(parsed: &Parsed) -> &str {
+        &parsed.objects[0].1.peer.as_ref().unwrap_err().problem
+    }
+
+    #[test]
+    fn only_manifest_suffixes_count_and_no_dot_files() {
+        for (name, format) in [
+            ("a.yaml", Some(Format::Yaml)),
+            ("a.b.yml", Some(Format::Yaml)),
+            ("a.json", Some(Format::Json)),
+            (".a.yaml", None),
+            (".yaml", None),
+            ("a.yaml~", None),
+            ("a.yaml.swp", None),
+            ("README", None),
+            ("..data", None),
+        ] {
+            assert_eq!(Format::of(name), format, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_broken_document_does_not_stop_its_neighbours() {
+        let text = format!(
+            "# ours\n{}---\nendpointId: {} }} [\n--- # third\n{}",
+            peer("one").endpoint(1).yaml(),
+            id(2),
+            peer("three").endpoint(3).yaml()
+        );
+        let parsed = yaml(&text);
+        let expected =
+            [("peers.yaml", "one", true), ("peers.yaml (document 2)", "peers.yaml (document 2)", false)]
+                .into_iter()
+                .chain([("peers.yaml (document 3)", "three", true)]);
+        for ((key, name, good), want) in names(&parsed).iter().zip(expected) {
+            assert_eq!((key.as_str(), name.as_str(), *good), want);
+        }
+        assert_eq!(parsed.objects[1].1.claims(), [id(2)], "and denies whom it names");
+    }
+
+    #[test]
+    fn text_that_looks_like_a_number_stays_text() {
+        let text = peer("one").endpoint(1).yaml() + "  displayName: '5'\n";
+        let parsed = yaml(&text);
+        assert_eq!(parsed.objects[0].1.peer.as_ref().unwrap().display_name.as_deref(), Some("5"));
+    }
+
+    #[test]
+    fn a_twice_written_key_is_refused_not_guessed() {
+        let parsed = yaml(&(peer("one").endpoint(1).suspended().yaml() + "  suspend: false\n"));
+        assert!(problem(&parsed).contains("not YAML"), "{}", problem(&parsed));
+        assert_eq!(parsed.objects[0].1.claims(), [id(1)]);
+    }
+
+    #[test]
+    fn json_files_are_read_too() {
+        let parsed = parse("a.json", Format::Json, &peer("one").endpoint(1).json().to_string(), &mine());
+        assert_eq!(names(&parsed), [("a.json".into(), "one".into(), true)]);
+        assert!(problem(&parse("a.json", Format::Json, "{", &mine())).contains("not JSON"));
+        assert!(parse("a.json", Format::Json, " \n", &mine()).objects.is_empty());
+    }
+
+    #[test]
+    fn peers_of_others_and_other_kinds_are_foreign() {
+        let ours = [("Reflector", NAME), ("ReflectorFleet", "pis")];
+        for (kind, name) in ours {
+            let parsed = yaml(&peer("one").endpoint(1).reference(kind, name).yaml());
+            assert_eq!((parsed.objects.len(), parsed.foreign), (1, 0), "{kind} {name}");
+        }
+        for (kind, name) in [("Reflector", "cellar"), ("ReflectorFleet", NAME), ("Reflector", "pis")] {
+            let parsed = yaml(&peer("one").endpoint(1).reference(kind, name).yaml());
+            assert_eq!((parsed.objects.len(), parsed.foreign), (0, 1), "{kind} {name}");
+        }
+        let parsed = yaml("apiVersion: v1\nkind: ConfigMap\nmetadata: { name: x }\n");
+        assert_eq!((parsed.objects.len(), parsed.foreign), (0, 1));
+    }
+
+    #[test]
+    fn what_is_nearly_a_peer_is_broken_and_says_what_to_write() {
+        for (from, to, says) in [
+            (
+                "packetparamedic.io/v1alpha1",
+                "packetparamedic.io/v1",
+                "write apiVersion: packetparamedic.io/v1alpha1",
+            ),
+            ("kind: ReflectorPeer", "kind: reflectorpeer", "kind: ReflectorPeer"),
+            ("kind: ReflectorPeer", "king: ReflectorPeer", "kind is missing"),
+            ("kind: Reflector\n", "kind: Relay\n", "Reflector or ReflectorFleet"),
+        ] {
+            let text = peer("one").endpoint(1).yaml();
+            assert!(text.contains(from), "{text}");
+            let parsed = yaml(&text.replacen(from, to, 1));
+            assert!(problem(&parsed).contains(says), "{to}: {}", problem(&parsed));
+            assert_eq!(parsed.objects[0].1.claims(), [id(1)], "{to}");
+        }
+        assert!(problem(&yaml("- a\n- b\n")).contains("not an object"));
+    }
+
+    #[test]
+    fn comments_and_trailing_separators_are_no_documents() {
+        let text = format!("---\n# nothing\n---\n{}---\n", peer("one").endpoint(1).yaml());
+        assert_eq!(names(&yaml(&text)), [("peers.yaml".into(), "one".into(), true)]);
+        assert!(yaml("").objects.is_empty());
+    }
+
+    #[test]
+    fn documents_past_the_limit_are_named_and_denied() {
+        let one = |n: usize| {
+            format!("---\n{}", peer(&format!("p{n}")).endpoint(u8::try_from(n % 256).unwrap()).yaml())
+        };
+        let text: String = (0..MAX_DOCUMENTS).map(one).collect();
+        assert!(yaml(&text).objects.iter().all(|(_, o)| o.peer.is_ok()), "exactly the limit is fine");
+        let over = yaml(&(text + &one(77) + &one(78)));
+        let (_, last) = over.objects.last().unwrap();
+        assert_eq!((over.objects.len(), last.claims()), (MAX_DOCUMENTS + 1, &[id(77), id(78)][..]));
+        assert!(last.peer.as_ref().unwrap_err().problem.contains("more than 1000 documents"));
+    }
+
+    #[test]
+    fn deep_nesting_and_alias_bombs_are_refused() {
+        let deep = format!("a: {}1{}\n", "[".repeat(5000), "]".repeat(5000));
+        assert!(problem(&yaml(&deep)).contains("not YAML"));
+        let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x]\n");
+        for n in 1..9 {
+            let before = format!("*a{}, ", n - 1).repeat(9);
+            bomb = format!("{bomb}a{n}: &a{n} [{}]\n", before.trim_end_matches(", "));
+        }
+        assert!(problem(&yaml(&bomb)).contains("not YAML"));
+    }
+
+    proptest! {
+        #[test]
+        fn documents_cover_the_file_without_gaps(text in "(---|---\n|a: 1\n|# x\n|\n|-|\\.\\.\\.\n|é){0,20}") {
+            let ranges = split(&text);
+            let joined: String = ranges.iter().map(|r| &text[r.clone()]).collect();
+            prop_assert_eq!(joined, text);
+        }
+
+        #[test]
+        fn no_text_panics(text in "\\PC{0,200}", json in any::<bool>()) {
+            parse("x", if json { Format::Json } else { Format::Yaml }, &text, &mine());
+        }
+    }
+}
