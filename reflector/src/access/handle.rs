@@ -61,6 +61,8 @@ struct Shared {
     clock: Clock,
     /// The next change may be earlier than the clock task thinks.
     rearm: Notify,
+    /// Counts changes of the policy as a whole.
+    revision: watch::Sender<u64>,
 }
 
 struct State {
@@ -80,7 +82,7 @@ impl Access {
     pub fn new(settings: Settings, clock: Clock) -> Self {
         let index = Index::new(settings.reflector, settings.authorized_peers, settings.offline_grace);
         let state = State { index, channels: HashMap::new(), sweep_at: IDLE_CHANNELS };
-        Self { shared: Arc::new(Shared { state: Mutex::new(state), clock, rearm: Notify::new() }) }
+        Self { shared: Arc::new(Shared { state: Mutex::new(state), clock, rearm: Notify::new(), revision: watch::Sender::new(0) }) }
     }
 
     /// What holds for an ID now. [`Refusal::Removed`] is said as long as somebody still listens to an ID that lost its
@@ -146,6 +148,11 @@ impl Access {
         *self.settled().index.source() == Source::Current
     }
 
+    /// Changes whenever a load, an expiry or the end of a grace may have changed somebody's standing.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.shared.revision.subscribe()
+    }
+
     /// Channels kept, used or not: for metrics and tests.
     pub fn channels(&self) -> usize {
         self.settled().channels.len()
@@ -195,6 +202,7 @@ impl Access {
         let changed = mutate(&mut state.index);
         state.publish(&changed, received_mono_ms);
         drop(state);
+        self.shared.revision.send_modify(|n| *n = n.wrapping_add(1));
         // What was just loaded may already have expired.
         drop(self.settled());
         self.shared.rearm.notify_one();
@@ -207,6 +215,9 @@ impl Access {
         let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
         let changed = state.index.tick(now);
         state.publish(&changed, now.mono_ms);
+        if !changed.is_empty() {
+            self.shared.revision.send_modify(|n| *n = n.wrapping_add(1));
+        }
         state
     }
 }

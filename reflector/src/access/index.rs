@@ -27,6 +27,13 @@ pub enum Changed {
     These(BTreeSet<EndpointId>),
 }
 
+impl Changed {
+    /// Whether nobody is meant.
+    pub fn is_empty(&self) -> bool {
+        matches!(self, Self::These(ids) if ids.is_empty())
+    }
+}
+
 /// The moment something changes by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NextChange {

@@ -145,17 +145,20 @@ impl Audit {
         self.send(self.entry(event, suppressed)).await;
     }
 
+    /// Records an event from where nothing may wait: a session's own task. When the queue is full, which takes a stuck
+    /// disk, the event is lost and counted.
+    pub fn record_now(&self, event: Event) {
+        let suppressed = self.limiter(|limiter| limiter.take(event.kind));
+        self.try_send(self.entry(event, suppressed));
+    }
+
     /// Records an event that a stranger can cause as often as it likes: at most ten a minute of one kind and source,
     /// and a hundred of one kind in all. The others are counted in the next line of that kind. Never waits.
     pub fn record_limited(&self, event: Event) {
         let now = clock::now();
         let admit = self.limiter(|limiter| limiter.admit(event.kind, event.source, now));
         let Admit::Write { suppressed } = admit else { return };
-        let entry = self.entry(event, suppressed);
-        match self.queue.try_reserve() {
-            Ok(room) => room.send(Item::Line(entry)),
-            Err(_full_or_closed) => self.shared.lose(&entry),
-        }
+        self.try_send(self.entry(event, suppressed));
     }
 
     /// True while the log cannot be written. The next event tries again.
@@ -188,6 +191,13 @@ impl Audit {
         let (done, flushed) = oneshot::channel();
         let all = async { self.queue.send(Item::Flush(done)).await.is_ok() && flushed.await.is_ok() };
         tokio::time::timeout(FLUSH_DEADLINE, all).await.unwrap_or(false)
+    }
+
+    fn try_send(&self, entry: Box<Entry>) {
+        match self.queue.try_reserve() {
+            Ok(room) => room.send(Item::Line(entry)),
+            Err(_full_or_closed) => self.shared.lose(&entry),
+        }
     }
 
     async fn send(&self, entry: Box<Entry>) {

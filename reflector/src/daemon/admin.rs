@@ -1,0 +1,235 @@
+//! Answers the CLI. Each request is a few calls into the rooms; waiting requests have the caller's deadline.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crds::EndpointId;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use crate::access::pairing::Pairing;
+use crate::access::policy::Verdict;
+use crate::access::{Access, KnownPeer};
+use crate::admin::protocol::{LivePeer, Request, Response, Status};
+use crate::admin::server::Handler;
+use crate::audit::{Audit, Event, EventType};
+use crate::clock;
+use crate::engine::BoxFuture;
+use crate::health::HealthSource;
+use crate::identity::{self, Current};
+use crate::ledger::Ledger;
+use crate::metrics::Metrics;
+use crate::server::Server;
+use crate::session::Sessions;
+
+use super::probe::Probe;
+
+/// Longest wait a command may ask for.
+const MAX_WAIT: Duration = Duration::from_secs(60);
+/// Life of a code made at start because `access.pairing_enabled` is set.
+const START_TTL: Duration = Duration::from_secs(600);
+
+/// What the CLI can reach.
+pub(super) struct Desk {
+    pub(super) server: Server,
+    pub(super) sessions: Sessions,
+    pub(super) access: Access,
+    pub(super) pairing: Pairing,
+    pub(super) audit: Audit,
+    pub(super) ledger: Ledger,
+    pub(super) metrics: Metrics,
+    pub(super) identity: watch::Sender<Current>,
+    pub(super) key_path: PathBuf,
+    pub(super) probe: Arc<Probe>,
+    pub(super) listen: SocketAddr,
+    pub(super) health_listen: SocketAddr,
+    pub(super) position: &'static str,
+    /// One rotation at a time.
+    pub(super) rotating: tokio::sync::Mutex<()>,
+}
+
+/// A handler is shared; its answers outlive the call.
+impl Handler for Desk {
+    fn handle(self: Arc<Self>, request: Request) -> BoxFuture<Response> {
+        Box::pin(async move {
+            match request {
+                Request::Status => Response::Status(Box::new(self.status())),
+                Request::OpenPairing { ttl_sec } => self.open_pairing(Duration::from_secs(ttl_sec)).await,
+                Request::ClosePairing => self.close_pairing().await,
+                Request::Peers => Response::Peers { peers: self.peers() },
+                Request::RotateIdentity => self.rotate().await,
+                Request::AwaitRevoked { endpoint_id, timeout_ms } => self.revoked(endpoint_id, timeout_ms).await,
+                Request::AwaitAuthorised { endpoint_id, timeout_ms } => {
+                    self.authorised(endpoint_id, timeout_ms).await
+                }
+                Request::AuditHead => {
+                    let head = self.audit.head();
+                    Response::AuditHead { seq: head.seq, hash: head.hash_hex() }
+                }
+            }
+        })
+    }
+}
+
+impl Desk {
+    /// A window for `access.pairing_enabled`; its code goes to the log, which is where the person who set it looks.
+    pub(super) async fn open_at_start(&self) {
+        match self.open_pairing(START_TTL).await {
+            Response::Pairing { code, expires_at, .. } => {
+                tracing::warn!(%code, %expires_at, "pairing is enabled in the configuration: this code pairs one appliance");
+            }
+            Response::Error { message } => tracing::warn!(%message, "pairing is enabled but no window could be opened"),
+            _ => {}
+        }
+    }
+
+    fn status(&self) -> Status {
+        let now = clock::now();
+        let snapshot = self.probe.snapshot();
+        Status {
+            endpoint_id: self.identity.borrow().identity.id(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            uptime_sec: snapshot.uptime_sec,
+            listen_address: self.listen.to_string(),
+            health_address: self.health_listen.to_string(),
+            network_position: self.position.to_owned(),
+            serving: snapshot.listener_up && snapshot.policy_loaded,
+            problems: snapshot.problems,
+            connections: u32::try_from(self.server.connections()).unwrap_or(u32::MAX),
+            active_tests: u32::try_from(self.sessions.active(None).len()).unwrap_or(u32::MAX),
+            policy: self.access.status(),
+            pairing: self.pairing.status(now),
+        }
+    }
+
+    fn peers(&self) -> Vec<LivePeer> {
+        let running = self.sessions.active(None);
+        let live = |peer: KnownPeer| {
+            let id = peer.endpoint_id?;
+            let usage = self.ledger.usage(&id).unwrap_or_default();
+            let limit = match self.access.verdict(&id) {
+                Verdict::Allowed(policy) => policy.quotas.bytes_per_day,
+                Verdict::Refused(_) => None,
+            };
+            Some(LivePeer {
+                name: peer.name.to_string(),
+                endpoint_id: id,
+                state: peer.state.as_str().to_owned(),
+                connections: u32::try_from(self.server.connections_of(&id)).unwrap_or(u32::MAX),
+                active_tests: u32::try_from(running.iter().filter(|s| s.peer == id).count()).unwrap_or(u32::MAX),
+                tests_today: usage.tests_today,
+                bytes_today: usage.bytes_today,
+                bytes_remaining: limit.map(|limit| limit.saturating_sub(usage.bytes_today)),
+                last_seen: usage.last_seen.and_then(|at| self.ledger.moment().as_wall(at)),
+            })
+        };
+        self.access.peers().into_iter().filter_map(live).collect()
+    }
+
+    async fn open_pairing(&self, ttl: Duration) -> Response {
+        if !self.access.may_pair() {
+            return error("the peers folder cannot be read, so nobody can be paired: see `reflector status`");
+        }
+        match self.pairing.open(ttl, clock::now()) {
+            Ok(opened) => {
+                self.metrics.pairing_window(true);
+                self.audit
+                    .record(Event {
+                        params: Some(serde_json::json!({ "ttl_sec": ttl.as_secs() })),
+                        decision: Some("allowed"),
+                        ..Event::new(EventType::PairingEnabled)
+                    })
+                    .await;
+                Response::Pairing {
+                    code: opened.code,
+                    expires_at: opened.expires_at,
+                    endpoint_id: self.identity.borrow().identity.id(),
+                }
+            }
+            Err(problem) => error(problem.to_string()),
+        }
+    }
+
+    async fn close_pairing(&self) -> Response {
+        match self.pairing.close() {
+            Ok(()) => {
+                self.metrics.pairing_window(false);
+                Response::Ok
+            }
+            Err(problem) => error(problem.to_string()),
+        }
+    }
+
+    async fn rotate(&self) -> Response {
+        let _one = self.rotating.lock().await;
+        let old = Arc::clone(&self.identity.borrow().identity);
+        let (path, now) = (self.key_path.clone(), clock::now().wall);
+        let previous = Arc::clone(&old);
+        let replaced = tokio::task::spawn_blocking(move || identity::replace(&path, &previous, now)).await;
+        let (identity, statement, backup) = match replaced {
+            Ok(Ok(replaced)) => replaced,
+            Ok(Err(problem)) => return error(chain(&problem)),
+            Err(problem) => return error(problem.to_string()),
+        };
+        let new = identity.id();
+        match Current::new(identity, Some(statement), now) {
+            Ok(current) => self.identity.send_replace(current),
+            Err(problem) => return error(format!("{}: restart the reflector", chain(&problem))),
+        };
+        if let Err(problem) = self.server.present_new_identity() {
+            return error(format!("{}: restart the reflector", chain(&problem)));
+        }
+        self.audit
+            .record(Event {
+                params: Some(serde_json::json!({ "old": old.id(), "new": new })),
+                decision: Some("allowed"),
+                ..Event::new(EventType::IdentityRotated)
+            })
+            .await;
+        self.audit.set_endpoint_id(new);
+        tracing::warn!(old = %old.id(), %new, "identity rotated");
+        Response::Rotated { old: old.id(), new, backup: backup.display().to_string() }
+    }
+
+    async fn revoked(&self, id: EndpointId, timeout_ms: u64) -> Response {
+        let wait = Duration::from_millis(timeout_ms).min(MAX_WAIT);
+        match timeout(wait, self.server.gone(id)).await {
+            Err(_) => error(format!("{} is still connected or authorised after {} ms", id.short(), wait.as_millis())),
+            Ok(()) => {
+                let last = self.server.revocation_of(&id);
+                Response::Revoked {
+                    connections: last.map_or(0, |cut| cut.connections),
+                    latency_ms: last.map_or(0.0, |cut| cut.latency_ms),
+                }
+            }
+        }
+    }
+
+    async fn authorised(&self, id: EndpointId, timeout_ms: u64) -> Response {
+        let wait = Duration::from_millis(timeout_ms).min(MAX_WAIT);
+        let mut standing = self.access.subscribe(id);
+        let allowed = standing.wait_for(|standing| matches!(standing.verdict, Verdict::Allowed(_)));
+        match timeout(wait, allowed).await {
+            Ok(Ok(_)) => Response::Ok,
+            _ => error(format!("{} is not authorised after {} ms: see `reflector status`", id.short(), wait.as_millis())),
+        }
+    }
+}
+
+fn error(message: impl Into<String>) -> Response {
+    Response::Error { message: message.into() }
+}
+
+/// An error and its causes on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text.push_str(": ");
+        text.push_str(&next.to_string());
+        cause = next.source();
+    }
+    text
+}

@@ -1,0 +1,121 @@
+//! The running reflector: wires the rooms, serves, and stops them in the right order.
+//!
+//! In: a loaded configuration and the engines of this build. Out: a process that serves until it is told to stop, and
+//! an exit that leaves nothing unrecorded. Nothing is decided here that a room could decide.
+
+mod admin;
+mod host;
+mod observer;
+mod probe;
+mod roster;
+mod start;
+mod watcher;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Loaded;
+use crate::engine::Engine;
+use crate::server::Phase;
+use crate::server::limits::DRAIN;
+
+use self::start::{Reflector, start};
+
+/// How long connections may take to close once nothing runs any more: they are told, and each says goodbye within
+/// a quarter of a second.
+const CLOSE: Duration = Duration::from_secs(3);
+
+/// Threads for control work. Bulk data runs on threads of its own, so more would only cost memory.
+const WORKERS: usize = 2;
+
+/// Serves until SIGTERM or SIGINT; then drains and returns.
+pub fn serve(loaded: Loaded, engines: Vec<Arc<dyn Engine>>) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .thread_name("reflector")
+        .enable_all()
+        .build()
+        .context("start the runtime")?;
+    runtime.block_on(run(loaded, engines))
+}
+
+async fn run(loaded: Loaded, engines: Vec<Arc<dyn Engine>>) -> Result<()> {
+    let mut signals = Signals::new()?;
+    let reflector = start(loaded, engines).await?;
+    let mut core = JoinSet::new();
+    let stop = CancellationToken::new();
+    let accepting = reflector.spawn_core(&mut core, &stop);
+    tracing::info!(
+        endpoint_id = %reflector.endpoint_id(),
+        listen = %reflector.listen,
+        health = %reflector.health_listen,
+        position = reflector.position,
+        "serving"
+    );
+    let failed = tokio::select! {
+        () = signals.next() => None,
+        Some(ended) = core.join_next() => Some(ended),
+    };
+    match failed {
+        None => tracing::info!("stopping: no new sessions; running ones may finish (a second signal stops at once)"),
+        Some(_) => tracing::error!("a core task ended unasked: stopping"),
+    }
+    accepting.cancel();
+    drain(&reflector, &mut signals, failed.is_some()).await;
+    stop.cancel();
+    while core.join_next().await.is_some() {}
+    reflector.close().await?;
+    match failed {
+        None => {
+            tracing::info!("stopped");
+            Ok(())
+        }
+        Some(Ok(Ok(task))) => bail!("{task} ended unasked"),
+        Some(Ok(Err(error))) => Err(error),
+        Some(Err(error)) => Err(error).context("a core task panicked"),
+    }
+}
+
+/// Lets running sessions end, then closes every connection. A failed core task leaves no time for the first.
+async fn drain(reflector: &Reflector, signals: &mut Signals, at_once: bool) {
+    reflector.server.enter(Phase::Draining);
+    let patience = if at_once { Duration::ZERO } else { DRAIN };
+    let cut = tokio::select! {
+        cut = reflector.sessions.drain(patience) => cut,
+        () = signals.next() => reflector.sessions.drain(Duration::ZERO).await,
+    };
+    if cut > 0 {
+        tracing::warn!(sessions = cut, "sessions were cut");
+    }
+    reflector.server.enter(Phase::Stopping);
+    if tokio::time::timeout(CLOSE, reflector.server.closed()).await.is_err() {
+        tracing::warn!(connections = reflector.server.connections(), "connections were slow to close");
+    }
+}
+
+/// SIGTERM and SIGINT. As PID 1 a process without a handler ignores both.
+struct Signals {
+    term: Signal,
+    int: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self> {
+        Ok(Self {
+            term: signal(SignalKind::terminate()).context("handle SIGTERM")?,
+            int: signal(SignalKind::interrupt()).context("handle SIGINT")?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.term.recv() => {}
+            _ = self.int.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! How the process stands, for the health port.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::access::Access;
+use crate::audit::Audit;
+use crate::clock::{self, Now};
+use crate::engine::BoxFuture;
+use crate::health::{HealthSource, Snapshot};
+use crate::ledger::Ledger;
+use crate::metrics::{Metrics, PeerUsage};
+use crate::server::Server;
+
+/// Looks at the rooms.
+pub(super) struct Probe {
+    pub(super) access: Access,
+    pub(super) audit: Audit,
+    pub(super) ledger: Ledger,
+    pub(super) server: Server,
+    pub(super) started: Now,
+    /// True between bind and drain.
+    pub(super) accepting: Arc<AtomicBool>,
+}
+
+impl Probe {
+    /// Whether a policy is in force.
+    pub(super) fn policy_in_force(&self) -> bool {
+        matches!(self.access.status().state.as_str(), "current" | "stale")
+    }
+
+    /// What is wrong, with what to do. Names no peer and no address: anybody may read it.
+    pub(super) fn problems(&self) -> Vec<String> {
+        let status = self.access.status();
+        let mut problems = Vec::new();
+        match status.state.as_str() {
+            "stale" => problems.push(
+                "the peers folder cannot be read; known peers are served until the grace is over: see `reflector status`"
+                    .to_owned(),
+            ),
+            "grace_over" => problems.push("the peers folder was away for too long: bring it back".to_owned()),
+            _ => {}
+        }
+        if !status.broken.is_empty() {
+            problems.push(format!("{} peer objects cannot be used: see `reflector status`", status.broken.len()));
+        }
+        if self.audit.failing() {
+            problems.push("the audit log cannot be written: is the disk full?".to_owned());
+        }
+        if self.ledger.health().borrow().failing.is_some() {
+            problems.push("the ledger cannot be written, so no test is granted: is the disk full?".to_owned());
+        }
+        problems
+    }
+}
+
+impl HealthSource for Probe {
+    fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            identity_loaded: true,
+            listener_up: self.accepting.load(Ordering::Acquire),
+            policy_loaded: self.policy_in_force(),
+            uptime_sec: clock::now().mono_ms.saturating_sub(self.started.mono_ms) / 1000,
+            problems: self.problems(),
+        }
+    }
+
+    fn ping(&self) -> BoxFuture<()> {
+        // A deadlocked index or floor hangs here; so does a runtime whose workers are stuck. The ledger thread is asked
+        // for a commit, which writes nothing when nothing changed; that it fails (a full disk) is not a deadlock.
+        let (access, server, ledger) = (self.access.clone(), self.server.clone(), self.ledger.clone());
+        let asked = tokio::task::spawn(async move {
+            let _ = (access.channels(), server.connections());
+            let _answered = ledger.commit().await;
+        });
+        Box::pin(async move {
+            let _ended = asked.await;
+        })
+    }
+
+    fn before_scrape(&self, metrics: &Metrics) {
+        let peers = self.access.peers().into_iter().filter_map(|peer| {
+            let usage = self.ledger.usage(&peer.endpoint_id?).unwrap_or_default();
+            let bytes_remaining = self.ledger.account(peer.endpoint_id?).remaining();
+            Some(PeerUsage {
+                name: peer.name,
+                bytes_today: usage.bytes_today,
+                tests_today: u64::from(usage.tests_today),
+                bytes_remaining,
+            })
+        });
+        metrics.peers(peers.collect());
+    }
+}

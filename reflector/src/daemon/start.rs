@@ -1,0 +1,282 @@
+//! From a configuration to rooms that know each other. Everything that can fail at start fails here, before the first
+//! connection is accepted.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use anyhow::{Context, Result, anyhow};
+use crds::EndpointId;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::access::directory::{self, Directory};
+use crate::access::manifest::Mine;
+use crate::access::pairing::Pairing;
+use crate::access::{Access, ReflectorPolicy, Settings, windows};
+use crate::admin::server::AdminSocket;
+use crate::audit::{self, Audit, OnFailure, Target};
+use crate::clock::{self, Now};
+use crate::config::{self, Config, DeploymentMode, Loaded};
+use crate::engine::Engine;
+use crate::health::{self, MetricsAccess};
+use crate::identity::{self, Current, Statement};
+use crate::ledger::Ledger;
+use crate::link::features::{Feature, Features};
+use crate::metrics::{Metrics, PerPeer};
+use crate::network::{self, Position};
+use crate::server::{self, Server, Services};
+use crate::session::{Parts, Sessions};
+
+use super::admin::Desk;
+use super::host;
+use super::observer::Records;
+use super::probe::Probe;
+use super::roster::Folder;
+use super::watcher;
+
+/// Extensions this build really has.
+const FEATURES: Features = Features::of(&[
+    Feature::Throughput,
+    Feature::UdpEcho,
+    Feature::Results,
+    Feature::ResourceExhausted,
+    Feature::Succession,
+]);
+
+/// A core task: what it is called when it ends unasked.
+type Core = JoinSet<Result<&'static str>>;
+
+/// The rooms, wired, and their listeners, bound.
+pub(super) struct Reflector {
+    pub(super) server: Server,
+    pub(super) sessions: Sessions,
+    pub(super) listen: SocketAddr,
+    pub(super) health_listen: SocketAddr,
+    pub(super) position: &'static str,
+    desk: Arc<Desk>,
+    probe: Arc<Probe>,
+    parts: Mutex<Option<Unstarted>>,
+    ledger: Ledger,
+    audit: Audit,
+    metrics: Metrics,
+    access: Access,
+    metrics_access: MetricsAccess,
+    accepting: Arc<AtomicBool>,
+}
+
+/// What is handed to tasks once.
+struct Unstarted {
+    control: TcpListener,
+    health: TcpListener,
+    admin: AdminSocket,
+    directory: Directory,
+}
+
+pub(super) async fn start(loaded: Loaded, engines: Vec<Arc<dyn Engine>>) -> Result<Reflector> {
+    let config = loaded.config;
+    let started = clock::now();
+    host::raise_descriptor_limit();
+    let admin = AdminSocket::bind(&config.admin_socket_path()).await?;
+    let (current, key_path) = load_identity(&config, started)?;
+    let id = current.identity.id();
+    let metrics = Metrics::new(PerPeer::On);
+    let audit = open_audit(&config, id, &metrics)?;
+    let ledger = Ledger::open(&config.ledger_path(), Arc::new(clock::now))?;
+    let position = network::detect(config.network.deployment_mode);
+    let mode = match position {
+        Position::Lan => DeploymentMode::Lan,
+        Position::Wan => DeploymentMode::Wan,
+        Position::Hybrid => DeploymentMode::Hybrid,
+        Position::Unknown => DeploymentMode::Auto,
+    };
+    let reflector = ReflectorPolicy::from_config(&config.quotas, &config.iperf3, mode);
+    let access = open_access(&config, &reflector, &ledger);
+    let mine = Mine { name: config.reflector_name(&config::hostname()), fleet: config.access.fleet.clone() };
+    let peers = config.peers_dir();
+    directory::ensure(&peers).with_context(|| format!("make the peers folder {}", peers.display()))?;
+    let (folder, directory) =
+        Directory::new(peers.clone(), mine.clone(), access.clone(), Arc::new(clock::now));
+    let pairing = Pairing::load(&config.pairing_path(), started)
+        .with_context(|| format!("read the pairing window {}", config.pairing_path().display()))?;
+    metrics.pairing_window(pairing.is_open());
+
+    let records = Arc::new(Records::new(audit.clone(), metrics.clone()));
+    let latch = windows::Latch::default();
+    let sessions = Sessions::new(Parts {
+        ledger: ledger.clone(),
+        engines,
+        observer: records,
+        clock: Arc::new(clock::now),
+        windows: Arc::new(move |policy, now| latch.closed_until(now, &policy.windows)),
+    });
+    let (identity, live) = watch::channel(current);
+    let server = Server::new(Services {
+        access: access.clone(),
+        pairing: pairing.clone(),
+        roster: Box::new(Folder { path: peers, mine, directory: folder, access: access.clone() }),
+        sessions: sessions.clone(),
+        audit: audit.clone(),
+        metrics: metrics.clone(),
+        identity: live,
+        ledger: ledger.clone(),
+        default_summary: server::summary_of(&reflector),
+        position: position.as_str(),
+        features: FEATURES,
+        require_alpn: config.network.require_alpn,
+        started,
+    })?;
+
+    let control = host::listen(config.network.listen_address, "control connections")?;
+    let health = host::listen(config.network.listen_address_health, "health")?;
+    let (listen, health_listen) = (control.local_addr()?, health.local_addr()?);
+    let accepting = Arc::new(AtomicBool::new(true));
+    let probe = Arc::new(Probe {
+        access: access.clone(),
+        audit: audit.clone(),
+        ledger: ledger.clone(),
+        server: server.clone(),
+        started,
+        accepting: Arc::clone(&accepting),
+    });
+    let desk = Arc::new(Desk {
+        server: server.clone(),
+        sessions: sessions.clone(),
+        access: access.clone(),
+        pairing,
+        audit: audit.clone(),
+        ledger: ledger.clone(),
+        metrics: metrics.clone(),
+        identity,
+        key_path,
+        probe: Arc::clone(&probe),
+        listen,
+        health_listen,
+        position: position.as_str(),
+        rotating: tokio::sync::Mutex::new(()),
+    });
+    if config.access.pairing_enabled {
+        desk.open_at_start().await;
+    }
+    Ok(Reflector {
+        server,
+        sessions,
+        listen,
+        health_listen,
+        position: position.as_str(),
+        desk,
+        probe,
+        parts: Mutex::new(Some(Unstarted { control, health, admin, directory })),
+        ledger,
+        audit,
+        metrics,
+        access,
+        metrics_access: if config.network.metrics_public { MetricsAccess::Public } else { MetricsAccess::Local },
+        accepting,
+    })
+}
+
+impl Reflector {
+    pub(super) fn endpoint_id(&self) -> EndpointId {
+        self.desk.identity.borrow().identity.id()
+    }
+
+    /// Starts the tasks everything depends on. The token returned ends accepting; `stop` ends the rest.
+    pub(super) fn spawn_core(&self, core: &mut Core, stop: &CancellationToken) -> CancellationToken {
+        let accepting = CancellationToken::new();
+        let Some(parts) = self.parts.lock().ok().and_then(|mut parts| parts.take()) else { return accepting };
+        let (server, accept, open) = (self.server.clone(), accepting.clone(), Arc::clone(&self.accepting));
+        core.spawn(async move {
+            let result = server.accept(parts.control, &accept).await.context("accept control connections");
+            open.store(false, Ordering::Release);
+            result?;
+            // Asked to stop accepting: the task stays until everything stops, so that its end is not taken for a failure.
+            std::future::pending().await
+        });
+        let cancel = stop.clone();
+        core.spawn(async move {
+            parts.directory.run(cancel).await;
+            Ok("the watch of the peers folder")
+        });
+        let (access, cancel) = (self.access.clone(), stop.clone());
+        core.spawn(async move {
+            access.run_clock(cancel).await;
+            Ok("the policy clock")
+        });
+        let watching = watcher::run(self.access.clone(), self.audit.clone(), self.metrics.clone(), stop.clone());
+        core.spawn(async move {
+            watching.await;
+            Ok("the policy watcher")
+        });
+        let (desk, cancel) = (Arc::clone(&self.desk), stop.clone());
+        core.spawn(async move {
+            parts.admin.serve(desk, cancel).await;
+            Ok("the admin socket")
+        });
+        let (probe, metrics, cancel) = (Arc::clone(&self.probe), self.metrics.clone(), stop.clone());
+        let access = self.metrics_access;
+        core.spawn(async move {
+            health::serve(parts.health, probe, metrics, access, cancel).await.context("serve the health port")?;
+            Ok("the health port")
+        });
+        let (ledger, cancel) = (self.ledger.clone(), stop.clone());
+        core.spawn(async move {
+            tokio::select! {
+                () = cancel.cancelled() => Ok("the ledger"),
+                () = ledger.ended() => Err(anyhow!("the ledger writer ended unasked")),
+            }
+        });
+        accepting
+    }
+
+    /// The last words: everything recorded is on disk when this returns.
+    pub(super) async fn close(&self) -> Result<()> {
+        if !self.audit.flush().await {
+            tracing::error!("the end of the audit log could not be written");
+        }
+        self.ledger.close().await.context("write the ledger for the last time")
+    }
+}
+
+fn load_identity(config: &Config, now: Now) -> Result<(Current, PathBuf)> {
+    let path = config.identity.private_key_path.clone();
+    let loaded = identity::load_or_create(&path, host::in_pod())?;
+    for note in &loaded.notes {
+        tracing::warn!("{note}");
+    }
+    if loaded.created {
+        tracing::info!(path = %path.display(), "made a new identity: back up this file");
+    }
+    let statement = Statement::path_beside(&path);
+    // A broken statement costs pinning clients a manual step; it must not keep the reflector from starting.
+    let succession = Statement::load(&statement, loaded.identity.id()).unwrap_or_else(|error| {
+        tracing::warn!(%error, "the succession statement is not presented");
+        None
+    });
+    Ok((Current::new(loaded.identity, succession, now.wall)?, path))
+}
+
+fn open_audit(config: &Config, endpoint_id: EndpointId, metrics: &Metrics) -> Result<Audit> {
+    let on_failure =
+        if config.logging.audit_deny_on_failure { OnFailure::Deny } else { OnFailure::Continue };
+    let target = config.audit_path().map_or(Target::Stdout, Target::File);
+    Ok(Audit::open(audit::Settings { target, endpoint_id, on_failure, metrics: metrics.clone() })?)
+}
+
+/// The policy index, on a clock whose wall never runs behind what the ledger trusts.
+fn open_access(config: &Config, reflector: &ReflectorPolicy, ledger: &Ledger) -> Access {
+    let ledger = ledger.clone();
+    let trusted = move || {
+        let now = clock::now();
+        Now { wall: ledger.trusted_wall(now), ..now }
+    };
+    let settings = Settings {
+        reflector: reflector.clone(),
+        authorized_peers: config.access.authorized_peers.clone(),
+        offline_grace: config.access.offline_grace,
+    };
+    Access::new(settings, Arc::new(trusted))
+}
