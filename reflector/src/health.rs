@@ -1,1 +1,0 @@
-//! Skeleton: filled by the room's owner.
