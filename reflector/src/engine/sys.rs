@@ -73,6 +73,7 @@ pub fn clock_is_synchronised() -> io::Result<bool> {
     }
 }
 
+<<<<<<< HEAD
 /// For how long nothing was received or acknowledged on a TCP socket. A full send queue is not silence: its bytes
 /// are being acknowledged.
 pub fn tcp_silence(socket: BorrowedFd<'_>) -> io::Result<Duration> {
@@ -94,4 +95,31 @@ pub fn tcp_silence(socket: BorrowedFd<'_>) -> io::Result<Duration> {
         return Err(io::Error::last_os_error());
     }
     Ok(Duration::from_millis(info.tcpi_last_data_recv.min(info.tcpi_last_ack_recv).into()))
+=======
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_those_the_kernel_lists() {
+        let found = interface_addresses().unwrap();
+        let has = |interface: &str, address: IpAddr| {
+            found.iter().any(|one| one.interface == interface && one.address == address)
+        };
+        assert!(has("lo", Ipv4Addr::LOCALHOST.into()), "{found:?}");
+        // Address, index, prefix length, scope, flags, name; the file is missing when IPv6 is off.
+        let listed = std::fs::read_to_string("/proc/net/if_inet6").unwrap_or_default();
+        for line in listed.lines() {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            let address = Ipv6Addr::from_bits(u128::from_str_radix(fields[0], 16).unwrap());
+            assert!(has(fields[5], address.into()), "{address} of {} is not in {found:?}", fields[5]);
+        }
+    }
+
+    /// Asked twice: reading changes nothing.
+    #[test]
+    fn asking_for_the_clock_state_needs_no_right_and_changes_nothing() {
+        assert_eq!(clock_is_synchronised().unwrap(), clock_is_synchronised().unwrap());
+    }
+>>>>>>> audit
 }

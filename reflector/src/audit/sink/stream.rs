@@ -48,3 +48,29 @@ impl Sink for StreamSink {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::os::fd::OwnedFd;
+
+    use super::*;
+
+    /// A pipe that is full in the middle of a line: nothing can be taken back, so the torn line gets an end of its own.
+    #[test]
+    fn a_torn_line_does_not_swallow_the_next_one() {
+        let (mut reader, writer) = io::pipe().unwrap();
+        rustix::io::ioctl_fionbio(&writer, true).unwrap();
+        let mut sink = StreamSink::new(File::from(OwnedFd::from(writer)));
+        let line = [b"x".repeat(999), b"\n".to_vec()].concat();
+        let lines = line.repeat(1000);
+        let partial = sink.append(&lines).unwrap_err();
+        assert_eq!((partial.error.kind(), partial.kept % line.len()), (io::ErrorKind::WouldBlock, 0));
+        let mut text = vec![0; lines.len()];
+        let read = reader.read(&mut text).unwrap();
+        assert!(read > partial.kept, "the kernel took part of a line");
+        sink.append(b"next\n").unwrap();
+        let read = reader.read(&mut text).unwrap();
+        assert_eq!(&text[..read], b"\nnext\n");
+    }
+}
