@@ -188,11 +188,14 @@ async fn a_client_that_hangs_up_before_its_grant_leaves_no_trace() {
 
 #[tokio::test]
 async fn nothing_is_granted_that_cannot_be_recorded() {
-    let bench = Bench::new();
-    bench.ledger.close().await.unwrap();
-    let denied = bench.up(&bench.connect(1), &with(|_| ())).await.unwrap_err();
-    assert_eq!((denied.reason, denied.retry_after_sec), (DenyReason::Busy, Some(60)));
-    bench.assert_untouched(1);
+    let closed = Bench::new();
+    closed.ledger.close().await.unwrap();
+    let full = Bench::on(|clock, _| crate::ledger::tests::ledger_on_a_full_disk(clock));
+    for bench in [closed, full] {
+        let denied = bench.up(&bench.connect(1), &with(|_| ())).await.unwrap_err();
+        assert_eq!((denied.reason, denied.retry_after_sec), (DenyReason::Busy, Some(60)));
+        bench.assert_untouched(1);
+    }
 }
 
 #[tokio::test]

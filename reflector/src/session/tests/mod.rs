@@ -1,6 +1,7 @@
 //! Sessions with a puppet for an engine: the test says what it does, ports are real, nothing moves by itself.
 
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -211,6 +212,10 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
+        Self::on(|clock, folder| Ledger::open(&folder.join("ledger.redb"), clock).unwrap())
+    }
+
+    fn on(ledger: impl FnOnce(Clock, &Path) -> Ledger) -> Self {
         let now = Arc::new(Mutex::new(Now {
             mono_ms: 1_000,
             wall: Timestamp::from_millisecond(NOON + 321).unwrap(),
@@ -218,7 +223,7 @@ impl Bench {
         let hand = Arc::clone(&now);
         let clock: Clock = Arc::new(move || *hand.lock().unwrap());
         let folder = tempfile::tempdir().unwrap();
-        let ledger = Ledger::open(&folder.path().join("ledger.redb"), Arc::clone(&clock)).unwrap();
+        let ledger = ledger(Arc::clone(&clock), folder.path());
         let (puppet, diary) = (Arc::<Puppet>::default(), Arc::<Diary>::default());
         let closed_until = Arc::new(Mutex::new(None));
         let windows = Arc::clone(&closed_until);
