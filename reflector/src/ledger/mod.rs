@@ -20,4 +20,4 @@ pub use time::{LedgerTime, Moment};
 pub use writer::Health;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

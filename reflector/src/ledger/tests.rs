@@ -91,6 +91,12 @@ impl Store for Paper {
     }
 }
 
+/// A ledger whose disk is full.
+pub(crate) fn ledger_on_a_full_disk(clock: Clock) -> Ledger {
+    let paper = Paper { failing: Arc::new(AtomicU32::new(1)), ..Paper::default() };
+    Ledger::start(Path::new("paper"), clock, None, paper, Contents::default()).unwrap()
+}
+
 fn on(paper: &Paper, hand: &Hand) -> Ledger {
     Ledger::start(Path::new("paper"), hand.clock(), None, paper.clone(), Contents::default()).unwrap()
 }
