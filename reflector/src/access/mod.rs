@@ -6,12 +6,14 @@
 //! reads, [`pairing`] guards the way in for unknown appliances. Nothing here grants by error: what is unknown,
 //! unreadable or stale is refused with the reason.
 
+pub mod atomic;
 pub mod directory;
 pub mod effective;
 pub mod handle;
 pub mod index;
 pub mod manifest;
 pub mod object;
+pub mod pairing;
 pub mod policy;
 pub mod report;
 pub mod source;
