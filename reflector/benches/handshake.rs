@@ -74,7 +74,8 @@ fn options() -> Result<Options> {
     let mut options = Options { rounds: 7, handshakes: 400, gate: false };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
-        let mut number = || words.next().context("a number follows")?.parse::<u32>().context("a number follows");
+        let mut number =
+            || words.next().context("a number follows")?.parse::<u32>().context("a number follows");
         match word.as_str() {
             "--bench" => {}
             "--gate" => options.gate = true,
@@ -192,7 +193,9 @@ fn handshake(address: SocketAddr, config: &Arc<ClientConfig>) -> Result<()> {
 fn report(servers: &[Server; 2], options: &Options) -> Result<()> {
     let openssl = Command::new("openssl").arg("version").output()?;
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    println!("TLS 1.3 handshakes, both sides Ed25519, X25519, AES-128-GCM; one client, one at a time, loopback");
+    println!(
+        "TLS 1.3 handshakes, both sides Ed25519, X25519, AES-128-GCM; one client, one at a time, loopback"
+    );
     println!(
         "reflector {} beside {}; kernel {}; {} rounds of {} handshakes, alternating",
         env!("CARGO_PKG_VERSION"),
@@ -213,7 +216,9 @@ fn report(servers: &[Server; 2], options: &Options) -> Result<()> {
     let [ours, theirs] = servers;
     let rate = spread(&ours.rates)[1] / spread(&theirs.rates)[1];
     let cpu = spread(&theirs.cpu_us)[1] / spread(&ours.cpu_us)[1];
-    println!("\nratio of medians, ours to OpenSSL: handshakes/s {rate:.2}×, handshakes per CPU second {cpu:.2}× (target ≥ {TARGET}×)");
+    println!(
+        "\nratio of medians, ours to OpenSSL: handshakes/s {rate:.2}×, handshakes per CPU second {cpu:.2}× (target ≥ {TARGET}×)"
+    );
     if options.gate && (rate < TARGET || cpu < TARGET) {
         bail!("below target");
     }

@@ -82,7 +82,14 @@ impl Access {
     pub fn new(settings: Settings, clock: Clock) -> Self {
         let index = Index::new(settings.reflector, settings.authorized_peers, settings.offline_grace);
         let state = State { index, channels: HashMap::new(), sweep_at: IDLE_CHANNELS };
-        Self { shared: Arc::new(Shared { state: Mutex::new(state), clock, rearm: Notify::new(), revision: watch::Sender::new(0) }) }
+        Self {
+            shared: Arc::new(Shared {
+                state: Mutex::new(state),
+                clock,
+                rearm: Notify::new(),
+                revision: watch::Sender::new(0),
+            }),
+        }
     }
 
     /// What holds for an ID now. [`Refusal::Removed`] is said as long as somebody still listens to an ID that lost its

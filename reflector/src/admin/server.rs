@@ -28,7 +28,7 @@ const MAX_CLIENTS: usize = 16;
 /// Whoever can answer.
 pub trait Handler: Send + Sync + 'static {
     /// Answers one request. Has its own deadline where it waits.
-    fn handle(&self, request: Request) -> BoxFuture<Response>;
+    fn handle(self: Arc<Self>, request: Request) -> BoxFuture<Response>;
 }
 
 /// Why there is no admin socket.
@@ -116,7 +116,7 @@ impl AdminSocket {
                 Ok((stream, place)) => {
                     let handler = Arc::clone(&handler);
                     tasks.spawn(async move {
-                        if let Err(error) = answer(stream, handler.as_ref()).await {
+                        if let Err(error) = answer(stream, handler).await {
                             tracing::debug!(%error, "admin client went away");
                         }
                         drop(place);
@@ -155,7 +155,7 @@ fn staged_name(path: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-async fn answer(stream: UnixStream, handler: &dyn Handler) -> io::Result<()> {
+async fn answer(stream: UnixStream, handler: Arc<dyn Handler>) -> io::Result<()> {
     let mut reader = BufReader::new(stream.take(MAX_LINE));
     let mut line = String::new();
     let response = match timeout(READ, reader.read_line(&mut line)).await {
@@ -190,7 +190,7 @@ mod tests {
 
     struct Echo;
     impl Handler for Echo {
-        fn handle(&self, request: Request) -> BoxFuture<Response> {
+        fn handle(self: Arc<Self>, request: Request) -> BoxFuture<Response> {
             Box::pin(async move { Response::Error { message: format!("{request:?}") } })
         }
     }

@@ -60,13 +60,15 @@ impl Handler for Desk {
                 Request::ClosePairing => self.close_pairing().await,
                 Request::Peers => Response::Peers { peers: self.peers() },
                 Request::RotateIdentity => self.rotate().await,
-                Request::AwaitRevoked { endpoint_id, timeout_ms } => self.revoked(endpoint_id, timeout_ms).await,
+                Request::AwaitRevoked { endpoint_id, timeout_ms } => {
+                    self.revoked(endpoint_id, timeout_ms).await
+                }
                 Request::AwaitAuthorised { endpoint_id, timeout_ms } => {
                     self.authorised(endpoint_id, timeout_ms).await
                 }
                 Request::AuditHead => {
                     let head = self.audit.head();
-                    Response::AuditHead { seq: head.seq, hash: head.hash_hex() }
+                    Response::AuditHead { seq: head.seq, hash: head.hash.to_string() }
                 }
             }
         })
@@ -80,13 +82,14 @@ impl Desk {
             Response::Pairing { code, expires_at, .. } => {
                 tracing::warn!(%code, %expires_at, "pairing is enabled in the configuration: this code pairs one appliance");
             }
-            Response::Error { message } => tracing::warn!(%message, "pairing is enabled but no window could be opened"),
+            Response::Error { message } => {
+                tracing::warn!(%message, "pairing is enabled but no window could be opened")
+            }
             _ => {}
         }
     }
 
     fn status(&self) -> Status {
-        let now = clock::now();
         let snapshot = self.probe.snapshot();
         Status {
             endpoint_id: self.identity.borrow().identity.id(),
@@ -100,7 +103,7 @@ impl Desk {
             connections: u32::try_from(self.server.connections()).unwrap_or(u32::MAX),
             active_tests: u32::try_from(self.sessions.active(None).len()).unwrap_or(u32::MAX),
             policy: self.access.status(),
-            pairing: self.pairing.status(now),
+            pairing: self.pairing.status(),
         }
     }
 
@@ -118,7 +121,8 @@ impl Desk {
                 endpoint_id: id,
                 state: peer.state.as_str().to_owned(),
                 connections: u32::try_from(self.server.connections_of(&id)).unwrap_or(u32::MAX),
-                active_tests: u32::try_from(running.iter().filter(|s| s.peer == id).count()).unwrap_or(u32::MAX),
+                active_tests: u32::try_from(running.iter().filter(|s| s.peer == id).count())
+                    .unwrap_or(u32::MAX),
                 tests_today: usage.tests_today,
                 bytes_today: usage.bytes_today,
                 bytes_remaining: limit.map(|limit| limit.saturating_sub(usage.bytes_today)),
@@ -132,7 +136,7 @@ impl Desk {
         if !self.access.may_pair() {
             return error("the peers folder cannot be read, so nobody can be paired: see `reflector status`");
         }
-        match self.pairing.open(ttl, clock::now()) {
+        match self.pairing.open(ttl).await {
             Ok(opened) => {
                 self.metrics.pairing_window(true);
                 self.audit
@@ -143,22 +147,22 @@ impl Desk {
                     })
                     .await;
                 Response::Pairing {
-                    code: opened.code,
+                    code: opened.code.to_string(),
                     expires_at: opened.expires_at,
                     endpoint_id: self.identity.borrow().identity.id(),
                 }
             }
-            Err(problem) => error(problem.to_string()),
+            Err(problem) => error(chain(&problem)),
         }
     }
 
     async fn close_pairing(&self) -> Response {
-        match self.pairing.close() {
+        match self.pairing.close().await {
             Ok(()) => {
                 self.metrics.pairing_window(false);
                 Response::Ok
             }
-            Err(problem) => error(problem.to_string()),
+            Err(problem) => error(chain(&problem)),
         }
     }
 
@@ -196,7 +200,11 @@ impl Desk {
     async fn revoked(&self, id: EndpointId, timeout_ms: u64) -> Response {
         let wait = Duration::from_millis(timeout_ms).min(MAX_WAIT);
         match timeout(wait, self.server.gone(id)).await {
-            Err(_) => error(format!("{} is still connected or authorised after {} ms", id.short(), wait.as_millis())),
+            Err(_) => error(format!(
+                "{} is still connected or authorised after {} ms",
+                id.short(),
+                wait.as_millis()
+            )),
             Ok(()) => {
                 let last = self.server.revocation_of(&id);
                 Response::Revoked {
@@ -213,7 +221,11 @@ impl Desk {
         let allowed = standing.wait_for(|standing| matches!(standing.verdict, Verdict::Allowed(_)));
         match timeout(wait, allowed).await {
             Ok(Ok(_)) => Response::Ok,
-            _ => error(format!("{} is not authorised after {} ms: see `reflector status`", id.short(), wait.as_millis())),
+            _ => error(format!(
+                "{} is not authorised after {} ms: see `reflector status`",
+                id.short(),
+                wait.as_millis()
+            )),
         }
     }
 }

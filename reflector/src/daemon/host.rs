@@ -28,7 +28,7 @@ pub(super) fn raise_descriptor_limit() {
 
 /// A kubelet sets this in every container.
 #[expect(clippy::disallowed_methods, reason = "the one place that asks whether this is a pod")]
-pub(super) fn in_pod() -> bool {
+pub(crate) fn in_pod() -> bool {
     std::env::var_os("KUBERNETES_SERVICE_HOST").is_some()
 }
 

@@ -24,6 +24,7 @@ use crate::engine::Engine;
 use crate::server::Phase;
 use crate::server::limits::DRAIN;
 
+pub(crate) use self::host::in_pod;
 use self::start::{Reflector, start};
 
 /// How long connections may take to close once nothing runs any more: they are told, and each says goodbye within
@@ -62,7 +63,9 @@ async fn run(loaded: Loaded, engines: Vec<Arc<dyn Engine>>) -> Result<()> {
         Some(ended) = core.join_next() => Some(ended),
     };
     match failed {
-        None => tracing::info!("stopping: no new sessions; running ones may finish (a second signal stops at once)"),
+        None => tracing::info!(
+            "stopping: no new sessions; running ones may finish (a second signal stops at once)"
+        ),
         Some(_) => tracing::error!("a core task ended unasked: stopping"),
     }
     accepting.cancel();

@@ -42,13 +42,15 @@ impl Probe {
             _ => {}
         }
         if !status.broken.is_empty() {
-            problems.push(format!("{} peer objects cannot be used: see `reflector status`", status.broken.len()));
+            problems
+                .push(format!("{} peer objects cannot be used: see `reflector status`", status.broken.len()));
         }
         if self.audit.failing() {
             problems.push("the audit log cannot be written: is the disk full?".to_owned());
         }
         if self.ledger.health().borrow().failing.is_some() {
-            problems.push("the ledger cannot be written, so no test is granted: is the disk full?".to_owned());
+            problems
+                .push("the ledger cannot be written, so no test is granted: is the disk full?".to_owned());
         }
         problems
     }

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use crds::EndpointId;
 
+use crate::access::Access;
 use crate::access::directory::DirectoryHandle;
 use crate::access::edit;
 use crate::access::manifest::Mine;
 use crate::access::policy::Verdict;
-use crate::access::Access;
 use crate::engine::BoxFuture;
 use crate::server::Roster;
 
@@ -31,7 +31,9 @@ impl Roster for Folder {
             directory.rescan().await.map_err(|e| e.to_string())?;
             match access.verdict(&id) {
                 Verdict::Allowed(_) => Ok(name),
-                Verdict::Refused(refusal) => Err(format!("{name} is written but refused: {}", refusal.reason())),
+                Verdict::Refused(refusal) => {
+                    Err(format!("{name} is written but refused: {}", refusal.reason()))
+                }
             }
         })
     }

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::access::directory::{self, Directory};
 use crate::access::manifest::Mine;
 use crate::access::pairing::Pairing;
-use crate::access::{Access, ReflectorPolicy, Settings, windows};
+use crate::access::{Access, ReflectorPolicy, Settings};
 use crate::admin::server::AdminSocket;
 use crate::audit::{self, Audit, OnFailure, Target};
 use crate::clock::{self, Now};
@@ -83,7 +83,7 @@ pub(super) async fn start(loaded: Loaded, engines: Vec<Arc<dyn Engine>>) -> Resu
     let admin = AdminSocket::bind(&config.admin_socket_path()).await?;
     let (current, key_path) = load_identity(&config, started)?;
     let id = current.identity.id();
-    let metrics = Metrics::new(PerPeer::On);
+    let metrics = Metrics::new(PerPeer::Shown);
     let audit = open_audit(&config, id, &metrics)?;
     let ledger = Ledger::open(&config.ledger_path(), Arc::new(clock::now))?;
     let position = network::detect(config.network.deployment_mode);
@@ -100,18 +100,20 @@ pub(super) async fn start(loaded: Loaded, engines: Vec<Arc<dyn Engine>>) -> Resu
     directory::ensure(&peers).with_context(|| format!("make the peers folder {}", peers.display()))?;
     let (folder, directory) =
         Directory::new(peers.clone(), mine.clone(), access.clone(), Arc::new(clock::now));
-    let pairing = Pairing::load(&config.pairing_path(), started)
-        .with_context(|| format!("read the pairing window {}", config.pairing_path().display()))?;
+    let (pairing, problem) = Pairing::load(&config.pairing_path(), Arc::new(clock::now));
+    if let Some(problem) = problem {
+        // A lost window costs a new code; it must not keep the reflector from starting.
+        tracing::warn!(%problem, "no pairing window was restored");
+    }
     metrics.pairing_window(pairing.is_open());
 
     let records = Arc::new(Records::new(audit.clone(), metrics.clone()));
-    let latch = windows::Latch::default();
     let sessions = Sessions::new(Parts {
         ledger: ledger.clone(),
         engines,
         observer: records,
         clock: Arc::new(clock::now),
-        windows: Arc::new(move |policy, now| latch.closed_until(now, &policy.windows)),
+        windows: Arc::new(|_, _| None),
     });
     let (identity, live) = watch::channel(current);
     let server = Server::new(Services {
@@ -174,7 +176,11 @@ pub(super) async fn start(loaded: Loaded, engines: Vec<Arc<dyn Engine>>) -> Resu
         audit,
         metrics,
         access,
-        metrics_access: if config.network.metrics_public { MetricsAccess::Public } else { MetricsAccess::Local },
+        metrics_access: if config.network.metrics_public {
+            MetricsAccess::Public
+        } else {
+            MetricsAccess::Local
+        },
         accepting,
     })
 }
@@ -201,12 +207,18 @@ impl Reflector {
             parts.directory.run(cancel).await;
             Ok("the watch of the peers folder")
         });
+        let (pairing, cancel) = (self.desk.pairing.clone(), stop.clone());
+        core.spawn(async move {
+            pairing.run(cancel).await;
+            Ok("the pairing clock")
+        });
         let (access, cancel) = (self.access.clone(), stop.clone());
         core.spawn(async move {
             access.run_clock(cancel).await;
             Ok("the policy clock")
         });
-        let watching = watcher::run(self.access.clone(), self.audit.clone(), self.metrics.clone(), stop.clone());
+        let watching =
+            watcher::run(self.access.clone(), self.audit.clone(), self.metrics.clone(), stop.clone());
         core.spawn(async move {
             watching.await;
             Ok("the policy watcher")
@@ -219,7 +231,9 @@ impl Reflector {
         let (probe, metrics, cancel) = (Arc::clone(&self.probe), self.metrics.clone(), stop.clone());
         let access = self.metrics_access;
         core.spawn(async move {
-            health::serve(parts.health, probe, metrics, access, cancel).await.context("serve the health port")?;
+            health::serve(parts.health, probe, metrics, access, cancel)
+                .await
+                .context("serve the health port")?;
             Ok("the health port")
         });
         let (ledger, cancel) = (self.ledger.clone(), stop.clone());
@@ -260,8 +274,7 @@ fn load_identity(config: &Config, now: Now) -> Result<(Current, PathBuf)> {
 }
 
 fn open_audit(config: &Config, endpoint_id: EndpointId, metrics: &Metrics) -> Result<Audit> {
-    let on_failure =
-        if config.logging.audit_deny_on_failure { OnFailure::Deny } else { OnFailure::Continue };
+    let on_failure = if config.logging.audit_deny_on_failure { OnFailure::Deny } else { OnFailure::Continue };
     let target = config.audit_path().map_or(Target::Stdout, Target::File);
     Ok(Audit::open(audit::Settings { target, endpoint_id, on_failure, metrics: metrics.clone() })?)
 }

@@ -73,7 +73,6 @@ pub fn clock_is_synchronised() -> io::Result<bool> {
     }
 }
 
-<<<<<<< HEAD
 /// For how long nothing was received or acknowledged on a TCP socket. A full send queue is not silence: its bytes
 /// are being acknowledged.
 pub fn tcp_silence(socket: BorrowedFd<'_>) -> io::Result<Duration> {
@@ -95,7 +94,8 @@ pub fn tcp_silence(socket: BorrowedFd<'_>) -> io::Result<Duration> {
         return Err(io::Error::last_os_error());
     }
     Ok(Duration::from_millis(info.tcpi_last_data_recv.min(info.tcpi_last_ack_recv).into()))
-=======
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,5 +121,4 @@ mod tests {
     fn asking_for_the_clock_state_needs_no_right_and_changes_nothing() {
         assert_eq!(clock_is_synchronised().unwrap(), clock_is_synchronised().unwrap());
     }
->>>>>>> audit
 }

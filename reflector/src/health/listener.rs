@@ -125,18 +125,12 @@ impl AsyncRead for BoundedStream {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.check(cx)?;
-<<<<<<< HEAD
-        let before = buf.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
-        self.left = self.left.saturating_sub(buf.filled().len().saturating_sub(before));
-=======
         let room = buf.remaining().min(self.left);
         let mut part = ReadBuf::new(buf.initialize_unfilled_to(room));
         ready!(Pin::new(&mut self.stream).poll_read(cx, &mut part))?;
         let read = part.filled().len();
         buf.advance(read);
         self.left = self.left.saturating_sub(read);
->>>>>>> audit
         Poll::Ready(Ok(()))
     }
 }

@@ -73,6 +73,12 @@ pub struct Loaded {
     pub notes: Vec<String>,
 }
 
+/// Reads the key at `path`, for commands that must not make one.
+pub fn load(path: &Path, in_pod: bool) -> Result<Loaded, KeyFileError> {
+    let (identity, notes) = read(path, in_pod)?;
+    Ok(Loaded { identity, created: false, notes })
+}
+
 /// Reads the key at `path`, or makes one there. `in_pod`: bits of our own group, which a kubelet adds to every file
 /// of a volume with fsGroup, are taken back with a note instead of being refused.
 pub fn load_or_create(path: &Path, in_pod: bool) -> Result<Loaded, KeyFileError> {
@@ -201,6 +207,7 @@ pub fn replace(
         move |source| KeyFileError::Io { action, path, source }
     };
     let staged = stage(path, &new)?;
+    keep_owner(path, &staged).map_err(io("give the new key to the owner of", path))?;
     // A second rotation within the same second must not overwrite the first one's backup.
     fs::hard_link(path, &backup).map_err(io("keep the old key as", &backup))?;
     statement.save(&Statement::path_beside(path))?;
@@ -208,6 +215,15 @@ pub fn replace(
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     sync_folder(folder).map_err(io("sync the folder of", path))?;
     Ok((new, statement, backup))
+}
+
+/// A rotation run by root must not leave a key that the daemon's user cannot read.
+fn keep_owner(of: &Path, on: &Path) -> io::Result<()> {
+    let (old, new) = (fs::metadata(of)?, fs::metadata(on)?);
+    if (old.uid(), old.gid()) == (new.uid(), new.gid()) {
+        return Ok(());
+    }
+    std::os::unix::fs::chown(on, Some(old.uid()), Some(old.gid()))
 }
 
 fn suffixed(path: &Path, suffix: &str) -> PathBuf {

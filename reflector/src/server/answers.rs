@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::access::policy::{Policy, Refusal, Verdict};
+use crate::access::policy::{Quotas, Refusal, Verdict};
 use crate::audit::{Event, EventType};
 use crate::clock;
 use crate::engine::path;
@@ -37,7 +37,7 @@ pub(super) fn server_hello(connection: &Connection) -> Message {
             services.ledger.seen(connection.peer);
             let account = services.ledger.account(connection.peer);
             account.set_limit(policy.quotas.bytes_per_day);
-            (policy_summary(policy), account.remaining())
+            (policy_summary(&policy.quotas, policy.total_concurrent_tests), account.remaining())
         }
         // Who may only pair learns what pairing would give, by default.
         Verdict::Refused(_) => (services.default_summary.clone(), None),
@@ -57,12 +57,11 @@ pub(super) fn server_hello(connection: &Connection) -> Message {
     })
 }
 
-pub(super) fn policy_summary(policy: &Policy) -> PolicySummary {
-    let quotas = &policy.quotas;
+pub(super) fn policy_summary(quotas: &Quotas, total_concurrent_tests: u32) -> PolicySummary {
     let tests = [(TestType::Throughput, quotas.allow_throughput), (TestType::UdpEcho, quotas.allow_udp_echo)];
     PolicySummary {
         max_test_duration_sec: quotas.max_test_duration.as_secs(),
-        max_concurrent_tests: quotas.max_concurrent_tests.min(policy.total_concurrent_tests),
+        max_concurrent_tests: quotas.max_concurrent_tests.min(total_concurrent_tests),
         max_tests_per_hour: quotas.tests_per_hour,
         allowed_test_types: tests.into_iter().filter(|(_, on)| *on).map(|(test, _)| test).collect(),
     }

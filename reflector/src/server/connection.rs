@@ -4,12 +4,13 @@
 //! anything the peer says, and a session request that is being answered is raced against the same three.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use crds::EndpointId;
 use futures_util::StreamExt;
-use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use jiff::Timestamp;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
@@ -27,8 +28,8 @@ use crate::reason::RefuseReason;
 use crate::session::{Denied, Granted, Peer, Requester, SessionRecord};
 
 use super::floor::Seat;
-use super::liveness::Liveness;
 use super::limits::{DRAIN_SECOND_HALF, HELLO, IDLE, MAX_BAD_FRAMES};
+use super::liveness::Liveness;
 use super::shared::{Phase, Shared};
 use super::wire::{ReadEnd, Wire, WriteEnd};
 use super::{answers, pairing};
@@ -47,7 +48,7 @@ pub(super) enum Ending {
 }
 
 /// What can happen next.
-enum Event {
+enum Happening {
     Frame(Result<Envelope, DecodeError>),
     PolicyChanged,
     SessionEnded(SessionEnd),
@@ -60,6 +61,9 @@ enum Event {
 
 /// The end of one of this connection's sessions, and the request that began it. No record: its task died.
 pub(super) type SessionEnd = (String, Option<SessionRecord>);
+
+/// Shared by reference while answers are built, hence `Sync`.
+type EndingFuture = Pin<Box<dyn Future<Output = SessionEnd> + Send + Sync>>;
 
 /// A connection whose key is proven.
 pub(super) struct Connection {
@@ -74,10 +78,11 @@ pub(super) struct Connection {
     /// Policy knew this peer while it was here.
     pub(super) known: bool,
     /// One per running session of this connection.
-    pub(super) sessions: FuturesUnordered<BoxFuture<'static, SessionEnd>>,
+    pub(super) sessions: FuturesUnordered<EndingFuture>,
     /// What admission knows of this connection; made at its first request.
     pub(super) asked: Option<(Requester, Liveness)>,
     phase: watch::Receiver<Phase>,
+    window: watch::Receiver<Option<Timestamp>>,
     bad_frames: u32,
     /// Last frame, or end of the last session.
     active_at: Instant,
@@ -93,6 +98,7 @@ impl Connection {
     ) -> Self {
         let standing = shared.services.access.subscribe(peer);
         let phase = shared.phase.clone();
+        let window = shared.services.pairing.watch();
         Self {
             wire: Wire::new(stream),
             seat,
@@ -106,6 +112,7 @@ impl Connection {
             sessions: FuturesUnordered::new(),
             asked: None,
             phase,
+            window,
             bad_frames: 0,
             active_at: now(),
         }
@@ -133,12 +140,15 @@ impl Connection {
         let deadline = self.active_at + HELLO;
         let frame = loop {
             match self.next(Some(deadline), false).await {
-                Event::Frame(frame) => break frame,
-                Event::TimedOut => return Err(Ending::Closed(RefuseReason::HelloTimeout)),
-                Event::Ended(ending) => return Err(ending),
-                Event::Oversized(error) => return Err(self.oversized(error).await),
+                Happening::Frame(frame) => break frame,
+                Happening::TimedOut => return Err(Ending::Closed(RefuseReason::HelloTimeout)),
+                Happening::Ended(ending) => return Err(ending),
+                Happening::Oversized(error) => return Err(self.oversized(error).await),
                 // Whether the peer may be here is decided when it has spoken.
-                Event::PolicyChanged | Event::PairingClosed | Event::PhaseChanged | Event::SessionEnded(_) => {}
+                Happening::PolicyChanged
+                | Happening::PairingClosed
+                | Happening::PhaseChanged
+                | Happening::SessionEnded(_) => {}
             }
         };
         let envelope = match frame {
@@ -152,7 +162,7 @@ impl Connection {
             self.error(&envelope, BAD_REQUEST, "the first message must be hello").await?;
             return Err(Ending::Closed(RefuseReason::HelloMissing));
         };
-        if let Err(problem) = features::check_version(version) {
+        if let Err(problem) = version.parse::<features::Version>() {
             self.error(&envelope, BAD_REQUEST, &problem.to_string()).await?;
             return Err(Ending::Closed(RefuseReason::Version));
         }
@@ -191,26 +201,28 @@ impl Connection {
     }
 
     fn may_pair(&self, refusal: &Refusal) -> bool {
-        matches!(refusal, Refusal::Unknown) && self.shared.services.pairing.is_open()
+        let services = &self.shared.services;
+        matches!(refusal, Refusal::Unknown) && services.access.may_pair() && services.pairing.is_open()
     }
 
     async fn converse(&mut self) -> Result<std::convert::Infallible, Ending> {
         loop {
             let restricted = matches!(self.standing.borrow().verdict, Verdict::Refused(_));
             match self.next(self.deadline(), restricted).await {
-                Event::Frame(frame) => self.frame(frame).await?,
-                Event::SessionEnded(end) => self.session_ended(end).await?,
-                Event::PolicyChanged => self.policy_changed()?,
-                Event::PhaseChanged => {}
-                Event::PairingClosed => {
-                    let closed = reply::error("", FORBIDDEN, "the pairing window is closed: ask for a new code");
+                Happening::Frame(frame) => self.frame(frame).await?,
+                Happening::SessionEnded(end) => self.session_ended(end).await?,
+                Happening::PolicyChanged => self.policy_changed()?,
+                Happening::PhaseChanged => {}
+                Happening::PairingClosed => {
+                    let closed =
+                        reply::error("", FORBIDDEN, "the pairing window is closed: ask for a new code");
                     self.send(&closed).await?;
                     return Err(Ending::Closed(RefuseReason::PairingClosed));
                 }
-                Event::TimedOut if self.draining() => return Err(Ending::Stopped),
-                Event::TimedOut => return Err(Ending::Closed(RefuseReason::Idle)),
-                Event::Oversized(error) => return Err(self.oversized(error).await),
-                Event::Ended(ending) => return Err(ending),
+                Happening::TimedOut if self.draining() => return Err(Ending::Stopped),
+                Happening::TimedOut => return Err(Ending::Closed(RefuseReason::Idle)),
+                Happening::Oversized(error) => return Err(self.oversized(error).await),
+                Happening::Ended(ending) => return Err(ending),
             }
         }
     }
@@ -242,10 +254,13 @@ impl Connection {
                 self.count_bad(BadFrame::Unexpected)
             }
             payload if !answers::is_request(payload) => {
-                self.error(&envelope, BAD_REQUEST, "a reflector answers this message, it does not take it").await?;
+                self.error(&envelope, BAD_REQUEST, "a reflector answers this message, it does not take it")
+                    .await?;
                 self.count_bad(BadFrame::Unexpected)
             }
-            _ if !known => self.error(&envelope, FORBIDDEN, "pair first: until then only pair_request is answered").await,
+            _ if !known => {
+                self.error(&envelope, FORBIDDEN, "pair first: until then only pair_request is answered").await
+            }
             Message::SessionRequest { .. } => self.session_request(&envelope).await,
             _ => {
                 let answer = answers::simple(self, &envelope).await;
@@ -339,25 +354,25 @@ impl Connection {
         }
     }
 
-    async fn next(&mut self, deadline: Option<Instant>, restricted: bool) -> Event {
-        let pairing = self.shared.services.pairing.clone();
+    async fn next(&mut self, deadline: Option<Instant>, restricted: bool) -> Happening {
         tokio::select! {
             biased;
             changed = self.phase.changed() => match (changed, *self.phase.borrow_and_update()) {
-                (Ok(()), Phase::Serving | Phase::Draining) => Event::PhaseChanged,
-                _ => Event::Ended(Ending::Stopped),
+                (Ok(()), Phase::Serving | Phase::Draining) => Happening::PhaseChanged,
+                _ => Happening::Ended(Ending::Stopped),
             },
-            () = self.seat.evicted.cancelled() => Event::Ended(Ending::Closed(RefuseReason::Crowded)),
-            _ = self.standing.changed() => Event::PolicyChanged,
-            Some(end) = self.sessions.next(), if !self.sessions.is_empty() => Event::SessionEnded(end),
-            () = pairing.closed(), if restricted => Event::PairingClosed,
+            () = self.seat.evicted.cancelled() => Happening::Ended(Ending::Closed(RefuseReason::Crowded)),
+            _ = self.standing.changed() => Happening::PolicyChanged,
+            Some(end) = self.sessions.next(), if !self.sessions.is_empty() => Happening::SessionEnded(end),
+            // An error: the pairing room is gone, and the window with it.
+            _ = self.window.wait_for(Option::is_none), if restricted => Happening::PairingClosed,
             read = self.wire.read() => match read {
-                Ok(frame) => Event::Frame(frame),
-                Err(ReadEnd::Closed(_)) => Event::Ended(Ending::PeerLeft),
-                Err(ReadEnd::Slow) => Event::Ended(Ending::Closed(RefuseReason::SlowFrame)),
-                Err(ReadEnd::Oversized(error)) => Event::Oversized(error),
+                Ok(frame) => Happening::Frame(frame),
+                Err(ReadEnd::Closed) => Happening::Ended(Ending::PeerLeft),
+                Err(ReadEnd::Slow) => Happening::Ended(Ending::Closed(RefuseReason::SlowFrame)),
+                Err(ReadEnd::Oversized(error)) => Happening::Oversized(error),
             },
-            () = sleep_until(deadline.unwrap_or(self.active_at)), if deadline.is_some() => Event::TimedOut,
+            () = sleep_until(deadline.unwrap_or(self.active_at)), if deadline.is_some() => Happening::TimedOut,
         }
     }
 
@@ -399,7 +414,7 @@ impl Connection {
     async fn send(&mut self, envelope: &Envelope) -> Result<(), Ending> {
         self.wire.write(envelope).await.map_err(|end| match end {
             WriteEnd::Slow => Ending::Closed(RefuseReason::SlowReader),
-            WriteEnd::Broken(_) => Ending::PeerLeft,
+            WriteEnd::Broken => Ending::PeerLeft,
         })
     }
 }

@@ -92,11 +92,6 @@ impl Floor {
 }
 
 impl Seat {
-    /// Names the connection in sessions and logs.
-    pub(super) fn id(&self) -> ConnectionId {
-        self.id
-    }
-
     /// Policy knows the ID: from now on strangers cannot take this place.
     pub(super) fn identify(&self, endpoint: EndpointId) -> Result<(), Full> {
         let mut inner = self.floor.lock();

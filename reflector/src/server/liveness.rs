@@ -38,8 +38,10 @@ impl Liveness {
     /// Probes while a session runs, so that a living peer is never silent; none while idle.
     pub(super) fn probe(&self, on: bool) {
         let socket = SockRef::from(&*self.0);
-        let probes =
-            TcpKeepalive::new().with_time(SESSION_KEEPALIVE).with_interval(SESSION_KEEPALIVE).with_retries(PROBES);
+        let probes = TcpKeepalive::new()
+            .with_time(SESSION_KEEPALIVE)
+            .with_interval(SESSION_KEEPALIVE)
+            .with_retries(PROBES);
         let set = if on { socket.set_tcp_keepalive(&probes) } else { socket.set_keepalive(false) };
         if let Err(error) = set {
             tracing::debug!(%error, on, "set keepalive on a control socket");

@@ -30,7 +30,9 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::access::ReflectorPolicy;
 use crate::access::policy::Verdict;
+use crate::link::message::PolicySummary;
 use crate::link::tls::{self, Alpn, TlsError};
 use crate::network;
 use crate::reason::RefuseReason;
@@ -139,6 +141,11 @@ impl Host for Server {
     }
 }
 
+/// What a peer without limits of its own would be told.
+pub fn summary_of(reflector: &ReflectorPolicy) -> PolicySummary {
+    answers::policy_summary(&reflector.quotas, reflector.total_concurrent_tests)
+}
+
 fn gate_config(services: &Services) -> Result<GateConfig, TlsError> {
     let current = services.identity.borrow();
     let tls = tls::server_config(&current.credentials, &[Alpn::Link])?;
@@ -146,7 +153,13 @@ fn gate_config(services: &Services) -> Result<GateConfig, TlsError> {
 }
 
 /// The life of one socket.
-async fn attend(stream: TcpStream, remote: SocketAddr, seat: Seat, gate: Arc<GateConfig>, shared: Arc<Shared>) {
+async fn attend(
+    stream: TcpStream,
+    remote: SocketAddr,
+    seat: Seat,
+    gate: Arc<GateConfig>,
+    shared: Arc<Shared>,
+) {
     let local = match prepare(&stream) {
         Ok(local) => normalise(local),
         // The peer was gone before we looked.

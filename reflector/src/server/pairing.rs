@@ -1,0 +1,93 @@
+//! A code is presented. Unknown peers may become known here; everyone else learns where it stands.
+
+use crate::access::pairing::{Outcome, Refused};
+use crate::access::policy::{Refusal, Verdict};
+use crate::audit::{Event, EventType};
+use crate::link::message::Message;
+use crate::metrics::PairingResult;
+
+use super::answers;
+use super::connection::{Connection, Ending};
+
+/// Answers `pair_request`. After a success the same connection has full access.
+pub(super) async fn attempt(connection: &mut Connection, code: &str) -> Result<Message, Ending> {
+    match connection.verdict() {
+        // The code stays good for whoever needs it.
+        Verdict::Allowed(_) => Ok(paired(connection, "you are paired already; the code was not used")),
+        Verdict::Refused(Refusal::Unknown) if connection.shared.services.access.may_pair() => {
+            Ok(unknown(connection, code).await)
+        }
+        Verdict::Refused(refusal) => Ok(refused(&answers::refusal(&refusal))),
+    }
+}
+
+async fn unknown(connection: &mut Connection, code: &str) -> Message {
+    let shared = connection.shared.clone();
+    let services = &shared.services;
+    let source = connection.remote.ip().into();
+    let reservation = match services.pairing.attempt(source, connection.peer, code).await {
+        Outcome::Accepted(reservation) => reservation,
+        Outcome::Refused(why) => {
+            services.metrics.pairing_attempt(counted(why));
+            services.audit.record_limited(Event {
+                decision: Some("denied"),
+                reason: Some(why.as_str()),
+                ..answers::about(connection, EventType::ConnectionDenied)
+            });
+            return refused(&why.to_string());
+        }
+    };
+    let name = match services.roster.enrol(connection.peer).await {
+        Ok(name) => name,
+        Err(problem) => {
+            // Dropping the reservation makes the code good again.
+            drop(reservation);
+            services.metrics.pairing_attempt(PairingResult::Failed);
+            tracing::error!(%problem, peer = %connection.peer.short(), "a right code could not enrol its appliance");
+            return refused(
+                "the reflector could not write you down: try again, and tell its owner if it stays so",
+            );
+        }
+    };
+    if let Err(error) = reservation.commit().await {
+        // The peer is durable; the code is spent in memory and was taken off the disk before the peer was put on it.
+        tracing::warn!(%error, "the used pairing window is not recorded as closed");
+    }
+    services.metrics.pairing_attempt(PairingResult::Paired);
+    services.metrics.pairing_window(services.pairing.is_open());
+    tracing::info!(peer = %connection.peer, %name, "paired");
+    services
+        .audit
+        .record(Event {
+            peer_name: Some(name.clone()),
+            decision: Some("allowed"),
+            ..answers::about(connection, EventType::PeerPaired)
+        })
+        .await;
+    // Eight connections of an ID that was unknown a moment ago: it is paired all the same and can come back.
+    if let Err((reason, _)) = connection.take_place(&name) {
+        tracing::debug!(%reason, "paired, but no place for a known connection");
+    }
+    paired(connection, "paired")
+}
+
+fn counted(why: Refused) -> PairingResult {
+    match why {
+        Refused::Wrong => PairingResult::WrongCode,
+        Refused::Wait { .. } | Refused::InUse { .. } => PairingResult::Limited,
+        Refused::NotRecorded => PairingResult::Failed,
+        _ => PairingResult::Closed,
+    }
+}
+
+fn paired(connection: &Connection, message: &str) -> Message {
+    Message::PairResponse {
+        success: true,
+        message: message.to_owned(),
+        endpoint_id: Some(connection.shared.services.identity.borrow().identity.id()),
+    }
+}
+
+fn refused(message: &str) -> Message {
+    Message::PairResponse { success: false, message: message.to_owned(), endpoint_id: None }
+}

@@ -1,7 +1,5 @@
 //! Frames over a socket: the only file of this room that reads and writes message bytes.
 
-use std::io;
-
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -25,7 +23,7 @@ pub(super) struct Wire<S> {
 #[derive(Debug)]
 pub(super) enum ReadEnd {
     /// The peer closed, cleanly or not.
-    Closed(Option<io::Error>),
+    Closed,
     /// A frame took longer than [`FRAME`].
     Slow,
     /// A frame was announced that is larger than any may be.
@@ -38,7 +36,7 @@ pub(super) enum WriteEnd {
     /// The peer does not read.
     Slow,
     /// The socket is gone.
-    Broken(io::Error),
+    Broken,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
@@ -64,26 +62,36 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
                 None => read.await,
             };
             match result {
-                Ok(0) => return Err(ReadEnd::Closed(None)),
+                Ok(0) => return Err(ReadEnd::Closed),
                 Ok(n) => {
                     self.frame_began.get_or_insert_with(Instant::now);
                     self.decoder.push(chunk.get(..n).unwrap_or_default());
                 }
-                Err(error) => return Err(ReadEnd::Closed(Some(error))),
+                Err(error) => {
+                    tracing::trace!(%error, "read from peer");
+                    return Err(ReadEnd::Closed);
+                }
             }
         }
     }
 
     /// Sends one message. Not cancel-safe: a cancelled write may leave half a frame, so callers close after it.
     pub(super) async fn write(&mut self, envelope: &Envelope) -> Result<(), WriteEnd> {
-        let frame = encode(envelope).map_err(|e| WriteEnd::Broken(io::Error::other(e)))?;
+        let frame = encode(envelope).map_err(|error| {
+            tracing::error!(%error, "an answer could not be framed");
+            WriteEnd::Broken
+        })?;
         let sent = async {
             self.stream.write_all(&frame).await?;
             self.stream.flush().await
         };
         match timeout(WRITE, sent).await {
             Err(_) => Err(WriteEnd::Slow),
-            Ok(result) => result.map_err(WriteEnd::Broken),
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => {
+                tracing::trace!(%error, "write to peer");
+                Err(WriteEnd::Broken)
+            }
         }
     }
 

@@ -103,19 +103,17 @@ fn audit_head(config: &Config, backend: &dyn Backend) -> anyhow::Result<Option<A
     }
 }
 
+/// The running server rotates its own identity, so that files keep their owner and live sessions go on; without one the
+/// key file is replaced here.
 fn rotate(config: &Config, backend: &dyn Backend) -> anyhow::Result<Rotation> {
-    let Rotated { old, new, backup } = backend.rotate(config)?;
-    let live = match backend.ask(&config.admin_socket_path(), &Request::ReloadIdentity) {
-        Ok(Response::Ok) => true,
-        Err(AskError::NotRunning { .. }) => false,
-        Ok(other) => return Err(unexpected(other).context(half_rotated(&new))),
-        Err(error) => return Err(anyhow::Error::new(error).context(half_rotated(&new))),
+    let (rotated, live) = match backend.ask(&config.admin_socket_path(), &Request::RotateIdentity) {
+        Ok(Response::Rotated { old, new, backup }) => (Rotated { old, new, backup: backup.into() }, true),
+        Ok(other) => return Err(unexpected(other)),
+        Err(AskError::NotRunning { .. }) => (backend.rotate(config)?, false),
+        Err(error) => return Err(error.into()),
     };
+    let Rotated { old, new, backup } = rotated;
     Ok(Rotation { old_endpoint_id: old, endpoint_id: new, backup: backup.display().to_string(), live })
-}
-
-fn half_rotated(new: &EndpointId) -> String {
-    format!("the new key ({new}) is written, but the running reflector still uses the old one; restart it")
 }
 
 /// An open pairing window.
