@@ -195,12 +195,14 @@ impl Reflector {
         let accepting = CancellationToken::new();
         let Some(parts) = self.parts.lock().ok().and_then(|mut parts| parts.take()) else { return accepting };
         let (server, accept, open) = (self.server.clone(), accepting.clone(), Arc::clone(&self.accepting));
+        let cancel = stop.clone();
         core.spawn(async move {
             let result = server.accept(parts.control, &accept).await.context("accept control connections");
             open.store(false, Ordering::Release);
             result?;
             // Asked to stop accepting: the task stays until everything stops, so that its end is not taken for a failure.
-            std::future::pending().await
+            cancel.cancelled().await;
+            Ok("the accept loop")
         });
         let cancel = stop.clone();
         core.spawn(async move {
