@@ -8,6 +8,7 @@
 
 pub mod atomic;
 pub mod directory;
+pub mod edit;
 pub mod effective;
 pub mod handle;
 pub mod index;
