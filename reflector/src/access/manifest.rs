@@ -27,7 +27,7 @@ const GROUP: &str = "packetparamedic.io";
 const API_VERSION: &str = "packetparamedic.io/v1alpha1";
 
 /// How a file is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Format {
     /// `*.yaml`, `*.yml`
     Yaml,
@@ -66,7 +66,7 @@ pub struct Parsed {
     pub foreign: u32,
 }
 
-/// A document and where it stands in its file. The ranges of a file's documents cover it without gaps.
+/// A document and where it stands in its file. What lies between two ranges holds comments only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
     /// From 1, empty ones not counted.
