@@ -20,7 +20,7 @@ pub mod report;
 pub mod source;
 pub mod windows;
 
-pub use effective::ReflectorPolicy;
+pub use effective::{ReflectorPolicy, configured_name};
 pub use handle::{Access, Clock, Settings, Standing};
 pub use object::{Broken, Key, Object};
 pub use policy::{Policy, Quotas, Refusal, Verdict};

@@ -34,8 +34,8 @@ pub struct ManifestPeer {
 pub struct NewPeer {
     /// Who.
     pub endpoint_id: EndpointId,
-    /// Object name.
-    pub name: String,
+    /// Object name; made from the ID when missing.
+    pub name: Option<String>,
     /// What a person calls it.
     pub display_name: Option<String>,
 }

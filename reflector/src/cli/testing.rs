@@ -108,7 +108,7 @@ impl Backend for Fake {
     }
 
     fn add_peer(&self, _: &Config, peer: &NewPeer) -> anyhow::Result<Edited> {
-        Ok(self.edited("add", &peer.name))
+        Ok(self.edited("add", peer.name.as_deref().unwrap_or("peer-7dn2-ff6e")))
     }
 
     fn remove_peer(&self, _: &Config, peer: &str) -> anyhow::Result<Edited> {

@@ -4,15 +4,20 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use crds::EndpointId;
+use jiff::Timestamp;
 
 use super::backend::{AuditHead, Backend, Edited, Extra, ManifestPeer, NewPeer, Rotated};
 use super::exit::Exit;
 use super::output::{Answer, Style, pretty};
+use crate::access::configured_name;
+use crate::access::directory;
+use crate::access::edit::{self, Listed, PeersDir};
+use crate::access::manifest::Mine;
 use crate::admin::client::{self, AskError};
 use crate::admin::protocol::{Request, Response};
 use crate::audit::verify::Report as AuditReport;
 use crate::audit::{self, Audit, Event, EventType, Head, OnFailure, Target};
-use crate::config::{Config, Loaded};
+use crate::config::{self, Config, Loaded};
 use crate::engine::sys;
 use crate::link::message::TestType;
 use crate::metrics::{Metrics, PerPeer};
@@ -76,20 +81,88 @@ impl Backend for Wired {
         Ok(Box::new(report))
     }
 
-    fn peers(&self, _: &Config) -> anyhow::Result<Vec<ManifestPeer>> {
-        bail!("tmp")
+    fn peers(&self, config: &Config) -> anyhow::Result<Vec<ManifestPeer>> {
+        let now = clock::now().wall;
+        let listed = peers_dir(config).list()?.into_iter().map(|peer| ManifestPeer {
+            state: state_of(&peer, now).to_owned(),
+            name: peer.name,
+            endpoint_id: peer.endpoint_id,
+        });
+        let configured = config.access.authorized_peers.iter().map(|id| ManifestPeer {
+            name: configured_name(id),
+            endpoint_id: Some(*id),
+            state: "authorized".to_owned(),
+        });
+        Ok(listed.chain(configured).collect())
     }
 
-    fn add_peer(&self, _: &Config, _: &NewPeer) -> anyhow::Result<Edited> {
-        bail!("tmp")
+    fn add_peer(&self, config: &Config, peer: &NewPeer) -> anyhow::Result<Edited> {
+        let dir = peers_dir(config);
+        directory::ensure(&config.peers_dir()).context("make the peers folder")?;
+        let added = dir.add(&edit::NewPeer {
+            endpoint_id: peer.endpoint_id,
+            name: peer.name.clone(),
+            display_name: peer.display_name.clone(),
+            expires_at: None,
+            suspended: false,
+        })?;
+        Ok(edited(config, &added))
     }
 
-    fn remove_peer(&self, _: &Config, _: &str) -> anyhow::Result<Edited> {
-        bail!("tmp")
+    fn remove_peer(&self, config: &Config, peer: &str) -> anyhow::Result<Edited> {
+        let done = peers_dir(config).remove(peer)?;
+        first(config, &done)
     }
 
-    fn revoke_peer(&self, _: &Config, _: &str) -> anyhow::Result<Edited> {
-        bail!("tmp")
+    fn revoke_peer(&self, config: &Config, peer: &str) -> anyhow::Result<Edited> {
+        let dir = peers_dir(config);
+        match dir.revoke(peer) {
+            Err(edit::Error::UnknownPeer { .. }) if configured(config, peer).is_some() => {
+                // An object decides over the configuration, so one that is born suspended revokes a configured peer.
+                let Some(endpoint_id) = configured(config, peer) else { bail!("no such peer: {peer}") };
+                let new = edit::NewPeer {
+                    endpoint_id,
+                    name: None,
+                    display_name: None,
+                    expires_at: None,
+                    suspended: true,
+                };
+                Ok(edited(config, &dir.add(&new)?))
+            }
+            done => first(config, &done?),
+        }
+    }
+}
+
+fn peers_dir(config: &Config) -> PeersDir {
+    let mine = Mine { name: config.reflector_name(&config::hostname()), fleet: config.access.fleet.clone() };
+    PeersDir::new(config.peers_dir(), mine)
+}
+
+fn configured(config: &Config, peer: &str) -> Option<EndpointId> {
+    let known = config.access.authorized_peers.iter();
+    known.copied().find(|id| peer == configured_name(id) || peer.parse() == Ok(*id))
+}
+
+fn edited(config: &Config, peer: &Listed) -> Edited {
+    Edited {
+        name: peer.name.clone(),
+        endpoint_id: peer.endpoint_id,
+        file: config.peers_dir().join(&peer.file),
+    }
+}
+
+fn first(config: &Config, done: &edit::Edited) -> anyhow::Result<Edited> {
+    done.changed.first().map(|peer| edited(config, peer)).context("nothing was changed")
+}
+
+fn state_of(peer: &Listed, now: Timestamp) -> &'static str {
+    match peer {
+        Listed { problem: Some(_), .. } => "invalid",
+        Listed { suspended: true, .. } => "suspended",
+        Listed { expires_at: Some(at), .. } if *at <= now => "expired",
+        Listed { endpoint_id: None, .. } => "waiting",
+        _ => "authorized",
     }
 }
 

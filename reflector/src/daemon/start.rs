@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::directory::{self, Directory};
+use crate::access::edit::PeersDir;
 use crate::access::manifest::Mine;
 use crate::access::pairing::Pairing;
 use crate::access::{Access, ReflectorPolicy, Settings};
@@ -119,7 +120,11 @@ pub(super) async fn start(loaded: Loaded, engines: Vec<Arc<dyn Engine>>) -> Resu
     let server = Server::new(Services {
         access: access.clone(),
         pairing: pairing.clone(),
-        roster: Box::new(Folder { path: peers, mine, directory: folder, access: access.clone() }),
+        roster: Box::new(Folder {
+            peers: PeersDir::new(peers, mine),
+            directory: folder,
+            access: access.clone(),
+        }),
         sessions: sessions.clone(),
         audit: audit.clone(),
         metrics: metrics.clone(),

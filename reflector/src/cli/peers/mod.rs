@@ -28,9 +28,8 @@ pub(super) fn run(
     Ok(match command {
         Peers::List { json } => (Box::new(list(config, backend, &socket)?), json.json),
         Peers::Add { endpoint_id, name, display_name, json } => {
-            let name =
-                name.clone().unwrap_or_else(|| format!("peer-{}", endpoint_id.short().to_ascii_lowercase()));
-            let peer = NewPeer { endpoint_id: *endpoint_id, name, display_name: display_name.clone() };
+            let peer =
+                NewPeer { endpoint_id: *endpoint_id, name: name.clone(), display_name: display_name.clone() };
             let edited = backend.add_peer(config, &peer)?;
             let wait = |endpoint_id| Request::AwaitAuthorised { endpoint_id, timeout_ms: CONFIRM_MS };
             (Box::new(confirm(edited, Change::Added, backend, &socket, wait)?), json.json)
