@@ -166,7 +166,7 @@ async fn a_silent_socket_is_closed() {
     house.until_metric(HALF_OPEN, 0.0).await;
     let mut socket = raw::connect(house.addr(), None).await.unwrap();
     house.until_metric(HALF_OPEN, 1.0).await;
-    pass(FIRST_BYTE - MARGIN).await;
+    pass(FIRST_BYTE.saturating_sub(MARGIN)).await;
     house.good_peer_gets_through().await;
     assert_eq!(socket.try_read(&mut [0]).unwrap_err().kind(), std::io::ErrorKind::WouldBlock, "still open");
     pass(MARGIN).await;
@@ -186,7 +186,7 @@ async fn a_slow_handshake_is_closed() {
     let mut socket = raw::connect(house.addr(), None).await.unwrap();
     socket.write_u8(bytes.next().unwrap()).await.unwrap();
     house.until_metric(HALF_OPEN, 1.0).await;
-    for _ in 0..(HANDSHAKE - MARGIN).as_secs() {
+    for _ in 0..HANDSHAKE.saturating_sub(MARGIN).as_secs() {
         pass(Duration::from_secs(1)).await;
         // Every byte comes in good time; together they do not.
         socket.write_u8(bytes.next().unwrap()).await.unwrap();
@@ -209,7 +209,7 @@ async fn a_peer_that_never_says_hello_is_closed() {
     let mut mute = house.bad.connect(house.addr()).await.unwrap();
     // The client is done with TLS before the server is.
     house.until_metric("reflector_handshakes_total{result=\"ok\"}", ok_handshakes(&house).await).await;
-    pass(HELLO - MARGIN).await;
+    pass(HELLO.saturating_sub(MARGIN)).await;
     house.good_peer_gets_through().await;
     assert!((house.metric(HALF_OPEN).await - 1.0).abs() < 0.5, "a key alone is no hello, and time is left");
     pass(MARGIN).await;
@@ -238,7 +238,7 @@ async fn a_peer_that_never_reads_is_closed() {
         }
     };
     assert!(matches!(stuck, Error::Deadline { .. }), "{stuck}");
-    pass(WRITE - MARGIN).await;
+    pass(WRITE.saturating_sub(MARGIN)).await;
     house.good_peer_gets_through().await;
     house.until_metric(&refused("slow_reader"), 0.0).await;
     // The reflector may have found room for a few more answers since.
@@ -256,9 +256,9 @@ async fn a_peer_that_never_reads_is_closed() {
 async fn an_idle_connection_is_closed_but_not_during_a_session() {
     let house = House::open().await;
     let (mut quiet, _) = house.bad.open(house.addr()).await.unwrap();
-    pass(IDLE - MARGIN).await;
+    pass(IDLE.saturating_sub(MARGIN)).await;
     still_there(&mut quiet).await;
-    pass(IDLE - MARGIN).await;
+    pass(IDLE.saturating_sub(MARGIN)).await;
     // The longest session there is outlives the limit by its 5 s of slack.
     let grant = quiet.request(&Test::throughput(300)).await.unwrap().granted().unwrap();
     pass(IDLE + Duration::from_secs(1)).await;
