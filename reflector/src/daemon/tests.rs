@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, advance, pause, resume, sleep};
+use tokio::time::{Instant, advance, interval, pause, resume};
 use tokio_util::sync::CancellationToken;
 
 use crate::config;
@@ -133,6 +133,7 @@ impl House {
     }
 
     async fn until_audited(&self, reason: &str) {
+        let mut look_again = interval(Duration::from_millis(5));
         let began = Instant::now();
         loop {
             let text = std::fs::read_to_string(self.dir.path().join("audit.jsonl")).unwrap_or_default();
@@ -141,7 +142,7 @@ impl House {
                 return;
             }
             assert!(began.elapsed() < PATIENCE, "no connection_denied {reason} in\n{text}");
-            sleep(Duration::from_millis(5)).await;
+            look_again.tick().await;
         }
     }
 }
