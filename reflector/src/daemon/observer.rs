@@ -23,7 +23,6 @@ impl Records {
         Self { audit, metrics, active: Mutex::default() }
     }
 
-    #[expect(clippy::disallowed_methods, reason = "held for one map operation")]
     fn active(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, ActiveSession>> {
         self.active.lock().unwrap_or_else(PoisonError::into_inner)
     }
