@@ -16,7 +16,7 @@ use crate::access::directory::{self, Directory};
 use crate::access::edit::PeersDir;
 use crate::access::manifest::Mine;
 use crate::access::pairing::Pairing;
-use crate::access::{Access, ReflectorPolicy, Settings};
+use crate::access::{Access, ReflectorPolicy, Settings, windows};
 use crate::admin::server::AdminSocket;
 use crate::audit::{self, Audit, OnFailure, Target};
 use crate::clock::{self, Now};
@@ -180,12 +180,13 @@ fn wire(config: &Config, rooms: &Rooms, engines: Vec<Arc<dyn Engine>>) -> Result
     directory::ensure(&peers).with_context(|| format!("make the peers folder {}", peers.display()))?;
     let (folder, directory) =
         Directory::new(peers.clone(), mine.clone(), rooms.access.clone(), Arc::new(clock::now));
+    let gate = windows::Gate::default();
     let sessions = Sessions::new(Parts {
         ledger: rooms.ledger.clone(),
         engines,
         observer: Arc::new(Records::new(rooms.audit.clone(), rooms.metrics.clone())),
         clock: Arc::new(clock::now),
-        windows: Arc::new(|_, _| None),
+        windows: Arc::new(move |policy, now| gate.closed_until(&policy.windows, now)),
     });
     let (identity, live) = watch::channel(rooms.current.clone());
     let server = Server::new(Services {
