@@ -26,7 +26,7 @@ use crate::health::{self, MetricsAccess};
 use crate::identity::{self, Current, Statement};
 use crate::ledger::Ledger;
 use crate::link::features::{Feature, Features};
-use crate::metrics::{Metrics, PerPeer};
+use crate::metrics::{CommitResult, Metrics, PerPeer};
 use crate::network::{self, Position};
 use crate::server::{self, Server, Services};
 use crate::session::{Parts, Sessions};
@@ -154,6 +154,10 @@ fn open_rooms(config: &Config) -> Result<Rooms> {
     let metrics = Metrics::new(PerPeer::Shown);
     let audit = open_audit(config, current.identity.id(), &metrics)?;
     let ledger = Ledger::open(&config.ledger_path(), Arc::new(clock::now))?;
+    let counted = metrics.clone();
+    ledger.report_commits(Box::new(move |ok, took| {
+        counted.ledger_commit(if ok { CommitResult::Ok } else { CommitResult::Error }, took);
+    }));
     let position = network::detect(config.network.deployment_mode);
     let reflector = ReflectorPolicy::from_config(&config.quotas, &config.iperf3, position);
     let access = open_access(config, &reflector, &ledger);

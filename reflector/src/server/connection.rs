@@ -163,6 +163,7 @@ impl Connection {
             return Err(Ending::Closed(RefuseReason::HelloMissing));
         };
         if let Err(problem) = version.parse::<features::Version>() {
+            self.shared.services.metrics.bad_frame(BadFrame::Version);
             self.error(&envelope, BAD_REQUEST, &problem.to_string()).await?;
             return Err(Ending::Closed(RefuseReason::Version));
         }
@@ -368,7 +369,10 @@ impl Connection {
             read = self.wire.read() => match read {
                 Ok(frame) => Happening::Frame(frame),
                 Err(ReadEnd::Closed) => Happening::Ended(Ending::PeerLeft),
-                Err(ReadEnd::Slow) => Happening::Ended(Ending::Closed(RefuseReason::SlowFrame)),
+                Err(ReadEnd::Slow) => {
+                    self.shared.services.metrics.bad_frame(BadFrame::Slow);
+                    Happening::Ended(Ending::Closed(RefuseReason::SlowFrame))
+                }
                 Err(ReadEnd::Oversized(error)) => Happening::Oversized(error),
             },
             () = sleep_until(deadline.unwrap_or(self.active_at)), if deadline.is_some() => Happening::TimedOut,
