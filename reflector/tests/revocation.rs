@@ -209,6 +209,12 @@ async fn a_revoked_peer_loses_its_running_session_within_two_seconds() {
             assert!(cut.reasons().contains(&line["reason"].as_str().unwrap()), "{cut:?}: {line}");
         }
         assert!(ended[0]["bytes"].as_u64().unwrap() > 0);
+        let latencies: Vec<_> = of("connection_denied")
+            .into_iter()
+            .filter(|l| l["peer_id"] == key.endpoint_id().as_str())
+            .filter_map(|l| l["params"]["latency_ms"].as_u64())
+            .collect();
+        assert!(matches!(latencies[..], [ms] if ms < 2000), "{cut:?}: {latencies:?}");
     }
 }
 
