@@ -11,6 +11,7 @@ mod gate;
 pub mod limits;
 mod listen;
 mod liveness;
+mod misuse;
 mod pairing;
 pub mod places;
 mod revocations;
