@@ -266,9 +266,8 @@ impl Connection {
             return Ok(());
         };
         let request_id = envelope.request_id.clone();
-        let outcome = match self.ask(*test_type, params, &policy).await? {
-            Some(outcome) => outcome,
-            None => return self.error(envelope, FORBIDDEN, "the policy changed meanwhile: ask again").await,
+        let Some(outcome) = self.ask(*test_type, params, &policy).await? else {
+            return self.error(envelope, FORBIDDEN, "the policy changed meanwhile: ask again").await;
         };
         let answer = match outcome {
             Ok(granted) => {
@@ -402,7 +401,6 @@ async fn stopping(phase: &mut watch::Receiver<Phase>) {
     let _ = phase.wait_for(|phase| *phase == Phase::Stopping).await;
 }
 
-#[expect(clippy::disallowed_methods, reason = "idle and hello deadlines are this file's business")]
 fn now() -> Instant {
     Instant::now()
 }

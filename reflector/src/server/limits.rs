@@ -61,7 +61,7 @@ pub const DRAIN_TIME: Duration = Duration::from_millis(100);
 /// For `close_notify` to leave before the socket is dropped; a peer that does not read cannot hold a descriptor.
 pub const GOODBYE: Duration = Duration::from_millis(250);
 
-/// Pause after accept() fails for want of descriptors or memory, so that the loop does not spin.
+/// Pause after `accept()` fails for want of descriptors or memory, so that the loop does not spin.
 /// Test: `running_out_of_descriptors_does_not_stop_a_good_peer`.
 pub const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 
