@@ -98,7 +98,11 @@ pub(super) async fn start(loaded: Loaded, engines: Vec<Arc<dyn Engine>>) -> Resu
     let access = open_access(&config, &reflector, &ledger);
     let mine = Mine { name: config.reflector_name(&config::hostname()), fleet: config.access.fleet.clone() };
     let peers = config.peers_dir();
-    directory::ensure(&peers).with_context(|| format!("make the peers folder {}", peers.display()))?;
+    if let Err(error) = directory::ensure(&peers) {
+        // Perhaps a mount that is not there yet. Nothing is granted until the folder can be read, `status` and `/health`
+        // say why, and it is looked for again; ending here would only hide that behind a restart loop.
+        tracing::warn!(%error, path = %peers.display(), "the peers folder cannot be made: nobody is known until it is there");
+    }
     let (folder, directory) =
         Directory::new(peers.clone(), mine.clone(), access.clone(), Arc::new(clock::now));
     let (pairing, problem) = Pairing::load(&config.pairing_path(), Arc::new(clock::now));
