@@ -2,7 +2,7 @@
 //! connection is accepted.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -98,11 +98,7 @@ pub(super) async fn start(loaded: Loaded, engines: Vec<Arc<dyn Engine>>) -> Resu
     let access = open_access(&config, &reflector, &ledger);
     let mine = Mine { name: config.reflector_name(&config::hostname()), fleet: config.access.fleet.clone() };
     let peers = config.peers_dir();
-    if let Err(error) = directory::ensure(&peers) {
-        // Perhaps a mount that is not there yet. Nothing is granted until the folder can be read, `status` and `/health`
-        // say why, and it is looked for again; ending here would only hide that behind a restart loop.
-        tracing::warn!(%error, path = %peers.display(), "the peers folder cannot be made: nobody is known until it is there");
-    }
+    make_peers_folder(&peers);
     let (folder, directory) =
         Directory::new(peers.clone(), mine.clone(), access.clone(), Arc::new(clock::now));
     let (pairing, problem) = Pairing::load(&config.pairing_path(), Arc::new(clock::now));
@@ -282,6 +278,14 @@ fn load_identity(config: &Config, now: Now) -> Result<(Current, PathBuf)> {
         None
     });
     Ok((Current::new(loaded.identity, succession, now.wall)?, path))
+}
+
+/// Perhaps its mount is not there yet. Nothing is granted until the folder can be read, `status` and `/health` say why,
+/// and it is looked for again; ending here would only hide that behind a restart loop.
+fn make_peers_folder(path: &Path) {
+    if let Err(error) = directory::ensure(path) {
+        tracing::warn!(%error, path = %path.display(), "the peers folder cannot be made: nobody is known until it is there");
+    }
 }
 
 fn open_audit(config: &Config, endpoint_id: EndpointId, metrics: &Metrics) -> Result<Audit> {

@@ -70,3 +70,8 @@ async fn end_of(bed: &Bed, grant: &Grant) -> Value {
 async fn status_until(bed: &Bed, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
     until(|| Some(bed.status()).filter(|status| holds(status)), what).await
 }
+
+/// A counter or gauge that holds whole numbers.
+async fn number(bed: &Bed, series: &str) -> u64 {
+    format!("{:.0}", bed.metric(series).await).parse().unwrap()
+}

@@ -53,7 +53,7 @@ async fn a_broken_manifest_is_named_while_the_others_go_on() {
     assert!(broken["name"].as_str().unwrap().contains("cellar.yaml"), "{broken}");
     assert!(broken["problem"].as_str().unwrap().contains("not YAML"), "{broken}");
     assert_eq!((&status["serving"], &status["policy"]["state"]), (&true.into(), &"current".into()));
-    assert_eq!(bed.metric("reflector_policy_broken_objects").await, 1.0);
+    assert_eq!(number(&bed, "reflector_policy_broken_objects").await, 1);
     named.read_raw_until_closed().await;
 
     let (late, _) = bed.appliance("kitchen").await;
@@ -66,7 +66,7 @@ async fn a_broken_manifest_is_named_while_the_others_go_on() {
 
     std::fs::remove_file(path).unwrap();
     status_until(&bed, "an end of the trouble", |s| s["policy"]["broken"] == serde_json::json!([])).await;
-    assert_eq!(bed.metric("reflector_policy_broken_objects").await, 0.0);
+    assert_eq!(number(&bed, "reflector_policy_broken_objects").await, 0);
 }
 
 /// Of two files that name one key the first by name decides; the other is called a duplicate, and takes over when it
