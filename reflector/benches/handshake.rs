@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use e2e::vitals::Vitals;
 use reflector::identity::{Current, Identity};
-use reflector::link::tls::{Alpn, SERVER_NAME, client_config};
+use reflector::link::tls::{Alpn, client_config, server_name};
 use rustls::{ClientConfig, ClientConnection, Stream};
 
 /// Least acceptable ratio of ours to OpenSSL's, in handshakes per second and in CPU per handshake.
@@ -174,7 +174,7 @@ fn handshake(address: SocketAddr, config: &Arc<ClientConfig>) -> Result<()> {
     let mut socket = TcpStream::connect(address)?;
     socket.set_nodelay(true)?;
     socket.set_read_timeout(Some(Duration::from_secs(10)))?;
-    let mut connection = ClientConnection::new(Arc::clone(config), SERVER_NAME)?;
+    let mut connection = ClientConnection::new(Arc::clone(config), server_name())?;
     while connection.is_handshaking() {
         connection.complete_io(&mut socket)?;
     }

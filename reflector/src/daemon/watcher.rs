@@ -42,7 +42,7 @@ pub(super) async fn run(access: Access, audit: Audit, metrics: Metrics, cancel: 
         tokio::select! {
             biased;
             () = cancel.cancelled() => return,
-            changed = changes.changed() => if changed.is_err() { return },
+            moved = changes.changed() => if moved.is_err() { return },
         }
     }
 }

@@ -110,8 +110,9 @@ fn turned_away(connection: &Connection, reason: RefuseReason) {
 
 fn end_reason(ending: &Ending) -> EndReason {
     match ending {
-        Ending::PeerLeft => EndReason::ClientVanished,
-        Ending::Closed(RefuseReason::Idle | RefuseReason::SlowReader) => EndReason::ClientVanished,
+        Ending::PeerLeft | Ending::Closed(RefuseReason::Idle | RefuseReason::SlowReader) => {
+            EndReason::ClientVanished
+        }
         Ending::Closed(_) => EndReason::ProtocolError,
         Ending::Revoked(refusal) => refusal.end_reason(),
         Ending::Stopped => EndReason::Shutdown,
