@@ -83,8 +83,10 @@ impl Stalls {
         Self(seen)
     }
 
-    fn since(&self, when: Instant) -> Duration {
-        self.0.lock().unwrap().iter().filter(|(at, _)| *at >= when).map(|(_, stood)| *stood).sum()
+    /// In the last `span` up to now.
+    fn during(&self, span: Duration) -> Duration {
+        let seen = self.0.lock().unwrap();
+        seen.iter().filter(|(at, _)| at.elapsed() <= span).map(|(_, stood)| *stood).sum()
     }
 }
 
@@ -172,7 +174,7 @@ impl Life {
             }
             let killed = Instant::now();
             self.bed.daemon.kill_9().await.unwrap();
-            let forgiven = PROMISE + self.stalls.since(killed - 2 * PROMISE);
+            let forgiven = PROMISE + self.stalls.during(2 * PROMISE);
             said.retain(|(at, _)| *at + forgiven <= killed);
             moved = data.finish().await.map_or(0, |moved| moved.bytes);
         }
