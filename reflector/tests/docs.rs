@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 
 use crds::EndpointId;
 use jiff::Timestamp;
+use reflector::identity::Statement;
+use reflector::link::decode;
 use reflector::link::message::{
     ActiveTest, Message, Mode, PathMeta, PolicySummary, Protocol, ServerHello, SessionGrant, SessionParams,
     SessionResult, StatusSnapshot, TestType,
@@ -15,6 +17,11 @@ use uuid::Uuid;
 
 const REASONS: &str = include_str!("../../docs/reference/reasons.md");
 const PROTOCOL: &str = include_str!("../../docs/reference/protocol.md");
+
+fn succession() -> Statement {
+    let id = EndpointId::from_public_key([1; 32]);
+    Statement { old: id, new: id, at: Timestamp::UNIX_EPOCH, signature: String::new() }
+}
 
 /// The text below a heading, up to the next one of the same or a higher level.
 fn section<'a>(page: &'a str, heading: &str) -> &'a str {
@@ -95,6 +102,7 @@ fn samples() -> Vec<Message> {
             policy_summary,
             network_position: Some(text()),
             bytes_remaining: Some(1),
+            succession: Some(succession()),
         }),
         Message::SessionRequest { test_type: TestType::Throughput, params },
         Message::SessionGrant(SessionGrant {
@@ -219,7 +227,7 @@ fn the_example_frame_is_a_frame() {
     let (length, payload) = example.split_once(' ').unwrap();
     assert_eq!(usize::from_str_radix(length, 16).unwrap(), payload.len());
     let value: Value = serde_json::from_str(payload).unwrap();
-    let message: Message = serde_json::from_value(value["payload"].clone()).unwrap();
+    let message = decode(value.to_string().as_bytes()).unwrap().payload;
     assert!(matches!(message, Message::Hello { .. }));
 }
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 use crds::EndpointId;
 use crds::peer::ValidPeer;
 
-use crate::config::{self, DeploymentMode};
+use crate::config;
+use crate::network::Position;
 
 use super::policy::{Policy, Quotas};
 use super::windows::Window;
@@ -31,13 +32,8 @@ pub struct ReflectorPolicy {
 impl ReflectorPolicy {
     /// The policy of a stand-alone reflector. `position` is where it stands in the network, as set or detected:
     /// without an explicit byte limit only a reflector on the LAN is unlimited.
-    pub fn from_config(quotas: &config::Quotas, iperf3: &config::Iperf3, position: DeploymentMode) -> Self {
-        let unset = match position {
-            DeploymentMode::Lan => None,
-            DeploymentMode::Auto | DeploymentMode::Wan | DeploymentMode::Hybrid => {
-                Some(DEFAULT_BYTES_PER_DAY)
-            }
-        };
+    pub fn from_config(quotas: &config::Quotas, iperf3: &config::Iperf3, position: Position) -> Self {
+        let unset = position.may_be_metered().then_some(DEFAULT_BYTES_PER_DAY);
         Self {
             quotas: Quotas {
                 max_test_duration: Duration::from_secs(quotas.max_test_duration_sec),

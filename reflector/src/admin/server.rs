@@ -159,9 +159,8 @@ async fn answer(stream: UnixStream, handler: Arc<dyn Handler>) -> io::Result<()>
     let mut reader = BufReader::new(stream.take(MAX_LINE));
     let mut line = String::new();
     let response = match timeout(READ, reader.read_line(&mut line)).await {
-        Err(_) => return Ok(()),
+        Err(_) | Ok(Ok(0)) => return Ok(()),
         Ok(Err(error)) => return Err(error),
-        Ok(Ok(0)) => return Ok(()),
         Ok(Ok(_)) if !line.ends_with('\n') => {
             Response::Error { message: format!("a request is one line of at most {MAX_LINE} bytes") }
         }

@@ -72,7 +72,7 @@ impl Backend for Wired {
         files: &[PathBuf],
         head: Option<AuditHead>,
     ) -> anyhow::Result<Box<dyn Answer>> {
-        let head = head.map(parse_head).transpose()?;
+        let head = head.as_ref().map(parse_head).transpose()?;
         let report = match (files, config.audit_path()) {
             ([], None) => bail!("the audit log goes to standard output: name the files it was kept in"),
             ([], Some(path)) => audit::files::verify_log(&path, head)?,
@@ -166,7 +166,7 @@ fn state_of(peer: &Listed, now: Timestamp) -> &'static str {
     }
 }
 
-fn parse_head(head: AuditHead) -> anyhow::Result<Head> {
+fn parse_head(head: &AuditHead) -> anyhow::Result<Head> {
     let hash = head.hash.parse().map_err(|_| anyhow::anyhow!("the running reflector gave no hash"))?;
     Ok(Head { seq: head.seq, hash })
 }

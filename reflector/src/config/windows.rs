@@ -11,7 +11,7 @@ use super::duration;
 use super::nearest::nearest;
 use super::slot::{Flaw, quoted};
 use super::value::{found, shown};
-use crate::access::windows::Window;
+use crate::access::windows::{Effect, Window, WindowError};
 
 /// Most windows a reflector takes: each is evaluated at every admission.
 pub const MAX_WINDOWS: usize = 16;
@@ -24,15 +24,6 @@ const FIELDS: [(&str, &str); 4] = [
 ];
 const EFFECTS: [&str; 2] = ["deny", "allow"];
 
-/// What a window does to tests while it is open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RawEffect {
-    /// Tests are denied inside.
-    Deny,
-    /// Tests are denied outside.
-    Allow,
-}
-
 /// One `[[quotas.windows]]` as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawWindow {
@@ -43,7 +34,7 @@ pub struct RawWindow {
     /// IANA name; UTC when not given.
     pub time_zone: Option<Spanned<String>>,
     /// `deny` or `allow`; deny when not given.
-    pub effect: RawEffect,
+    pub effect: Effect,
     /// Where the window stands.
     pub span: Range<usize>,
 }
@@ -114,8 +105,8 @@ fn read_one(table: &DeTable<'_>, span: Range<usize>) -> Result<RawWindow, Vec<Fl
         }
     });
     let effect = match effect.as_ref().map(|e| (e.get_ref().as_str(), e.span())) {
-        None | Some(("deny", _)) => RawEffect::Deny,
-        Some(("allow", _)) => RawEffect::Allow,
+        None | Some(("deny", _)) => Effect::Deny,
+        Some(("allow", _)) => Effect::Allow,
         Some((other, at)) => {
             let near = nearest(other, EFFECTS).unwrap_or("deny");
             flaws.push(
@@ -123,7 +114,7 @@ fn read_one(table: &DeTable<'_>, span: Range<usize>) -> Result<RawWindow, Vec<Fl
                     .help(format!("write `effect = \"{near}\"`"))
                     .at(at),
             );
-            RawEffect::Deny
+            Effect::Deny
         }
     };
     match (schedule, duration) {
@@ -135,9 +126,16 @@ fn read_one(table: &DeTable<'_>, span: Range<usize>) -> Result<RawWindow, Vec<Fl
 }
 
 /// What admission evaluates, made of what was read.
-#[expect(clippy::unnecessary_wraps, reason = "a window can be refused by what it means")]
-pub(super) fn build(_raw: &RawWindow) -> Result<Window, Flaw> {
-    Ok(Window {})
+pub(super) fn build(raw: &RawWindow) -> Result<Window, Flaw> {
+    let zone = raw.time_zone.as_ref().map(|zone| zone.get_ref().as_str());
+    Window::new(raw.schedule.get_ref(), *raw.duration.get_ref(), zone, raw.effect).map_err(|error| {
+        let at = match &error {
+            WindowError::TimeZone(_) => raw.time_zone.as_ref().map(Spanned::span),
+            WindowError::Duration => Some(raw.duration.span()),
+            _ => Some(raw.schedule.span()),
+        };
+        Flaw::new(error.to_string()).at(at.unwrap_or_else(|| raw.span.clone()))
+    })
 }
 
 /// The windows as an inline TOML array.
@@ -151,8 +149,8 @@ pub(super) fn show(windows: &[RawWindow]) -> String {
             fields.push(format!("time_zone = {}", quoted(zone.get_ref())));
         }
         let effect = match window.effect {
-            RawEffect::Deny => "deny",
-            RawEffect::Allow => "allow",
+            Effect::Deny => "deny",
+            Effect::Allow => "allow",
         };
         fields.push(format!("effect = {}", quoted(effect)));
         format!("{{ {} }}", fields.join(", "))

@@ -83,7 +83,7 @@ impl Desk {
                 tracing::warn!(%code, %expires_at, "pairing is enabled in the configuration: this code pairs one appliance");
             }
             Response::Error { message } => {
-                tracing::warn!(%message, "pairing is enabled but no window could be opened")
+                tracing::warn!(%message, "pairing is enabled but no window could be opened");
             }
             _ => {}
         }
@@ -199,19 +199,17 @@ impl Desk {
 
     async fn revoked(&self, id: EndpointId, timeout_ms: u64) -> Response {
         let wait = Duration::from_millis(timeout_ms).min(MAX_WAIT);
-        match timeout(wait, self.server.gone(id)).await {
-            Err(_) => error(format!(
+        if timeout(wait, self.server.gone(id)).await.is_err() {
+            return error(format!(
                 "{} is still connected or authorised after {} ms",
                 id.short(),
                 wait.as_millis()
-            )),
-            Ok(()) => {
-                let last = self.server.revocation_of(&id);
-                Response::Revoked {
-                    connections: last.map_or(0, |cut| cut.connections),
-                    latency_ms: last.map_or(0.0, |cut| cut.latency_ms),
-                }
-            }
+            ));
+        }
+        let last = self.server.revocation_of(&id);
+        Response::Revoked {
+            connections: last.map_or(0, |cut| cut.connections),
+            latency_ms: last.map_or(0.0, |cut| cut.latency_ms),
         }
     }
 

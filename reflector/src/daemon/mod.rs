@@ -62,11 +62,10 @@ async fn run(loaded: Loaded, engines: Vec<Arc<dyn Engine>>) -> Result<()> {
         () = signals.next() => None,
         Some(ended) = core.join_next() => Some(ended),
     };
-    match failed {
-        None => tracing::info!(
-            "stopping: no new sessions; running ones may finish (a second signal stops at once)"
-        ),
-        Some(_) => tracing::error!("a core task ended unasked: stopping"),
+    if failed.is_some() {
+        tracing::error!("a core task ended unasked: stopping");
+    } else {
+        tracing::info!("stopping: no new sessions; running ones may finish (a second signal stops at once)");
     }
     accepting.cancel();
     drain(&reflector, &mut signals, failed.is_some()).await;

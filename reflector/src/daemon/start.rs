@@ -2,7 +2,6 @@
 //! connection is accepted.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -17,17 +16,17 @@ use crate::access::directory::{self, Directory};
 use crate::access::edit::PeersDir;
 use crate::access::manifest::Mine;
 use crate::access::pairing::Pairing;
-use crate::access::{Access, ReflectorPolicy, Settings};
+use crate::access::{Access, ReflectorPolicy, Settings, windows};
 use crate::admin::server::AdminSocket;
 use crate::audit::{self, Audit, OnFailure, Target};
 use crate::clock::{self, Now};
-use crate::config::{self, Config, DeploymentMode, Loaded};
+use crate::config::{self, Config, Loaded};
 use crate::engine::Engine;
 use crate::health::{self, MetricsAccess};
 use crate::identity::{self, Current, Statement};
 use crate::ledger::Ledger;
 use crate::link::features::{Feature, Features};
-use crate::metrics::{Metrics, PerPeer};
+use crate::metrics::{CommitResult, Metrics, PerPeer};
 use crate::network::{self, Position};
 use crate::server::{self, Server, Services};
 use crate::session::{Parts, Sessions};
@@ -79,108 +78,54 @@ struct Unstarted {
 
 pub(super) async fn start(loaded: Loaded, engines: Vec<Arc<dyn Engine>>) -> Result<Reflector> {
     let config = loaded.config;
-    let started = clock::now();
     host::raise_descriptor_limit();
     let admin = AdminSocket::bind(&config.admin_socket_path()).await?;
-    let (current, key_path) = load_identity(&config, started)?;
-    let id = current.identity.id();
-    let metrics = Metrics::new(PerPeer::Shown);
-    let audit = open_audit(&config, id, &metrics)?;
-    let ledger = Ledger::open(&config.ledger_path(), Arc::new(clock::now))?;
-    let position = network::detect(config.network.deployment_mode);
-    let mode = match position {
-        Position::Lan => DeploymentMode::Lan,
-        Position::Wan => DeploymentMode::Wan,
-        Position::Hybrid => DeploymentMode::Hybrid,
-        Position::Unknown => DeploymentMode::Auto,
-    };
-    let reflector = ReflectorPolicy::from_config(&config.quotas, &config.iperf3, mode);
-    let access = open_access(&config, &reflector, &ledger);
-    let mine = Mine { name: config.reflector_name(&config::hostname()), fleet: config.access.fleet.clone() };
-    let peers = config.peers_dir();
-    directory::ensure(&peers).with_context(|| format!("make the peers folder {}", peers.display()))?;
-    let (folder, directory) =
-        Directory::new(peers.clone(), mine.clone(), access.clone(), Arc::new(clock::now));
-    let (pairing, problem) = Pairing::load(&config.pairing_path(), Arc::new(clock::now));
-    if let Some(problem) = problem {
-        // A lost window costs a new code; it must not keep the reflector from starting.
-        tracing::warn!(%problem, "no pairing window was restored");
-    }
-    metrics.pairing_window(pairing.is_open());
-
-    let records = Arc::new(Records::new(audit.clone(), metrics.clone()));
-    let sessions = Sessions::new(Parts {
-        ledger: ledger.clone(),
-        engines,
-        observer: records,
-        clock: Arc::new(clock::now),
-        windows: Arc::new(|_, _| None),
-    });
-    let (identity, live) = watch::channel(current);
-    let server = Server::new(Services {
-        access: access.clone(),
-        pairing: pairing.clone(),
-        roster: Box::new(Folder {
-            peers: PeersDir::new(peers, mine),
-            directory: folder,
-            access: access.clone(),
-        }),
-        sessions: sessions.clone(),
-        audit: audit.clone(),
-        metrics: metrics.clone(),
-        identity: live,
-        ledger: ledger.clone(),
-        default_summary: server::summary_of(&reflector),
-        position: position.as_str(),
-        features: FEATURES,
-        require_alpn: config.network.require_alpn,
-        started,
-    })?;
-
+    let rooms = open_rooms(&config)?;
+    let wired = wire(&config, &rooms, engines)?;
     let control = host::listen(config.network.listen_address, "control connections")?;
     let health = host::listen(config.network.listen_address_health, "health")?;
     let (listen, health_listen) = (control.local_addr()?, health.local_addr()?);
     let accepting = Arc::new(AtomicBool::new(true));
     let probe = Arc::new(Probe {
-        access: access.clone(),
-        audit: audit.clone(),
-        ledger: ledger.clone(),
-        server: server.clone(),
-        started,
+        access: rooms.access.clone(),
+        audit: rooms.audit.clone(),
+        ledger: rooms.ledger.clone(),
+        server: wired.server.clone(),
+        started: rooms.started,
         accepting: Arc::clone(&accepting),
     });
     let desk = Arc::new(Desk {
-        server: server.clone(),
-        sessions: sessions.clone(),
-        access: access.clone(),
-        pairing,
-        audit: audit.clone(),
-        ledger: ledger.clone(),
-        metrics: metrics.clone(),
-        identity,
-        key_path,
+        server: wired.server.clone(),
+        sessions: wired.sessions.clone(),
+        access: rooms.access.clone(),
+        pairing: rooms.pairing,
+        audit: rooms.audit.clone(),
+        ledger: rooms.ledger.clone(),
+        metrics: rooms.metrics.clone(),
+        identity: wired.identity,
+        key_path: config.identity.private_key_path.clone(),
         probe: Arc::clone(&probe),
         listen,
         health_listen,
-        position: position.as_str(),
+        position: rooms.position.as_str(),
         rotating: tokio::sync::Mutex::new(()),
     });
     if config.access.pairing_enabled {
         desk.open_at_start().await;
     }
     Ok(Reflector {
-        server,
-        sessions,
+        server: wired.server,
+        sessions: wired.sessions,
         listen,
         health_listen,
-        position: position.as_str(),
+        position: rooms.position.as_str(),
         desk,
         probe,
-        parts: Mutex::new(Some(Unstarted { control, health, admin, directory })),
-        ledger,
-        audit,
-        metrics,
-        access,
+        parts: Mutex::new(Some(Unstarted { control, health, admin, directory: wired.directory })),
+        ledger: rooms.ledger,
+        audit: rooms.audit,
+        metrics: rooms.metrics,
+        access: rooms.access,
         metrics_access: if config.network.metrics_public {
             MetricsAccess::Public
         } else {
@@ -188,6 +133,86 @@ pub(super) async fn start(loaded: Loaded, engines: Vec<Arc<dyn Engine>>) -> Resu
         },
         accepting,
     })
+}
+
+/// What stands on its own: files, clocks, counters.
+struct Rooms {
+    started: Now,
+    current: Current,
+    metrics: Metrics,
+    audit: Audit,
+    ledger: Ledger,
+    position: Position,
+    reflector: ReflectorPolicy,
+    access: Access,
+    pairing: Pairing,
+}
+
+fn open_rooms(config: &Config) -> Result<Rooms> {
+    let started = clock::now();
+    let current = load_identity(config, started)?;
+    let metrics = Metrics::new(PerPeer::Shown);
+    let audit = open_audit(config, current.identity.id(), &metrics)?;
+    let ledger = Ledger::open(&config.ledger_path(), Arc::new(clock::now))?;
+    let counted = metrics.clone();
+    ledger.report_commits(Box::new(move |ok, took| {
+        counted.ledger_commit(if ok { CommitResult::Ok } else { CommitResult::Error }, took);
+    }));
+    let position = network::detect(config.network.deployment_mode);
+    let reflector = ReflectorPolicy::from_config(&config.quotas, &config.iperf3, position);
+    let access = open_access(config, &reflector, &ledger);
+    let (pairing, problem) = Pairing::load(&config.pairing_path(), Arc::new(clock::now));
+    if let Some(problem) = problem {
+        // A lost window costs a new code; it must not keep the reflector from starting.
+        tracing::warn!(%problem, "no pairing window was restored");
+    }
+    metrics.pairing_window(pairing.is_open());
+    Ok(Rooms { started, current, metrics, audit, ledger, position, reflector, access, pairing })
+}
+
+/// What holds handles of the others.
+struct Wired {
+    server: Server,
+    sessions: Sessions,
+    identity: watch::Sender<Current>,
+    directory: Directory,
+}
+
+fn wire(config: &Config, rooms: &Rooms, engines: Vec<Arc<dyn Engine>>) -> Result<Wired> {
+    let mine = Mine { name: config.reflector_name(&config::hostname()), fleet: config.access.fleet.clone() };
+    let peers = config.peers_dir();
+    directory::ensure(&peers).with_context(|| format!("make the peers folder {}", peers.display()))?;
+    let (folder, directory) =
+        Directory::new(peers.clone(), mine.clone(), rooms.access.clone(), Arc::new(clock::now));
+    let gate = windows::Gate::default();
+    let sessions = Sessions::new(Parts {
+        ledger: rooms.ledger.clone(),
+        engines,
+        observer: Arc::new(Records::new(rooms.audit.clone(), rooms.metrics.clone())),
+        clock: Arc::new(clock::now),
+        windows: Arc::new(move |policy, now| gate.closed_until(&policy.windows, now)),
+    });
+    let (identity, live) = watch::channel(rooms.current.clone());
+    let server = Server::new(Services {
+        access: rooms.access.clone(),
+        pairing: rooms.pairing.clone(),
+        roster: Box::new(Folder {
+            peers: PeersDir::new(peers, mine),
+            directory: folder,
+            access: rooms.access.clone(),
+        }),
+        sessions: sessions.clone(),
+        audit: rooms.audit.clone(),
+        metrics: rooms.metrics.clone(),
+        identity: live,
+        ledger: rooms.ledger.clone(),
+        default_summary: server::summary_of(&rooms.reflector),
+        position: rooms.position.as_str(),
+        features: FEATURES,
+        require_alpn: config.network.require_alpn,
+        started: rooms.started,
+    })?;
+    Ok(Wired { server, sessions, identity, directory })
 }
 
 impl Reflector {
@@ -262,22 +287,22 @@ impl Reflector {
     }
 }
 
-fn load_identity(config: &Config, now: Now) -> Result<(Current, PathBuf)> {
-    let path = config.identity.private_key_path.clone();
-    let loaded = identity::load_or_create(&path, host::in_pod())?;
+fn load_identity(config: &Config, now: Now) -> Result<Current> {
+    let path = &config.identity.private_key_path;
+    let loaded = identity::load_or_create(path, host::in_pod())?;
     for note in &loaded.notes {
         tracing::warn!("{note}");
     }
     if loaded.created {
         tracing::info!(path = %path.display(), "made a new identity: back up this file");
     }
-    let statement = Statement::path_beside(&path);
+    let statement = Statement::path_beside(path);
     // A broken statement costs pinning clients a manual step; it must not keep the reflector from starting.
     let succession = Statement::load(&statement, loaded.identity.id()).unwrap_or_else(|error| {
         tracing::warn!(%error, "the succession statement is not presented");
         None
     });
-    Ok((Current::new(loaded.identity, succession, now.wall)?, path))
+    Ok(Current::new(loaded.identity, succession, now.wall)?)
 }
 
 fn open_audit(config: &Config, endpoint_id: EndpointId, metrics: &Metrics) -> Result<Audit> {

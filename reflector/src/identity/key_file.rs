@@ -130,7 +130,8 @@ fn read(path: &Path, in_pod: bool) -> Result<(Identity, Vec<String>), KeyFileErr
     let mut notes = Vec::new();
     let mode = meta.mode() & 0o7777;
     if mode & 0o077 != 0 {
-        let own_group = mode & 0o007 == 0 && in_pod && is_our_group(meta.gid());
+        let for_others = mode & 0o007;
+        let own_group = for_others == 0 && in_pod && is_our_group(meta.gid());
         if !own_group {
             return Err(KeyFileError::Mode { path: path.into(), mode });
         }

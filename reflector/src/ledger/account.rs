@@ -1,7 +1,7 @@
 //! One peer's account: the counters every byte of its sessions passes through.
 //!
 //! Engines lease before each syscall and settle after it, without a lock. The rest (grants, ends, denials) is rare
-//! and sits in a [`Book`] behind a mutex. Whatever changes wakes the writer, once per flush.
+//! and sits in a `Book` behind a mutex. Whatever changes wakes the writer, once per flush.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

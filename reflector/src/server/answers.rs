@@ -12,7 +12,7 @@ use crate::link::message::{
 };
 use crate::link::reply::{self, FORBIDDEN, INTERNAL};
 use crate::reason::{DenyReason, RefuseReason};
-use crate::session::{Denied, NotYours};
+use crate::session::Denied;
 
 use super::connection::{Connection, SessionEnd};
 
@@ -90,19 +90,18 @@ pub(super) async fn simple(connection: &Connection, question: &Envelope) -> Enve
     let payload = match &question.payload {
         Message::GetStatus => Message::StatusSnapshot(status(connection)),
         Message::GetPathMeta => Message::PathMeta(path::collect(connection.local.ip())),
-        Message::SessionClose { test_id } => match services.sessions.close(&connection.peer, test_id).await {
-            Ok(()) => Message::Ok,
-            Err(NotYours) => {
+        Message::SessionClose { test_id } => {
+            if let Err(not_yours) = services.sessions.close(&connection.peer, test_id).await {
                 services.audit.record_limited(Event {
                     test_id: Some(*test_id),
                     decision: Some("denied"),
                     reason: Some(RefuseReason::ForeignSession.as_str()),
                     ..about(connection, EventType::SessionDenied)
                 });
-                let message = "no session of yours has this test_id";
-                return reply::error(question.request_id.as_str(), FORBIDDEN, message);
+                return reply::error(question.request_id.as_str(), FORBIDDEN, not_yours.to_string());
             }
-        },
+            Message::Ok
+        }
         _ => return reply::error(question.request_id.as_str(), INTERNAL, "no answer for this message"),
     };
     Envelope { request_id: question.request_id.clone(), payload }

@@ -85,7 +85,6 @@ impl Floor {
         self.metrics.connections(ConnectionState::Known, inner.places.known());
     }
 
-    #[expect(clippy::disallowed_methods, reason = "held for a few map operations, never across an await")]
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -10,7 +10,7 @@ use crate::metrics::AcceptError;
 
 use super::limits::ACCEPT_BACKOFF;
 
-/// What to do about a failed accept() (pure).
+/// What to do about a failed `accept()` (pure).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Action {
     /// The connection died before we had it: take the next one.
@@ -35,7 +35,7 @@ pub(super) fn classify(error: &io::Error) -> Action {
 pub(super) trait Host {
     /// A new connection.
     fn welcome(&self, stream: TcpStream, from: SocketAddr);
-    /// accept() failed; `MakeRoom` means someone has to go.
+    /// `accept()` failed; `MakeRoom` means someone has to go.
     fn trouble(&self, error: &io::Error, action: Action);
 }
 

@@ -158,7 +158,7 @@ mod tests {
         let mut places = Places::default();
         let single = places.enter(source(1000)).id;
         let mut oldest_of_pair = None;
-        for n in 0..MAX_HALF_OPEN as u32 - 1 {
+        for n in 0..u32::try_from(MAX_HALF_OPEN).unwrap() - 1 {
             let entered = places.enter(source(if n == 7 || n == 9 { 7 } else { n + 100 }));
             assert_eq!(entered.evicted, None);
             if n == 7 {

@@ -47,7 +47,6 @@ impl Revocations {
         self.lock().get(id).copied()
     }
 
-    #[expect(clippy::disallowed_methods, reason = "held for one map operation")]
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<EndpointId, Revocation>> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }

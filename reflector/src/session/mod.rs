@@ -11,6 +11,7 @@ mod control;
 mod denial;
 mod meter;
 mod observer;
+mod place;
 mod request;
 mod requester;
 mod sessions;

@@ -18,9 +18,10 @@ use crate::reason::{DenyReason, EndReason};
 use super::active::Active;
 use super::admission::{self, GRANT_SLACK, UNKNOWN_WAIT};
 use super::denial::Denied;
+use super::place::Place;
 use super::requester::Requester;
 use super::sessions::Granted;
-use super::table::{Core, Place};
+use super::table::Core;
 use super::task;
 
 /// A request that meets the peer's own test in its last exchange waits this long for it.

@@ -1,28 +1,25 @@
-//! The table of sessions: one short lock under which a slot is taken, and guards that give it back.
+//! The table of sessions: one short lock under which a request is decided and its slot taken.
 
 use std::collections::HashMap;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crds::EndpointId;
-use jiff::Timestamp;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::access::policy::Policy;
-use crate::engine::{Ended, Engine};
-use crate::ledger::quota::LastTest;
-use crate::ledger::{Clock, Ledger, LedgerTime, Moment};
-use crate::link::message::{Mode, TestType};
-use crate::reason::EndReason;
+use crate::engine::Engine;
+use crate::ledger::{Clock, Ledger, Moment};
+use crate::link::message::TestType;
 
 use super::active::Active;
 use super::admission::{self, Finished, Plan, Running, Shut, View};
 use super::denial::Denied;
-use super::observer::{Observer, SessionRecord};
+use super::observer::Observer;
+use super::place::Place;
 use super::requester::Requester;
 use super::sessions::Windows;
 
@@ -116,7 +113,7 @@ impl Core {
             // Once: a third request is a test of its own, even while this one is being prepared.
             requester.history.replace(None);
         }
-        Ok(Place { core: Arc::clone(self), active, reserved_at: now.at, before, granted: None })
+        Ok(Place::new(Arc::clone(self), active, now.at, before))
     }
 
     fn shut(&self, table: &Table) -> Option<Shut> {
@@ -151,6 +148,12 @@ impl Core {
         if may_continue {
             self.lock().second_half_until = Some(Instant::now() + SECOND_HALF_COMES_WITHIN);
         }
+        self.changed();
+    }
+
+    /// The session is over and gone.
+    pub(super) fn remove(&self, test_id: &Uuid) {
+        self.lock().sessions.remove(test_id);
         self.changed();
     }
 
@@ -204,104 +207,5 @@ impl Table {
 impl std::fmt::Debug for Core {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Core").field("sessions", &self.lock().sessions.len()).finish_non_exhaustive()
-    }
-}
-
-/// A slot that is taken. Dropped before the grant, everything is as if nobody had asked; dropped after it, the end
-/// is reported. There is no third way.
-pub(super) struct Place {
-    core: Arc<Core>,
-    pub(super) active: Arc<Active>,
-    reserved_at: LedgerTime,
-    /// The connection's history before the reservation.
-    before: Option<Finished>,
-    granted: Option<Grant>,
-}
-
-struct Grant {
-    record: SessionRecord,
-    granted_at: Instant,
-    ended: oneshot::Sender<SessionRecord>,
-}
-
-impl Place {
-    /// The grant is on disk and is about to be sent.
-    pub(super) fn granted(
-        &mut self,
-        granted_at: Timestamp,
-        mode: Mode,
-        port: u16,
-    ) -> oneshot::Receiver<SessionRecord> {
-        let active = &self.active;
-        active.starts(self.core.moment().at);
-        let _ = active.deadline();
-        let record = SessionRecord {
-            test_id: active.test_id,
-            peer: active.peer.id,
-            peer_name: Arc::clone(&active.policy().peer),
-            source: active.peer.source,
-            connection: active.connection,
-            plan: active.plan,
-            mode,
-            port,
-            granted_at,
-            bytes: 0,
-            unread_bytes: 0,
-            ended: None,
-        };
-        self.core.observer.granted(&record);
-        let (ended, ending) = oneshot::channel();
-        self.granted = Some(Grant { record, granted_at: Instant::now(), ended });
-        ending
-    }
-
-    /// The engine is gone, with its port. `None`: it panicked or did not stop, so the time is ours.
-    pub(super) fn finish(mut self, reason: EndReason, duration: Option<Duration>) {
-        self.end(reason, duration);
-    }
-
-    fn end(&mut self, reason: EndReason, duration: Option<Duration>) {
-        let Some(Grant { mut record, granted_at, ended }) = self.granted.take() else { return };
-        let active = &self.active;
-        self.core.release(active);
-        let duration = duration.unwrap_or_else(|| granted_at.elapsed());
-        record.bytes = active.bytes.load(Ordering::Acquire);
-        record.unread_bytes = active.unread.load(Ordering::Acquire);
-        record.ended = Some(Ended { reason, duration });
-        active.account.record_test(LastTest {
-            test_id: record.test_id,
-            test_type: record.plan.test_type,
-            reason,
-            bytes: record.bytes,
-            duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
-            at: (self.core.clock)().wall,
-        });
-        self.core.lock().sessions.remove(&active.test_id);
-        self.core.changed();
-        self.core.observer.ended(&record);
-        // The connection may be gone; then nobody waits for the result.
-        let _ = ended.send(record);
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        if self.granted.is_some() {
-            // Only when the task was torn down: a panic, or the runtime going away.
-            let reason = self.active.stop_reason().unwrap_or(EndReason::Internal);
-            self.end(reason, None);
-            return;
-        }
-        if self.active.release_once() {
-            let account = &self.active.account;
-            if self.active.plan.second_half {
-                self.active.history.replace(self.before);
-            } else {
-                account.take_back_grant(self.reserved_at);
-            }
-            account.session_over(None);
-            self.core.lock().sessions.remove(&self.active.test_id);
-            self.core.changed();
-        }
     }
 }

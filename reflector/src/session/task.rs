@@ -15,7 +15,8 @@ use crate::reason::EndReason;
 
 use super::active::Active;
 use super::control::SessionControl;
-use super::table::{Core, Place};
+use super::place::Place;
+use super::table::Core;
 
 /// An engine that was told to stop is dropped after this long: a goodbye may take a round trip, not more.
 const STOP_GRACE: Duration = Duration::from_secs(1);

@@ -60,6 +60,7 @@ fn hellos() -> impl Strategy<Value = Message> {
                     policy_summary,
                     network_position,
                     bytes_remaining,
+                    succession: None,
                 })
             }
         ),

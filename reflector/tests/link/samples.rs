@@ -40,6 +40,7 @@ fn hellos() -> Vec<(&'static str, Message)> {
         policy_summary,
         network_position: Some("wan".into()),
         bytes_remaining: None,
+        succession: None,
     };
     let extended = ServerHello { network_position: None, bytes_remaining: Some(99), ..hello.clone() };
     vec![

@@ -60,8 +60,8 @@ impl Bed {
         let dir = tempfile::tempdir().unwrap();
         let config = dir.path().join("reflector.toml");
         let text = format!(
-            "[identity]\nprivate_key_path = {:?}\n[network]\nlisten_address = \"127.0.0.1:0\"\nlisten_address_health = \"127.0.0.1:0\"\n{}\n",
-            dir.path().join("identity.ed25519"),
+            "[identity]\nprivate_key_path = \"{}\"\n[network]\nlisten_address = \"127.0.0.1:0\"\nlisten_address_health = \"127.0.0.1:0\"\n{}\n",
+            dir.path().join("identity.ed25519").display(),
             if extra.contains("[access]") {
                 extra.to_owned()
             } else {
@@ -89,7 +89,7 @@ impl Bed {
         let status = self.status();
         self.addr = status["listen_address"].as_str().unwrap().parse().unwrap();
         self.health = status["health_address"].as_str().unwrap().parse().unwrap();
-        self.endpoint_id = status["endpoint_id"].as_str().unwrap().to_owned();
+        status["endpoint_id"].as_str().unwrap().clone_into(&mut self.endpoint_id);
     }
 
     /// Starts it again on the same folder, after a kill or a stop.

@@ -58,6 +58,7 @@ async fn one_record_tells_the_whole_session_to_everybody() {
     meter.charge_unread(44);
     let record = bench.complete(granted).await;
     assert_eq!((record.bytes, record.unread_bytes), (700, 44));
+    assert_eq!(meter.lease(1).bytes(), 0, "nothing moves after the end");
     assert_eq!((record.peer, &*record.peer_name), (peer(3), "living-room"));
     assert_eq!(record.duration(), Duration::from_millis(1234));
     assert_eq!(*bench.diary.ended.lock().unwrap(), vec![record.clone()]);
@@ -77,6 +78,7 @@ async fn the_cooldown_runs_from_the_end_and_a_new_connection_does_not_dodge_it()
     let denied = bench.up(&bench.connect(1), &policy).await.unwrap_err();
     assert_eq!((denied.reason, denied.retry_after_sec), (DenyReason::RateLimited, Some(4)));
     assert_eq!(*bench.diary.denied.lock().unwrap(), vec![denied]);
+    assert_eq!(bench.ledger.usage(&peer(1)).unwrap().denied_today, 1);
     bench.pass(seconds(4));
     bench.up(&bench.connect(1), &policy).await.unwrap();
 }
@@ -109,6 +111,16 @@ async fn a_second_half_that_could_not_be_prepared_may_be_asked_for_again() {
     assert_eq!(bench.down(&from, &policy).await.unwrap_err().reason, DenyReason::Busy);
     bench.act(Act::Obey);
     bench.down(&from, &policy).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_second_half_is_granted_once_even_while_it_runs() {
+    let bench = Bench::new();
+    let (policy, from) = (with(|policy| policy.quotas.max_concurrent_tests = 2), bench.connect(1));
+    let up = bench.up(&from, &policy).await.unwrap();
+    bench.complete(up).await;
+    let _down = bench.down(&from, &policy).await.unwrap();
+    assert_eq!(bench.down(&from, &policy).await.unwrap_err().reason, DenyReason::RateLimited);
 }
 
 /// G2: the slot is free when the client's last byte was seen, not when the last goodbye is said.
@@ -184,6 +196,52 @@ async fn a_client_that_hangs_up_before_its_grant_leaves_no_trace() {
     let request = bench.up(&from, &policy);
     let _ = tokio::time::timeout(Duration::from_millis(20), request).await.unwrap_err();
     bench.assert_untouched(1);
+}
+
+#[tokio::test]
+async fn a_listener_that_does_not_come_up_is_given_up_after_five_seconds() {
+    let bench = Bench::new();
+    bench.act(Act::HangInPrepare);
+    tokio::time::pause();
+    let started = tokio::time::Instant::now();
+    let (from, policy) = (bench.connect(1), with(|_| ()));
+    let answer = tokio::time::timeout(seconds(60), bench.up(&from, &policy)).await;
+    assert_eq!(answer.expect("an answer").unwrap_err().reason, DenyReason::Busy);
+    assert!(started.elapsed() >= seconds(5) && started.elapsed() < Duration::from_millis(5_100));
+    bench.assert_untouched(1);
+}
+
+/// A8
+#[tokio::test]
+async fn a_peer_revoked_while_its_listener_comes_up_gets_no_grant() {
+    let bench = Bench::new();
+    for (told, answer) in [
+        (EndReason::Revoked, (DenyReason::Unauthorized, None)),
+        (EndReason::Shutdown, (DenyReason::Busy, Some(60))),
+    ] {
+        bench.act(Act::WaitInPrepare);
+        let (from, policy) = (bench.connect(1), with(|_| ()));
+        let (denied, ()) = tokio::join!(bench.up(&from, &policy), async {
+            assert_eq!(bench.sessions.stop_peer(&peer(1), told), 1);
+            bench.puppet.gate.notify_one();
+        });
+        let denied = denied.unwrap_err();
+        assert_eq!((denied.reason, denied.retry_after_sec), answer);
+        bench.assert_untouched(1);
+    }
+}
+
+#[tokio::test]
+async fn a_test_that_never_started_leaves_no_cooldown_on_disk() {
+    let bench = Bench::new();
+    bench.act(Act::Exhausted);
+    bench.up(&bench.connect(1), &with(|_| ())).await.unwrap_err();
+    bench.ledger.commit().await.unwrap();
+    bench.ledger.vanish();
+    let now = Arc::clone(&bench.now);
+    let path = bench.folder.path().join("ledger.redb");
+    let ledger = Ledger::open(&path, Arc::new(move || *now.lock().unwrap())).unwrap();
+    assert_eq!(ledger.account(peer(1)).snapshot(ledger.moment()).last_end, None);
 }
 
 #[tokio::test]

@@ -86,6 +86,7 @@ enum Act {
     Exhausted,
     Unsupported,
     HangInPrepare,
+    WaitInPrepare,
 }
 
 /// The engine's side of one session, in the test's hands.
@@ -108,6 +109,8 @@ struct Puppet {
     act: Mutex<Act>,
     strings: Arc<Mutex<Vec<Strings>>>,
     ports: Arc<Mutex<Vec<u16>>>,
+    /// Opens `WaitInPrepare`.
+    gate: Arc<Notify>,
 }
 
 struct Stage {
@@ -125,8 +128,10 @@ impl Engine for Puppet {
     fn prepare(&self, what: Prepare) -> BoxFuture<Result<Box<dyn Prepared>, PrepareError>> {
         let act = *self.act.lock().unwrap();
         let (strings, ports) = (Arc::clone(&self.strings), Arc::clone(&self.ports));
+        let gate = Arc::clone(&self.gate);
         Box::pin(async move {
             match act {
+                Act::WaitInPrepare => gate.notified().await,
                 Act::PanicInPrepare => panic!("as the test asked"),
                 Act::Exhausted => return Err(PrepareError::Exhausted("no port is free".to_owned())),
                 Act::Unsupported => return Err(PrepareError::Unsupported("only IPv4 here".to_owned())),
@@ -232,7 +237,10 @@ impl Bench {
             engines: vec![Arc::clone(&puppet) as Arc<dyn Engine>],
             observer: Arc::clone(&diary) as Arc<dyn Observer>,
             clock,
-            windows: Arc::new(move |_, _| *windows.lock().unwrap()),
+            windows: Arc::new(move |policy, _| match policy.display_name.as_deref() {
+                Some("closed") => Timestamp::from_millisecond(NOON + 60_000).ok(),
+                _ => *windows.lock().unwrap(),
+            }),
         });
         Self { sessions, ledger, puppet, diary, now, silence_ms: Arc::default(), closed_until, folder }
     }

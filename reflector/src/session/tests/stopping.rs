@@ -150,6 +150,14 @@ async fn a_window_that_closes_ends_a_running_test() {
     assert_eq!(end_of(granted).await.reason(), EndReason::WindowClosed);
 }
 
+#[tokio::test]
+async fn a_running_test_lives_under_the_policy_of_now() {
+    let bench = Bench::new();
+    let (granted, _, _) = running(&bench, 1).await;
+    bench.sessions.narrow(&peer(1), &with(|policy| policy.display_name = Some(Arc::from("closed"))));
+    assert_eq!(end_of(granted).await.reason(), EndReason::WindowClosed);
+}
+
 /// A9
 #[tokio::test]
 async fn a_session_is_closed_by_its_own_peer_only() {
