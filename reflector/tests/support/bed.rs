@@ -57,7 +57,14 @@ impl Bed {
 
     /// With environment variables, for example `REFLECTOR_TESTBED_PACE`.
     pub(crate) async fn launch(extra: &str, env: &[(&str, &str)]) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::launch_as(tempfile::tempdir().unwrap(), extra, |spawn| {
+            env.iter().fold(spawn, |spawn, (name, value)| spawn.env(name, value))
+        })
+        .await
+    }
+
+    /// In a folder that exists already, with a process that differs in more than its configuration.
+    pub(crate) async fn launch_as(dir: TempDir, extra: &str, adapt: impl FnOnce(Spawn) -> Spawn) -> Self {
         let config = dir.path().join("reflector.toml");
         let text = format!(
             "[identity]\nprivate_key_path = \"{}\"\n[network]\nlisten_address = \"127.0.0.1:0\"\nlisten_address_health = \"127.0.0.1:0\"\n{}\n",
@@ -69,11 +76,8 @@ impl Bed {
             },
         );
         std::fs::write(&config, text).unwrap();
-        let mut spawn =
-            Spawn::new(testbed(), dir.path()).args([Path::new("-c"), &config, Path::new("serve")]);
-        for (name, value) in env {
-            spawn = spawn.env(name, value);
-        }
+        let spawn =
+            adapt(Spawn::new(testbed(), dir.path()).args([Path::new("-c"), &config, Path::new("serve")]));
         let daemon = spawn.start().unwrap();
         let unset = SocketAddr::from(([0, 0, 0, 0], 0));
         let mut bed = Self { dir, spawn, daemon, addr: unset, health: unset, endpoint_id: String::new() };
