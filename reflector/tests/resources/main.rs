@@ -12,11 +12,11 @@ mod crowd;
 //mod drain;
 mod good;
 //mod health;
-//mod pairing;
-//mod parallel;
+mod pairing;
+mod parallel;
 mod strangers;
 //mod vanished;
-//mod window;
+mod window;
 
 use std::net::{IpAddr, Ipv4Addr};
 
