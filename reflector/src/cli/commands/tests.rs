@@ -79,16 +79,17 @@ fn show_id_prints_the_id_and_nothing_else() {
 
 #[test]
 fn a_rotation_reaches_the_running_reflector_or_says_when_it_will() {
-    let live = Fake::answering(Response::Ok);
+    let rotated = Response::Rotated { old: id(ID), new: id(OTHER), backup: "/k/old".to_owned() };
+    let live = Fake::answering(rotated);
     let printed = text(&live, "rotate-identity").unwrap();
     assert!(printed.contains(&format!("new          {OTHER}\nbackup       /k/old\n")), "{printed}");
     assert!(printed.contains("live tests go on"), "{printed}");
-    assert_eq!(*live.seen.borrow(), ["ask {\"command\":\"reload_identity\"}"]);
+    assert_eq!(*live.seen.borrow(), ["ask {\"command\":\"rotate_identity\"}"]);
     assert!(text(&Fake::default(), "rotate-identity").unwrap().contains("when it starts"));
     assert_eq!(json(&Fake::default(), "rotate-identity --json")["live"], false);
-    let deaf = Fake::answering(Response::Error { message: "busy".to_owned() });
-    let error = format!("{:#}", text(&deaf, "rotate-identity").unwrap_err());
-    assert!(error.contains("still uses the old one; restart it: busy"), "{error}");
+    let full = Fake::answering(Response::Error { message: "no space left".to_owned() });
+    let error = format!("{:#}", text(&full, "rotate-identity").unwrap_err());
+    assert_eq!(error, "no space left");
 }
 
 #[test]
