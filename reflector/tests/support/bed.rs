@@ -37,6 +37,7 @@ pub(crate) fn testbed() -> &'static Path {
 /// One reflector with a folder of its own. Dropping it kills the process and removes the folder.
 pub(crate) struct Bed {
     pub(crate) dir: TempDir,
+    program: PathBuf,
     spawn: Spawn,
     pub(crate) daemon: Daemon,
     pub(crate) addr: SocketAddr,
@@ -57,6 +58,11 @@ impl Bed {
 
     /// With environment variables, for example `REFLECTOR_TESTBED_PACE`.
     pub(crate) async fn launch(extra: &str, env: &[(&str, &str)]) -> Self {
+        Self::run(testbed(), extra, env).await
+    }
+
+    /// Another program with the same command line: the product as it is shipped, without the test engine.
+    pub(crate) async fn run(program: &Path, extra: &str, env: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let config = dir.path().join("reflector.toml");
         let text = format!(
@@ -69,14 +75,15 @@ impl Bed {
             },
         );
         std::fs::write(&config, text).unwrap();
-        let mut spawn =
-            Spawn::new(testbed(), dir.path()).args([Path::new("-c"), &config, Path::new("serve")]);
+        let mut spawn = Spawn::new(program, dir.path()).args([Path::new("-c"), &config, Path::new("serve")]);
         for (name, value) in env {
             spawn = spawn.env(name, value);
         }
         let daemon = spawn.start().unwrap();
         let unset = SocketAddr::from(([0, 0, 0, 0], 0));
-        let mut bed = Self { dir, spawn, daemon, addr: unset, health: unset, endpoint_id: String::new() };
+        let program = program.to_owned();
+        let mut bed =
+            Self { dir, program, spawn, daemon, addr: unset, health: unset, endpoint_id: String::new() };
         bed.await_ready().await;
         bed
     }
@@ -105,7 +112,7 @@ impl Bed {
 
     /// Runs a command of the CLI on this reflector.
     pub(crate) fn cli(&self, args: &[&str]) -> Output {
-        Command::new(testbed()).arg("-c").arg(self.path("reflector.toml")).args(args).output().unwrap()
+        Command::new(&self.program).arg("-c").arg(self.path("reflector.toml")).args(args).output().unwrap()
     }
 
     /// Runs a command that must succeed and parses its JSON.

@@ -60,6 +60,8 @@ struct Known {
 #[derive(Debug, Default)]
 pub(super) struct Files {
     known: BTreeMap<OsString, Known>,
+    /// New files whose writer is not done yet, as far as events told.
+    unfinished: BTreeSet<OsString>,
     /// Manifests beyond [`MAX_FILES`].
     pub(super) unlisted: usize,
 }
@@ -83,6 +85,7 @@ impl Files {
         }
         let listed = self.list(dir)?;
         self.known.retain(|name, _| listed.contains_key(name));
+        self.unfinished.retain(|name| listed.contains_key(name));
         for (name, format) in listed {
             if self.must_read(dir, &name, which) {
                 self.read(dir, name, format, mine);
@@ -106,8 +109,9 @@ impl Files {
         Ok(listed)
     }
 
-    fn must_read(&self, dir: &Path, name: &OsString, which: &Which) -> bool {
+    fn must_read(&mut self, dir: &Path, name: &OsString, which: &Which) -> bool {
         if which.finished.contains(name) {
+            self.unfinished.remove(name);
             return true;
         }
         let known = self.known.get(name);
@@ -116,7 +120,14 @@ impl Files {
             // A link is complete from its first moment; a file somebody just made is still being written. One that
             // could not be read may have got its permissions.
             let linked = std::fs::symlink_metadata(&path).is_ok_and(|m| m.is_symlink() || m.nlink() > 1);
-            return linked || known.is_some_and(|known| known.stamp.is_none());
+            let readable_now = known.is_some_and(|known| known.stamp.is_none());
+            if known.is_none() && !linked {
+                self.unfinished.insert(name.clone());
+            }
+            return linked || readable_now;
+        }
+        if self.unfinished.contains(name) && !which.everything {
+            return false;
         }
         if !which.everything && !which.renamed {
             return false;

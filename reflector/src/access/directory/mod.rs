@@ -3,7 +3,7 @@
 //! In: a path and inotify events. Out: complete loads of the index, or the news that the directory is away. One task
 //! ([`Directory::run`]) owns it all; the [`DirectoryHandle`] asks it to look now. A file is read when its writer is done
 //! with it (closed or renamed into place), so a half-written one cuts nobody's test. It decides nothing: reading is
-//! [`super::manifest`], folding files together is [`merge`], verdicts are the index'.
+//! [`super::manifest`], folding files together is `merge`, verdicts are the index'.
 
 mod files;
 mod merge;

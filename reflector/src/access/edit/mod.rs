@@ -1,7 +1,7 @@
 //! What `reflector peers add|remove|revoke|list` and pairing do to the directory of manifests.
 //!
 //! In: a directory and a wish. Out: one whole file written, rewritten or removed, durable when the call returns; the
-//! running server notices by itself. IO only: which bytes to write is decided in [`text`]. Everything blocks.
+//! running server notices by itself. IO only: which bytes to write is decided in `text`. Everything blocks.
 
 mod text;
 mod types;

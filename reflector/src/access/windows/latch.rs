@@ -40,9 +40,8 @@ impl Latch {
         let held = self.closed.filter(|closed| closed.until_mono_ms > now.mono_ms);
         self.closed = match closed_until(now.wall, windows) {
             None => held,
-            // The same edge keeps the time it was first given: coming closer to it by a jump is no shortcut.
-            Some(edge) if held.is_some_and(|held| held.edge == edge) => held,
             Some(edge) => {
+                // Coming closer to an edge, or to an earlier one, by a jump is no shortcut.
                 let until = now.mono_ms.saturating_add(millis_between(now.wall, edge));
                 Some(Closed { edge, until_mono_ms: until.max(held.map_or(0, |held| held.until_mono_ms)) })
             }
@@ -106,6 +105,16 @@ mod tests {
         assert_eq!(wait(&mut latch, &night, now(0, "1T23:00:00")), Some(7 * 3600));
         assert_eq!(wait(&mut latch, &night, now(10, "2T05:59:50")), Some(7 * 3600 - 10));
         assert_eq!(wait(&mut latch, &night, now(30, "2T06:00:10")), Some(7 * 3600 - 30));
+    }
+
+    #[test]
+    fn a_jump_into_another_window_is_no_shortcut_either() {
+        let noon = Window::new("0 12 * * *", Duration::from_secs(600), None, Effect::Deny).unwrap();
+        let (mut latch, both): (_, Arc<[Window]>) =
+            (Latch::default(), night().iter().cloned().chain([noon]).collect());
+        assert_eq!(wait(&mut latch, &both, now(0, "1T23:00:00")), Some(7 * 3600));
+        assert_eq!(wait(&mut latch, &both, now(60, "2T12:05:00")), Some(7 * 3600 - 60));
+        assert_eq!(wait(&mut latch, &both, now(3600, "2T13:04:00")), Some(6 * 3600));
     }
 
     #[test]

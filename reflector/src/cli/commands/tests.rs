@@ -79,17 +79,17 @@ fn show_id_prints_the_id_and_nothing_else() {
 
 #[test]
 fn a_rotation_reaches_the_running_reflector_or_says_when_it_will() {
-    let rotated = Response::Rotated { old: id(ID), new: id(OTHER), backup: "/k/old".to_owned() };
+    let rotated = Response::Rotated { old: id(ID), new: id(OTHER), backup: "/k/live".to_owned() };
     let live = Fake::answering(rotated);
     let printed = text(&live, "rotate-identity").unwrap();
-    assert!(printed.contains(&format!("new          {OTHER}\nbackup       /k/old\n")), "{printed}");
+    assert!(printed.contains(&format!("new          {OTHER}\nbackup       /k/live\n")), "{printed}");
     assert!(printed.contains("live tests go on"), "{printed}");
     assert_eq!(*live.seen.borrow(), ["ask {\"command\":\"rotate_identity\"}"]);
-    assert!(text(&Fake::default(), "rotate-identity").unwrap().contains("when it starts"));
+    let offline = text(&Fake::default(), "rotate-identity").unwrap();
+    assert!(offline.contains("/k/old") && offline.contains("when it starts"), "{offline}");
     assert_eq!(json(&Fake::default(), "rotate-identity --json")["live"], false);
-    let full = Fake::answering(Response::Error { message: "no space left".to_owned() });
-    let error = format!("{:#}", text(&full, "rotate-identity").unwrap_err());
-    assert_eq!(error, "no space left");
+    let refusing = Fake::answering(Response::Error { message: "no space left".to_owned() });
+    assert_eq!(format!("{:#}", text(&refusing, "rotate-identity").unwrap_err()), "no space left");
 }
 
 #[test]
