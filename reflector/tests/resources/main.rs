@@ -7,7 +7,7 @@
 mod bed;
 
 mod crowd;
-//mod descriptors;
+mod descriptors;
 //mod disk;
 mod drain;
 mod good;
