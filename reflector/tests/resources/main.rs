@@ -8,7 +8,7 @@ mod bed;
 
 mod crowd;
 mod descriptors;
-//mod disk;
+mod disk;
 mod drain;
 mod good;
 mod health;
