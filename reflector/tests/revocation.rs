@@ -187,14 +187,13 @@ async fn a_revoked_peer_loses_its_running_session_within_two_seconds() {
     }
     assert!(slowest < PROMISE, "p99 {slowest:?}");
 
-    let all = gone.len() as f64;
+    let all = f64::from(u32::try_from(gone.len()).unwrap());
     let within = bed.metric("reflector_revocation_seconds_bucket{le=\"2\"}").await;
-    assert_eq!(
-        bed.metric("reflector_revocation_seconds_count").await,
-        all,
-        "each cut is in the histogram, once"
-    );
+    let counted = bed.metric("reflector_revocation_seconds_count").await;
+    assert!((counted - all).abs() < 0.5, "each cut is in the histogram, once: {counted} of {all}");
     assert!(within >= all * 0.99, "{within} of {all}");
+    let own = bed.metric("reflector_revocation_seconds_sum").await / counted * 1000.0;
+    println!("change seen by the reflector to sockets closed, by its own histogram: mean {own:.0} ms");
     let last = gone.last().unwrap().test_id.as_str();
     bed.audited("session_completed", |line| line["test_id"] == last).await;
     let audit = bed.audit();
