@@ -1,7 +1,7 @@
 //! One connection, from proven key to closed socket: one task, one select.
 //!
 //! The order of the arms is the order of importance: a stop, losing the place and a policy change come before
-//! anything the peer says, and a session request that is being answered is raced against the same three.
+//! anything the peer says, and whatever waits for admission or for the peer is raced against the same three.
 
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -307,7 +307,7 @@ impl Connection {
         let shared = Arc::clone(&self.shared);
         tokio::select! {
             biased;
-            () = stopping(&mut self.phase) => Err(Ending::Stopped),
+            () = stopping(self.phase.clone()) => Err(Ending::Stopped),
             _ = self.standing.changed() => {
                 self.standing.mark_changed();
                 Ok(None)
@@ -387,16 +387,39 @@ impl Connection {
         self.send(&Envelope { request_id: question.request_id.clone(), payload }).await
     }
 
+    /// A peer that does not take its answer must not hold off what would end the connection meanwhile: then half a frame
+    /// stays behind and the socket is closed. Watches through clones, so that whatever ends nothing here is still news
+    /// to [`Connection::next`].
     pub(super) async fn send(&mut self, envelope: &Envelope) -> Result<(), Ending> {
-        self.wire.write(envelope).await.map_err(|end| match end {
-            WriteEnd::Slow => Ending::Closed(RefuseReason::SlowReader),
-            WriteEnd::Broken => Ending::PeerLeft,
-        })
+        let allowed = self.is_allowed();
+        tokio::select! {
+            biased;
+            written = self.wire.write(envelope) => written.map_err(|end| match end {
+                WriteEnd::Slow => Ending::Closed(RefuseReason::SlowReader),
+                WriteEnd::Broken => Ending::PeerLeft,
+            }),
+            () = stopping(self.phase.clone()) => Err(Ending::Stopped),
+            () = self.seat.evicted.cancelled() => Err(Ending::Closed(RefuseReason::Crowded)),
+            refusal = cut_off(self.standing.clone()), if allowed => Err(Ending::Revoked(refusal)),
+        }
+    }
+}
+
+/// Resolves when policy refuses this peer.
+async fn cut_off(mut standing: watch::Receiver<Standing>) -> Refusal {
+    loop {
+        if let Verdict::Refused(refusal) = &standing.borrow_and_update().verdict {
+            return refusal.clone();
+        }
+        if standing.changed().await.is_err() {
+            // Policy itself is gone, and everybody's rights with it.
+            return Refusal::NeverLoaded;
+        }
     }
 }
 
 /// Resolves when everything is to stop.
-async fn stopping(phase: &mut watch::Receiver<Phase>) {
+async fn stopping(mut phase: watch::Receiver<Phase>) {
     // An error: whoever could still say so is gone, which means the same.
     let _ = phase.wait_for(|phase| *phase == Phase::Stopping).await;
 }
