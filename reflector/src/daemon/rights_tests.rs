@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
-use e2e::appliance::{Connection, Error, Test, envelope, frame};
+use e2e::appliance::{Appliance, Connection, Error, Key, Test, envelope, frame};
 use serde_json::json;
 
-use super::tests::{House, refused};
+use crate::admin::client;
+use crate::admin::protocol::{Request, Response};
+use crate::server::limits::MAX_PER_ID;
+
+use super::tests::{HALF_OPEN, House, refused};
 
 impl House {
     /// A manifest, renamed into place.
@@ -17,6 +21,15 @@ impl House {
         let folder = self.dir.path().join("peers");
         std::fs::write(folder.join(".bay.tmp"), text).unwrap();
         std::fs::rename(folder.join(".bay.tmp"), folder.join("bay.yaml")).unwrap();
+    }
+
+    async fn open_pairing_window(&self) -> String {
+        let socket = self.dir.path().join("admin.sock");
+        let ask = move || client::ask(&socket, &Request::OpenPairing { ttl_sec: 600 }).unwrap();
+        match tokio::task::spawn_blocking(ask).await.unwrap() {
+            Response::Pairing { code, .. } => code,
+            other => panic!("{other:?}"),
+        }
     }
 }
 
@@ -43,4 +56,52 @@ async fn a_peer_that_does_not_read_is_cut_off_when_it_is_revoked() {
     house.until_audited("suspended").await;
     house.until_metric("reflector_sessions_active{type=\"throughput\"}", 0.0).await;
     house.until_metric(&refused("slow_reader"), 0.0).await;
+}
+
+const KNOWN: &str = "reflector_connections{state=\"known\"}";
+
+/// P9, A2: paired by its owner's hand while it waits in a pairing window, a peer is as known as any other: strangers
+/// cannot take its place, and it has eight of them.
+#[tokio::test]
+async fn connections_that_wait_to_pair_take_known_places_when_a_manifest_names_their_peer() {
+    let house = House::open().await;
+    house.until_metric(KNOWN, 0.0).await;
+    house.open_pairing_window().await;
+    let key = Key::generate();
+    let stranger = Appliance::builder(key.clone());
+    let mut waiting = Vec::new();
+    for _ in 0..MAX_PER_ID + 2 {
+        waiting.push(stranger.open(house.addr()).await.unwrap().0);
+    }
+    house.until_metric(HALF_OPEN, count(MAX_PER_ID + 2)).await;
+    house.write_peer(&key.endpoint_id(), "");
+    house.until_metric(KNOWN, count(MAX_PER_ID)).await;
+    house.until_metric(HALF_OPEN, 0.0).await;
+    house.until_metric(&refused("too_many_connections"), 2.0).await;
+    let mut served = 0;
+    for connection in &mut waiting {
+        served += usize::from(connection.status().await.is_ok());
+    }
+    assert_eq!(served, MAX_PER_ID);
+}
+
+/// A2: whichever of its connections brought the code.
+#[tokio::test]
+async fn pairing_on_one_connection_gives_no_more_than_eight_to_the_others() {
+    let house = House::open().await;
+    house.until_metric(KNOWN, 0.0).await;
+    let code = house.open_pairing_window().await;
+    let stranger = Appliance::builder(Key::generate());
+    let mut waiting = Vec::new();
+    for _ in 0..=MAX_PER_ID {
+        waiting.push(stranger.open(house.addr()).await.unwrap().0);
+    }
+    assert_eq!(waiting.last_mut().unwrap().pair(&code).await.unwrap()["success"], true);
+    house.until_metric(KNOWN, count(MAX_PER_ID)).await;
+    house.until_metric(HALF_OPEN, 0.0).await;
+    house.until_metric(&refused("too_many_connections"), 1.0).await;
+}
+
+fn count(n: usize) -> f64 {
+    u32::try_from(n).unwrap().into()
 }

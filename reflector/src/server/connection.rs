@@ -77,7 +77,7 @@ pub(super) struct Connection {
     pub(super) shared: Arc<Shared>,
     pub(super) features: Features,
     pub(super) standing: watch::Receiver<Standing>,
-    /// Policy knew this peer while it was here.
+    /// Policy knew this peer while it was here, and it has one of the places for such.
     pub(super) known: bool,
     /// One per running session of this connection.
     pub(super) sessions: FuturesUnordered<EndingFuture>,
@@ -183,7 +183,7 @@ impl Connection {
     }
 
     /// Known from now on: strangers cannot take this place.
-    pub(super) fn take_place(&mut self, name: &str) -> Result<(), (RefuseReason, String)> {
+    fn take_place(&mut self, name: &str) -> Result<(), (RefuseReason, String)> {
         self.seat.identify(self.peer).map_err(|_full| {
             let message = "too many connections of this identity are open: close one first".to_owned();
             (RefuseReason::TooManyConnections, message)
@@ -208,7 +208,7 @@ impl Connection {
             match self.next(self.deadline(), restricted).await {
                 Happening::Frame(frame) => self.frame(frame).await?,
                 Happening::SessionEnded(end) => self.session_ended(end).await?,
-                Happening::PolicyChanged => self.policy_changed()?,
+                Happening::PolicyChanged => self.policy_changed().await?,
                 Happening::PhaseChanged => {}
                 Happening::PairingClosed => {
                     let closed =
@@ -331,14 +331,21 @@ impl Connection {
         }
     }
 
-    /// A narrower policy holds at once; losing the right to be here ends the connection.
-    fn policy_changed(&mut self) -> Result<(), Ending> {
+    /// A narrower policy holds at once, whoever became known takes a known place, and losing the right to be here ends
+    /// the connection.
+    async fn policy_changed(&mut self) -> Result<(), Ending> {
         match self.verdict() {
             Verdict::Allowed(policy) => {
+                if !self.known
+                    && let Err((reason, message)) = self.take_place(&policy.peer)
+                {
+                    self.send(&reply::error("", FORBIDDEN, message)).await?;
+                    return Err(Ending::Closed(reason));
+                }
                 self.shared.services.sessions.narrow(&self.peer, &policy);
                 Ok(())
             }
-            Verdict::Refused(refusal) if self.may_pair(&refusal) && self.sessions.is_empty() => Ok(()),
+            Verdict::Refused(refusal) if !self.known && self.may_pair(&refusal) => Ok(()),
             Verdict::Refused(refusal) => Err(Ending::Revoked(refusal)),
         }
     }
