@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::admin::client;
 use crate::admin::protocol::{Request, Response};
+use crate::server::Phase;
 use crate::server::limits::MAX_PER_ID;
 
 use super::tests::{HALF_OPEN, House, refused};
@@ -104,4 +105,21 @@ async fn pairing_on_one_connection_gives_no_more_than_eight_to_the_others() {
 
 fn count(n: usize) -> f64 {
     u32::try_from(n).unwrap().into()
+}
+
+/// What was measured until a stop is not lost with the connection.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_session_that_ends_with_the_process_still_reports_its_result() {
+    let house = House::open().await;
+    let mut connection = house.bad.connect(house.addr()).await.unwrap();
+    connection.hello_with(&["throughput", "results"]).await.unwrap();
+    let grant = connection.request(&Test::throughput(300)).await.unwrap().granted().unwrap();
+    assert_eq!(house.reflector.sessions.drain(Duration::ZERO).await, 1);
+    house.reflector.server.enter(Phase::Stopping);
+    let result = connection.read_frame().await.unwrap();
+    let payload = &result["payload"];
+    assert_eq!(
+        (&payload["type"], &payload["test_id"], &payload["end_reason"]),
+        (&"session_result".into(), &grant.test_id.as_str().into(), &"shutdown".into())
+    );
 }

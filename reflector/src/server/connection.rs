@@ -1,7 +1,8 @@
 //! One connection, from proven key to closed socket: one task, one select.
 //!
-//! The order of the arms is the order of importance: a stop, losing the place and a policy change come before
-//! anything the peer says, and whatever waits for admission or for the peer is raced against the same three.
+//! The order of the arms is the order of importance: what a session's end has to report, of which there is little,
+//! then a stop, losing the place and a policy change, then anything the peer says. Whatever waits for admission or for
+//! the peer is raced against the middle three.
 
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -359,13 +360,13 @@ impl Connection {
         self.wire.limit(if self.is_allowed() { MAX_PAYLOAD } else { STRANGER_PAYLOAD });
         tokio::select! {
             biased;
+            Some(end) = self.sessions.next(), if !self.sessions.is_empty() => Happening::SessionEnded(end),
             changed = self.phase.changed() => match (changed, *self.phase.borrow_and_update()) {
                 (Ok(()), Phase::Serving | Phase::Draining) => Happening::PhaseChanged,
                 _ => Happening::Ended(Ending::Stopped),
             },
             () = self.seat.evicted.cancelled() => Happening::Ended(Ending::Closed(RefuseReason::Crowded)),
             _ = self.standing.changed() => Happening::PolicyChanged,
-            Some(end) = self.sessions.next(), if !self.sessions.is_empty() => Happening::SessionEnded(end),
             // An error: the pairing room is gone, and the window with it.
             _ = self.window.wait_for(Option::is_none), if restricted => Happening::PairingClosed,
             read = self.wire.read() => match read {
