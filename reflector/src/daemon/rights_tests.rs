@@ -10,7 +10,7 @@ use crate::admin::protocol::{Request, Response};
 use crate::server::Phase;
 use crate::server::limits::MAX_PER_ID;
 
-use super::tests::{HALF_OPEN, House, refused};
+use super::tests::{HALF_OPEN, House, PATIENCE, refused};
 
 impl House {
     /// A manifest, renamed into place.
@@ -105,6 +105,27 @@ async fn pairing_on_one_connection_gives_no_more_than_eight_to_the_others() {
 
 fn count(n: usize) -> f64 {
     u32::try_from(n).unwrap().into()
+}
+
+/// P8: a limit that changes under a request decides it, and the peer hears one answer: the grant or the denial.
+#[tokio::test]
+async fn a_request_that_meets_a_new_policy_is_answered_by_it() {
+    let house = House::open().await;
+    let (mut connection, _) = house.bad.open(house.addr()).await.unwrap();
+    let closed = house.gate.acquire().await.unwrap();
+    let request = tokio::spawn(async move { connection.request(&Test::throughput(300)).await });
+    house.write_peer(&house.bad_id, "  quotas:\n    maxTestDuration: 77s\n");
+    let began = tokio::time::Instant::now();
+    loop {
+        let (_, hello) = house.bad.open(house.addr()).await.unwrap();
+        if hello["policy_summary"]["max_test_duration_sec"] == 77 {
+            break;
+        }
+        assert!(began.elapsed() < PATIENCE, "the manifest is not in force");
+    }
+    drop(closed);
+    let granted = request.await.unwrap().unwrap().granted().unwrap();
+    assert_eq!(granted.payload["duration_sec"], 77);
 }
 
 /// What was measured until a stop is not lost with the connection.

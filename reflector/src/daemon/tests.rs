@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, advance, interval, pause, resume};
 use tokio_util::sync::CancellationToken;
@@ -29,8 +30,8 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 /// Beyond a limit by enough, and short of one by enough for what a busy machine takes meanwhile.
 const MARGIN: Duration = Duration::from_secs(4);
 
-/// Has a port and moves nothing until it is told to stop.
-struct Resting;
+/// Has a port and moves nothing until it is told to stop. Whoever takes the permit keeps it from preparing.
+struct Resting(Arc<Semaphore>);
 
 struct Rest(TcpListener);
 
@@ -40,7 +41,9 @@ impl Engine for Resting {
     }
 
     fn prepare(&self, what: Prepare) -> BoxFuture<Result<Box<dyn Prepared>, PrepareError>> {
+        let gate = Arc::clone(&self.0);
         Box::pin(async move {
+            let _open = gate.acquire().await.unwrap();
             let listener = TcpListener::bind((what.local_addr, 0)).await;
             let listener = listener.map_err(|error| PrepareError::Exhausted(error.to_string()))?;
             Ok(Box::new(Rest(listener)) as Box<dyn Prepared>)
@@ -68,6 +71,8 @@ impl Prepared for Rest {
 pub(super) struct House {
     pub(super) dir: TempDir,
     pub(super) reflector: Reflector,
+    /// One permit; without it no session is prepared.
+    pub(super) gate: Arc<Semaphore>,
     /// Dropping them ends the reflector.
     _core: JoinSet<anyhow::Result<&'static str>>,
     /// An authorised peer whose business has nothing to do with the abuse.
@@ -90,14 +95,16 @@ impl House {
             good.endpoint_id(),
             bad.endpoint_id(),
         );
+        let gate = Arc::new(Semaphore::new(1));
         let loaded = config::parse(&text, &config::Variables::new()).unwrap();
-        let reflector = start(loaded, vec![Arc::new(Resting)]).await.unwrap();
+        let reflector = start(loaded, vec![Arc::new(Resting(Arc::clone(&gate)))]).await.unwrap();
         let mut core = JoinSet::new();
         reflector.spawn_core(&mut core, &CancellationToken::new());
         let good = Appliance::builder(good).bind("127.0.0.9".parse().unwrap());
         let house = Self {
             dir,
             reflector,
+            gate,
             _core: core,
             good,
             bad_id: bad.endpoint_id(),

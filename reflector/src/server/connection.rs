@@ -252,7 +252,9 @@ impl Connection {
                 self.unexpected(&envelope, "a reflector answers this message, it does not take it").await
             }
             _ if !known => self.error(&envelope, FORBIDDEN, PAIR_FIRST).await,
-            Message::SessionRequest { .. } => self.session_request(&envelope).await,
+            Message::SessionRequest { test_type, params } => {
+                self.session_request(envelope.request_id, *test_type, params).await
+            }
             _ => {
                 let answer = answers::simple(self, &envelope).await;
                 self.send(&answer).await
@@ -260,15 +262,19 @@ impl Connection {
         }
     }
 
-    async fn session_request(&mut self, envelope: &Envelope) -> Result<(), Ending> {
-        let (Message::SessionRequest { test_type, params }, Verdict::Allowed(policy)) =
-            (&envelope.payload, self.verdict())
-        else {
-            return Ok(());
-        };
-        let request_id = envelope.request_id.clone();
-        let Some(outcome) = self.ask(*test_type, params, &policy).await? else {
-            return self.error(envelope, FORBIDDEN, "the policy changed meanwhile: ask again").await;
+    async fn session_request(
+        &mut self,
+        request_id: String,
+        test_type: TestType,
+        params: &SessionParams,
+    ) -> Result<(), Ending> {
+        let outcome = loop {
+            // Refused since the frame was read: what happens next is the end.
+            let Verdict::Allowed(policy) = self.verdict() else { return Ok(()) };
+            match self.ask(test_type, params, &policy).await? {
+                Some(outcome) => break outcome,
+                None => self.policy_changed().await?,
+            }
         };
         let answer = match outcome {
             Ok(granted) => {
@@ -291,28 +297,27 @@ impl Connection {
         params: &SessionParams,
         policy: &Arc<Policy>,
     ) -> Result<Option<Result<Granted, Denied>>, Ending> {
-        if self.asked.is_none() {
-            let Ok(liveness) = Liveness::of(self.wire.get_ref().get_ref().0) else {
-                return Ok(Some(Err(answers::no_descriptors())));
-            };
-            let peer = Peer {
-                id: self.peer,
-                source: self.remote.ip(),
-                local: self.local.ip(),
-                resource_exhausted: self.features.has(Feature::ResourceExhausted),
-                silence: Arc::new(liveness.silence()),
-            };
-            self.asked = Some((Requester::new(peer), liveness));
-        }
-        let Some((requester, _)) = &self.asked else { return Ok(None) };
+        let (requester, _) = match &mut self.asked {
+            Some(asked) => asked,
+            first => {
+                let Ok(liveness) = Liveness::of(self.wire.get_ref().get_ref().0) else {
+                    return Ok(Some(Err(answers::no_descriptors())));
+                };
+                let peer = Peer {
+                    id: self.peer,
+                    source: self.remote.ip(),
+                    local: self.local.ip(),
+                    resource_exhausted: self.features.has(Feature::ResourceExhausted),
+                    silence: Arc::new(liveness.silence()),
+                };
+                first.insert((Requester::new(peer), liveness))
+            }
+        };
         let shared = Arc::clone(&self.shared);
         tokio::select! {
             biased;
             () = stopping(self.phase.clone()) => Err(Ending::Stopped),
-            _ = self.standing.changed() => {
-                self.standing.mark_changed();
-                Ok(None)
-            }
+            _ = self.standing.changed() => Ok(None),
             outcome = shared.services.sessions.request(requester, policy, test_type, params) => Ok(Some(outcome)),
         }
     }
