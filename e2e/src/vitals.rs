@@ -5,6 +5,7 @@
 use std::fs;
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// A process, looked at from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,9 +29,24 @@ impl Vitals {
         status_field(&self.read("status")?, "VmHWM").ok_or_else(|| unreadable("VmHWM"))
     }
 
+    /// Resident memory that no file backs and nobody shares: heap and stacks, in KiB.
+    pub fn private_kib(self) -> io::Result<u64> {
+        status_field(&self.read("status")?, "RssAnon").ok_or_else(|| unreadable("RssAnon"))
+    }
+
     /// CPU time of all threads, user and system, in clock ticks (a hundredth of a second on Linux).
     pub fn cpu_ticks(self) -> io::Result<u64> {
         cpu_ticks(&self.read("stat")?).ok_or_else(|| unreadable("utime and stime"))
+    }
+
+    /// CPU time of its living threads to the nanosecond, for processes whose threads stay.
+    pub fn cpu_time(self) -> io::Result<Duration> {
+        let mut sum = Duration::ZERO;
+        for thread in fs::read_dir(self.path("task"))? {
+            let Ok(schedstat) = fs::read_to_string(thread?.path().join("schedstat")) else { continue };
+            sum += run_time(&schedstat).ok_or_else(|| unreadable("schedstat"))?;
+        }
+        Ok(sum)
     }
 
     /// How often the process went to sleep and was woken, over its living threads.
@@ -86,6 +102,11 @@ fn cpu_ticks(stat: &str) -> Option<u64> {
     Some(user.saturating_add(system))
 }
 
+/// The first field of a thread's `schedstat`: nanoseconds on a processor.
+fn run_time(schedstat: &str) -> Option<Duration> {
+    schedstat.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,13 +128,21 @@ mod tests {
     }
 
     #[test]
+    fn run_time_is_the_first_of_three_numbers() {
+        assert_eq!(run_time("48041672 323530310 28\n"), Some(Duration::from_nanos(48_041_672)));
+        assert_eq!(run_time("\n"), None);
+    }
+
+    #[test]
     fn this_process_has_vitals() {
         let vitals = Vitals::of(std::process::id());
         assert!(vitals.rss_kib().unwrap() > 100);
         assert!(vitals.peak_rss_kib().unwrap() >= 100);
+        assert!(vitals.private_kib().unwrap() < vitals.rss_kib().unwrap());
         assert!(vitals.open_fds().unwrap() >= 3);
         assert!(vitals.threads().unwrap() >= 1);
         vitals.cpu_ticks().unwrap();
+        assert!(vitals.cpu_time().unwrap() > Duration::ZERO);
         vitals.voluntary_ctxt_switches().unwrap();
     }
 

@@ -9,6 +9,8 @@ mod observer;
 mod probe;
 mod roster;
 mod start;
+#[cfg(test)]
+mod tests;
 mod watcher;
 
 use std::sync::Arc;

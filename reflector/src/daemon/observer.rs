@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::audit::{Audit, Event, EventType};
-use crate::metrics::{ActiveSession, Metrics};
+use crate::metrics::{ActiveSession, Metrics, Task};
+use crate::reason::EndReason;
 use crate::session::{Denial, Observer, SessionRecord};
 
 /// Writes what `session` reports into audit and metrics.
@@ -55,7 +56,11 @@ impl Observer for Records {
 
     fn ended(&self, record: &SessionRecord) {
         drop(self.active().remove(&record.test_id));
-        self.metrics.session_ended(record.plan.test_type, record.reason(), record.duration());
+        if record.reason() == EndReason::Internal {
+            self.metrics.task_panicked(Task::Engine);
+        }
+        let (kind, lasted) = (record.plan.test_type, record.duration());
+        self.metrics.session_ended(kind, record.reason(), lasted, record.bytes);
         self.audit.record_now(Event {
             reason: Some(record.reason().as_str()),
             bytes: Some(record.bytes),

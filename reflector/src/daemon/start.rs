@@ -2,6 +2,7 @@
 //! connection is accepted.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -26,7 +27,7 @@ use crate::health::{self, MetricsAccess};
 use crate::identity::{self, Current, Statement};
 use crate::ledger::Ledger;
 use crate::link::features::{Feature, Features};
-use crate::metrics::{Metrics, PerPeer};
+use crate::metrics::{CommitResult, Metrics, PerPeer};
 use crate::network::{self, Position};
 use crate::server::{self, Server, Services};
 use crate::session::{Parts, Sessions};
@@ -154,6 +155,10 @@ fn open_rooms(config: &Config) -> Result<Rooms> {
     let metrics = Metrics::new(PerPeer::Shown);
     let audit = open_audit(config, current.identity.id(), &metrics)?;
     let ledger = Ledger::open(&config.ledger_path(), Arc::new(clock::now))?;
+    let counted = metrics.clone();
+    ledger.report_commits(Box::new(move |ok, took| {
+        counted.ledger_commit(if ok { CommitResult::Ok } else { CommitResult::Error }, took);
+    }));
     let position = network::detect(config.network.deployment_mode);
     let reflector = ReflectorPolicy::from_config(&config.quotas, &config.iperf3, position);
     let access = open_access(config, &reflector, &ledger);
@@ -177,7 +182,7 @@ struct Wired {
 fn wire(config: &Config, rooms: &Rooms, engines: Vec<Arc<dyn Engine>>) -> Result<Wired> {
     let mine = Mine { name: config.reflector_name(&config::hostname()), fleet: config.access.fleet.clone() };
     let peers = config.peers_dir();
-    directory::ensure(&peers).with_context(|| format!("make the peers folder {}", peers.display()))?;
+    make_peers_folder(&peers);
     let (folder, directory) =
         Directory::new(peers.clone(), mine.clone(), rooms.access.clone(), Arc::new(clock::now));
     let gate = windows::Gate::default();
@@ -299,6 +304,14 @@ fn load_identity(config: &Config, now: Now) -> Result<Current> {
         None
     });
     Ok(Current::new(loaded.identity, succession, now.wall)?)
+}
+
+/// Perhaps its mount is not there yet. Nothing is granted until the folder can be read, `status` and `/health` say why,
+/// and it is looked for again; ending here would only hide that behind a restart loop.
+fn make_peers_folder(path: &Path) {
+    if let Err(error) = directory::ensure(path) {
+        tracing::warn!(%error, path = %path.display(), "the peers folder cannot be made: nobody is known until it is there");
+    }
 }
 
 fn open_audit(config: &Config, endpoint_id: EndpointId, metrics: &Metrics) -> Result<Audit> {

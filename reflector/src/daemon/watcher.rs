@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crds::EndpointId;
 use tokio_util::sync::CancellationToken;
 
-use crate::access::policy::Verdict;
+use crate::access::policy::{Refusal, Verdict};
 use crate::access::{Access, PeerState};
 use crate::audit::{Audit, Event, EventType};
 use crate::metrics::{self, Metrics, PolicyState};
@@ -22,7 +22,9 @@ pub(super) async fn run(access: Access, audit: Audit, metrics: Metrics, cancel: 
         let now = look(&access, &metrics);
         for (id, name) in lost(&before, &now) {
             let reason = match access.verdict(&id) {
-                Verdict::Refused(refusal) => refusal.reason().as_str(),
+                // Whether somebody still listens to an ID that lost its object is chance: the reason is not.
+                Verdict::Refused(Refusal::Unknown) => Refusal::Removed.reason(),
+                Verdict::Refused(refusal) => refusal.reason(),
                 // Authorised again meanwhile, by another object.
                 Verdict::Allowed(_) => continue,
             };
@@ -31,7 +33,7 @@ pub(super) async fn run(access: Access, audit: Audit, metrics: Metrics, cancel: 
                     peer_id: Some(id),
                     peer_name: Some(name.to_string()),
                     decision: Some("denied"),
-                    reason: Some(reason),
+                    reason: Some(reason.as_str()),
                     ..Event::new(EventType::PeerRemoved)
                 })
                 .await;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -31,12 +31,16 @@ const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 /// Where the ledger reads the time: [`crate::clock::now`], or a test's own.
 pub type Clock = Arc<dyn Fn() -> Now + Send + Sync>;
 
+/// Told about every commit: whether it succeeded, and how long it took.
+pub type OnCommit = Box<dyn Fn(bool, Duration) + Send + Sync>;
+
 /// What the handle and the writer thread share.
 pub(super) struct Shared {
     pub(super) path: PathBuf,
     pub(super) clock: Clock,
     pub(super) time: LedgerClock,
     pub(super) waker: Arc<Waker>,
+    pub(super) on_commit: OnceLock<OnCommit>,
     accounts: Mutex<HashMap<EndpointId, Arc<Account>>>,
 }
 
@@ -121,6 +125,7 @@ impl Ledger {
             clock,
             time,
             waker: Arc::clone(&waker),
+            on_commit: OnceLock::new(),
             accounts: Mutex::new(accounts.collect()),
         });
         let (report, health) = watch::channel(Health::default());
@@ -181,6 +186,12 @@ impl Ledger {
             Ok(Err(_)) => Err(Error::Stopped),
             Err(_) => Err(Error::Slow("a write took longer than 5 s")),
         }
+    }
+
+    /// Reports commits from now on; the first caller stays. Called on the writer's thread: must not block.
+    pub fn report_commits(&self, to: OnCommit) {
+        // A second reporter would count every commit twice.
+        let _ = self.inner.shared.on_commit.set(to);
     }
 
     /// How writing goes; changes are rare.

@@ -15,7 +15,7 @@ mod writer;
 
 pub use account::{Account, Lease, Usage};
 pub use error::Error;
-pub use handle::{Clock, Ledger};
+pub use handle::{Clock, Ledger, OnCommit};
 pub use time::{LedgerTime, Moment};
 pub use writer::Health;
 

@@ -148,6 +148,7 @@ impl<S: Store> Writer<S> {
         }
     }
 
+    #[expect(clippy::disallowed_methods, reason = "IO: times the commit")]
     fn flush(&mut self) -> Result<(), Error> {
         self.shared.waker.awake.store(false, Ordering::Release);
         let now = (self.shared.clock)();
@@ -167,7 +168,11 @@ impl<S: Store> Writer<S> {
         let prune = self.pruned_at.is_none_or(|last| moment.at.since(last) >= PRUNE_INTERVAL);
         let forgotten = if prune { self.shared.forgettable(moment) } else { Vec::new() };
         let batch = Batch { anchor: self.shared.time.anchor(now), changed, forgotten };
+        let began = Instant::now();
         let result = self.store.write(&batch);
+        if let Some(report) = self.shared.on_commit.get() {
+            report(result.is_ok(), began.elapsed());
+        }
         match &result {
             Ok(()) => {
                 self.shared.forget(&batch.forgotten, moment);

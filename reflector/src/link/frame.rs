@@ -17,26 +17,48 @@ const KEPT_CAPACITY: usize = 4096;
 /// Why bytes are not a frame. Nothing after such a header can be trusted: answer, drain a little, close.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
-    /// The announced (or given) payload is larger than the protocol allows.
-    #[error("a frame of {announced} bytes is too large: send at most {MAX_PAYLOAD} bytes of payload")]
+    /// The announced (or given) payload is larger than is taken.
+    #[error("a frame of {announced} bytes is too large: send at most {limit} bytes of payload")]
     Oversized {
         /// Payload length, as announced by the peer or as asked to encode.
         announced: usize,
+        /// The most that is taken: [`MAX_PAYLOAD`], or less from a peer nobody knows yet.
+        limit: usize,
     },
 }
 
 /// Cuts a byte stream into payloads. One per connection and direction.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct FrameDecoder {
     buffer: Vec<u8>,
     /// Length of the frame last handed out, still at the front of `buffer`.
     taken: usize,
+    /// Largest payload taken now.
+    limit: usize,
+}
+
+impl Default for FrameDecoder {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl FrameDecoder {
     /// An empty decoder; allocates nothing yet.
     pub const fn new() -> Self {
-        Self { buffer: Vec::new(), taken: 0 }
+        Self::with_limit(MAX_PAYLOAD)
+    }
+
+    /// One that takes less than the protocol allows; never more.
+    pub const fn with_limit(limit: usize) -> Self {
+        let mut decoder = Self { buffer: Vec::new(), taken: 0, limit: MAX_PAYLOAD };
+        decoder.set_limit(limit);
+        decoder
+    }
+
+    /// The limit from the next [`Self::pull`] on, an unfinished frame included.
+    pub const fn set_limit(&mut self, limit: usize) {
+        self.limit = if limit < MAX_PAYLOAD { limit } else { MAX_PAYLOAD };
     }
 
     /// Adds what arrived. Call [`Self::pull`] until it returns `None` before pushing more: then the buffer never
@@ -53,8 +75,8 @@ impl FrameDecoder {
         let Some(header) = self.buffer.first_chunk::<HEADER>() else { return Ok(None) };
         // A length that does not fit usize is larger than any frame.
         let length = usize::try_from(u32::from_be_bytes(*header)).unwrap_or(usize::MAX);
-        if length > MAX_PAYLOAD {
-            return Err(FrameError::Oversized { announced: length });
+        if length > self.limit {
+            return Err(FrameError::Oversized { announced: length, limit: self.limit });
         }
         let end = HEADER + length;
         let Some(payload) = self.buffer.get(HEADER..end) else { return Ok(None) };
@@ -88,7 +110,7 @@ pub fn encode_frame(payload: &[u8]) -> Result<Vec<u8>, FrameError> {
 pub(super) fn header(length: usize) -> Result<[u8; HEADER], FrameError> {
     match u32::try_from(length) {
         Ok(short) if length <= MAX_PAYLOAD => Ok(short.to_be_bytes()),
-        _ => Err(FrameError::Oversized { announced: length }),
+        _ => Err(FrameError::Oversized { announced: length, limit: MAX_PAYLOAD }),
     }
 }
 
@@ -124,7 +146,7 @@ mod tests {
         decoder.push(&header[..3]);
         assert_eq!(decoder.pull(), Ok(None));
         decoder.push(&header[3..]);
-        let refused = FrameError::Oversized { announced: 1_048_577 };
+        let refused = FrameError::Oversized { announced: 1_048_577, limit: MAX_PAYLOAD };
         assert_eq!(decoder.pull(), Err(refused));
         decoder.push(b"more");
         assert_eq!(decoder.pull(), Err(refused), "nothing after it is read as a frame");
@@ -148,7 +170,10 @@ mod tests {
         }
         let mut decoder = FrameDecoder::new();
         decoder.push(&u32::MAX.to_be_bytes());
-        assert_eq!(decoder.pull(), Err(FrameError::Oversized { announced: 4_294_967_295 }));
+        assert_eq!(
+            decoder.pull(),
+            Err(FrameError::Oversized { announced: 4_294_967_295, limit: MAX_PAYLOAD })
+        );
         assert!(decoder.buffer.capacity() < 64);
     }
 
@@ -163,6 +188,24 @@ mod tests {
         assert!(decoder.buffer.capacity() <= KEPT_CAPACITY);
         decoder.push(b"xt");
         assert_eq!(all(&mut decoder), [b"next"]);
+    }
+
+    /// P1
+    #[test]
+    fn a_lower_limit_holds_until_it_is_raised_and_never_exceeds_the_protocol() {
+        let mut decoder = FrameDecoder::with_limit(10);
+        decoder.push(&encode_frame(&[1; 10]).unwrap());
+        decoder.push(&encode_frame(&[2; 11]).unwrap());
+        assert_eq!(decoder.pull().unwrap().unwrap(), [1; 10]);
+        let refused = FrameError::Oversized { announced: 11, limit: 10 };
+        assert_eq!(decoder.pull(), Err(refused));
+        assert!(refused.to_string().contains("at most 10 bytes"), "{refused}");
+        decoder.set_limit(11);
+        assert_eq!(decoder.pull().unwrap().unwrap(), [2; 11]);
+        decoder.set_limit(usize::MAX);
+        decoder.push(&1_048_577u32.to_be_bytes());
+        let refused = FrameError::Oversized { announced: 1_048_577, limit: MAX_PAYLOAD };
+        assert_eq!(decoder.pull(), Err(refused));
     }
 
     #[test]

@@ -121,7 +121,7 @@ mod tests {
     /// P1
     #[test]
     fn an_oversized_frame_is_answered_with_an_error_frame() {
-        let answer = FrameError::Oversized { announced: 1_048_577 }.answer();
+        let answer = FrameError::Oversized { announced: 1_048_577, limit: 1_048_576 }.answer();
         let mut decoder = FrameDecoder::new();
         decoder.push(&encode(&answer).unwrap());
         let payload = decoder.pull().unwrap().unwrap();

@@ -11,8 +11,8 @@ use crate::reason::{DenyReason, EndReason, RefuseReason};
 
 use super::PerPeer;
 use super::labels::{
-    AcceptError, BadFrame, CommitResult, ConnectionState, Direction, Handshake, PairingResult, PeerState,
-    PolicyState, StrayKind, Task,
+    AcceptError, BadFrame, CommitResult, ConnectionState, Handshake, PairingResult, PeerState, PolicyState,
+    StrayKind, Task,
 };
 use super::peers::Peers;
 use super::series::{Counters, Counters2, Gauges, add, counter, gauge, histogram, opts, register};
@@ -43,7 +43,7 @@ pub(super) struct Families {
     pub(super) sessions_active: Gauges<TestType>,
     pub(super) sessions: Counters2<TestType, EndReason>,
     pub(super) session_denied: Counters<DenyReason>,
-    pub(super) session_bytes: Counters2<TestType, Direction>,
+    pub(super) session_bytes: Counters<TestType>,
     pub(super) session_seconds: Histogram,
     pub(super) revocation_seconds: Histogram,
     pub(super) pairing_attempts: Counters<PairingResult>,
@@ -105,11 +105,11 @@ impl Families {
                 "Session requests denied, by reason.",
                 "reason",
             ),
-            session_bytes: Counters2::new(
+            session_bytes: Counters::new(
                 r,
                 "session_bytes_total",
-                "Payload bytes of sessions.",
-                ["type", "direction"],
+                "Payload bytes of sessions that ended, both directions.",
+                "type",
             ),
             session_seconds: histogram(
                 r,

@@ -37,7 +37,7 @@ macro_rules! labels {
 
 labels! {
     /// What is known about a connection.
-    ConnectionState { HalfOpen => "half_open", Pairing => "pairing", Known => "known" }
+    ConnectionState { HalfOpen => "half_open", Known => "known" }
 
     /// Why `accept()` failed: what ran out.
     AcceptError { Descriptors => "descriptors", Memory => "memory", Network => "network" }
@@ -63,9 +63,6 @@ labels! {
         Oversized => "oversized",
         Slow => "slow",
     }
-
-    /// Which way payload went, seen from us.
-    Direction { Received => "received", Sent => "sent" }
 
     /// What became of a pairing code.
     PairingResult {
@@ -98,24 +95,10 @@ labels! {
     CommitResult { Ok => "ok", Error => "error" }
 
     /// A data connection nobody waits for.
-    StrayKind {
-        NotTls => "not_tls",
-        UnexpectedCookie => "unexpected_cookie",
-        ForeignAddress => "foreign_address",
-        BadToken => "bad_token",
-    }
+    StrayKind { NotTls => "not_tls", UnexpectedCookie => "unexpected_cookie" }
 
-    /// A kind of task.
-    Task {
-        Accept => "accept",
-        Connection => "connection",
-        Session => "session",
-        Engine => "engine",
-        Policy => "policy",
-        Ledger => "ledger",
-        Admin => "admin",
-        Health => "health",
-    }
+    /// What panicked.
+    Task { Connection => "connection", Engine => "engine" }
 }
 
 impl Label for TestType {

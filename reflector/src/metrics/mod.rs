@@ -23,8 +23,8 @@ use crate::reason::{DenyReason, EndReason, RefuseReason};
 
 use families::Families;
 pub use labels::{
-    AcceptError, BadFrame, CommitResult, ConnectionState, Direction, Handshake, PairingResult, PeerState,
-    PolicyState, StrayKind, Task,
+    AcceptError, BadFrame, CommitResult, ConnectionState, Handshake, PairingResult, PeerState, PolicyState,
+    StrayKind, Task,
 };
 pub use peers::{PeerUsage, TOP_PEERS};
 
@@ -114,8 +114,9 @@ impl Metrics {
         ActiveSession { all: self.all.clone(), test_type }
     }
 
-    /// A session ended.
-    pub fn session_ended(&self, test_type: TestType, reason: EndReason, lasted: Duration) {
+    /// A session ended, having moved so many payload bytes.
+    pub fn session_ended(&self, test_type: TestType, reason: EndReason, lasted: Duration, bytes: u64) {
+        self.all.session_bytes.of(test_type).inc_by(bytes);
         self.all.sessions.of(test_type, reason).inc();
         self.all.session_seconds.observe(lasted.as_secs_f64());
     }
@@ -123,11 +124,6 @@ impl Metrics {
     /// A request was denied.
     pub fn session_denied(&self, reason: DenyReason) {
         self.all.session_denied.of(reason).inc();
-    }
-
-    /// Payload bytes moved; called while a session runs, not only at its end.
-    pub fn session_bytes(&self, test_type: TestType, direction: Direction, bytes: u64) {
-        self.all.session_bytes.of(test_type, direction).inc_by(bytes);
     }
 
     /// A peer lost its rights: time from the change reaching us to its last socket closed.

@@ -13,8 +13,7 @@ fn busy() -> Metrics {
     let metrics = Metrics::new(PerPeer::Shown);
     metrics.connection_opened();
     metrics.handshake(Handshake::Ok, Duration::from_millis(3));
-    metrics.session_ended(TestType::Throughput, EndReason::Completed, Duration::from_secs(30));
-    metrics.session_bytes(TestType::Throughput, Direction::Received, 4321);
+    metrics.session_ended(TestType::Throughput, EndReason::Completed, Duration::from_secs(30), 4321);
     metrics.revoked(Duration::from_millis(12));
     metrics.policy_state(PolicyState::Current);
     metrics.ledger_commit(CommitResult::Ok, Duration::from_millis(2));

@@ -20,16 +20,19 @@ use crate::access::Standing;
 use crate::access::policy::{Policy, Refusal, Verdict};
 use crate::audit::{Event, EventType};
 use crate::link::features::{self, Feature, Features};
+use crate::link::frame::MAX_PAYLOAD;
 use crate::link::message::{Envelope, Message, SessionParams, TestType};
-use crate::link::reply::{self, BAD_REQUEST, FORBIDDEN};
-use crate::link::{DecodeError, DecodeErrorKind, FrameError};
+use crate::link::reply::{self, FORBIDDEN};
+use crate::link::{DecodeError, FrameError};
 use crate::metrics::BadFrame;
 use crate::reason::RefuseReason;
 use crate::session::{Denied, Granted, Peer, Requester, SessionRecord};
 
 use super::floor::Seat;
-use super::limits::{DRAIN_SECOND_HALF, HELLO, IDLE, MAX_BAD_FRAMES};
+use super::limits::{DRAIN_SECOND_HALF, HELLO, IDLE, STRANGER_PAYLOAD};
 use super::liveness::Liveness;
+use super::misuse::PAIR_FIRST;
+use super::places::Full;
 use super::shared::{Phase, Shared};
 use super::wire::{ReadEnd, Wire, WriteEnd};
 use super::{answers, pairing};
@@ -83,7 +86,7 @@ pub(super) struct Connection {
     pub(super) asked: Option<(Requester, Liveness)>,
     phase: watch::Receiver<Phase>,
     window: watch::Receiver<Option<Timestamp>>,
-    bad_frames: u32,
+    pub(super) bad_frames: u32,
     /// Last frame, or end of the last session.
     active_at: Instant,
 }
@@ -153,18 +156,13 @@ impl Connection {
         };
         let envelope = match frame {
             Ok(envelope) => envelope,
-            Err(error) => {
-                self.bad_frame(&error).await?;
-                return Err(Ending::Closed(RefuseReason::HelloMissing));
-            }
+            Err(error) => return Err(self.no_hello(&error).await),
         };
         let Message::Hello { version, features } = &envelope.payload else {
-            self.error(&envelope, BAD_REQUEST, "the first message must be hello").await?;
-            return Err(Ending::Closed(RefuseReason::HelloMissing));
+            return Err(self.hello_missing(envelope.request_id).await);
         };
         if let Err(problem) = version.parse::<features::Version>() {
-            self.error(&envelope, BAD_REQUEST, &problem.to_string()).await?;
-            return Err(Ending::Closed(RefuseReason::Version));
+            return Err(self.other_version(&envelope.request_id, problem).await);
         }
         self.standing.mark_unchanged();
         if let Err((reason, message)) = self.admit() {
@@ -187,9 +185,12 @@ impl Connection {
 
     /// Known from now on: strangers cannot take this place.
     pub(super) fn take_place(&mut self, name: &str) -> Result<(), (RefuseReason, String)> {
-        self.seat.identify(self.peer).map_err(|_full| {
-            let message = "too many connections of this identity are open: close one first".to_owned();
-            (RefuseReason::TooManyConnections, message)
+        self.seat.identify(self.peer).map_err(|full| {
+            let message = match full {
+                Full::OfThisId => "too many connections of this identity are open: close one first",
+                Full::InAll => "every place for known appliances is taken: try again in a minute",
+            };
+            (RefuseReason::TooManyConnections, message.to_owned())
         })?;
         self.known = true;
         self.shared.services.audit.record_limited(Event {
@@ -207,7 +208,7 @@ impl Connection {
 
     async fn converse(&mut self) -> Result<std::convert::Infallible, Ending> {
         loop {
-            let restricted = matches!(self.standing.borrow().verdict, Verdict::Refused(_));
+            let restricted = !self.is_allowed();
             match self.next(self.deadline(), restricted).await {
                 Happening::Frame(frame) => self.frame(frame).await?,
                 Happening::SessionEnded(end) => self.session_ended(end).await?,
@@ -243,24 +244,17 @@ impl Connection {
             Ok(envelope) => envelope,
             Err(error) => return self.bad_frame(&error).await,
         };
-        let known = matches!(self.standing.borrow().verdict, Verdict::Allowed(_));
+        let known = self.is_allowed();
         match &envelope.payload {
             Message::PairRequest { token } => {
                 let answer = pairing::attempt(self, token).await?;
                 self.answer(&envelope, answer).await
             }
-            Message::Hello { .. } => {
-                self.error(&envelope, BAD_REQUEST, "hello was said already").await?;
-                self.count_bad(BadFrame::Unexpected)
-            }
+            Message::Hello { .. } => self.unexpected(&envelope, "hello was said already").await,
             payload if !answers::is_request(payload) => {
-                self.error(&envelope, BAD_REQUEST, "a reflector answers this message, it does not take it")
-                    .await?;
-                self.count_bad(BadFrame::Unexpected)
+                self.unexpected(&envelope, "a reflector answers this message, it does not take it").await
             }
-            _ if !known => {
-                self.error(&envelope, FORBIDDEN, "pair first: until then only pair_request is answered").await
-            }
+            _ if !known => self.error(&envelope, FORBIDDEN, PAIR_FIRST).await,
             Message::SessionRequest { .. } => self.session_request(&envelope).await,
             _ => {
                 let answer = answers::simple(self, &envelope).await;
@@ -353,7 +347,13 @@ impl Connection {
         }
     }
 
+    /// Policy knows this peer and lets it in, at this moment.
+    pub(super) fn is_allowed(&self) -> bool {
+        matches!(self.standing.borrow().verdict, Verdict::Allowed(_))
+    }
+
     async fn next(&mut self, deadline: Option<Instant>, restricted: bool) -> Happening {
+        self.wire.limit(if self.is_allowed() { MAX_PAYLOAD } else { STRANGER_PAYLOAD });
         tokio::select! {
             biased;
             changed = self.phase.changed() => match (changed, *self.phase.borrow_and_update()) {
@@ -368,41 +368,22 @@ impl Connection {
             read = self.wire.read() => match read {
                 Ok(frame) => Happening::Frame(frame),
                 Err(ReadEnd::Closed) => Happening::Ended(Ending::PeerLeft),
-                Err(ReadEnd::Slow) => Happening::Ended(Ending::Closed(RefuseReason::SlowFrame)),
+                Err(ReadEnd::Slow) => {
+                    self.shared.services.metrics.bad_frame(BadFrame::Slow);
+                    Happening::Ended(Ending::Closed(RefuseReason::SlowFrame))
+                }
                 Err(ReadEnd::Oversized(error)) => Happening::Oversized(error),
             },
             () = sleep_until(deadline.unwrap_or(self.active_at)), if deadline.is_some() => Happening::TimedOut,
         }
     }
 
-    async fn oversized(&mut self, error: FrameError) -> Ending {
-        self.shared.services.metrics.bad_frame(BadFrame::Oversized);
-        if let Err(ending) = self.send(&error.answer()).await {
-            return ending;
-        }
-        self.wire.drain().await;
-        Ending::Closed(RefuseReason::OversizedFrame)
-    }
-
-    async fn bad_frame(&mut self, error: &DecodeError) -> Result<(), Ending> {
-        self.send(&error.answer()).await?;
-        if !error.is_bad_frame() {
-            return Ok(());
-        }
-        let kind = match error.kind {
-            DecodeErrorKind::UnknownType { .. } => BadFrame::UnknownType,
-            _ => BadFrame::BadJson,
-        };
-        self.count_bad(kind)
-    }
-
-    fn count_bad(&mut self, kind: BadFrame) -> Result<(), Ending> {
-        self.shared.services.metrics.bad_frame(kind);
-        self.bad_frames += 1;
-        if self.bad_frames >= MAX_BAD_FRAMES { Err(Ending::Closed(RefuseReason::BadFrames)) } else { Ok(()) }
-    }
-
-    async fn error(&mut self, question: &Envelope, code: u32, message: &str) -> Result<(), Ending> {
+    pub(super) async fn error(
+        &mut self,
+        question: &Envelope,
+        code: u32,
+        message: &str,
+    ) -> Result<(), Ending> {
         self.send(&reply::error(question.request_id.as_str(), code, message)).await
     }
 
@@ -410,7 +391,7 @@ impl Connection {
         self.send(&Envelope { request_id: question.request_id.clone(), payload }).await
     }
 
-    async fn send(&mut self, envelope: &Envelope) -> Result<(), Ending> {
+    pub(super) async fn send(&mut self, envelope: &Envelope) -> Result<(), Ending> {
         self.wire.write(envelope).await.map_err(|end| match end {
             WriteEnd::Slow => Ending::Closed(RefuseReason::SlowReader),
             WriteEnd::Broken => Ending::PeerLeft,

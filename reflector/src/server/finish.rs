@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use serde_json::json;
 use tokio::time::timeout;
 
 use crate::access::policy::Verdict;
@@ -60,8 +61,9 @@ pub(super) async fn connection(connection: Connection, ending: Ending) {
         Ending::PeerLeft => tracing::debug!(%remote, peer = %peer.short(), "peer left"),
         Ending::Stopped => tracing::debug!(%remote, peer = %peer.short(), "connection stopped"),
         Ending::Closed(reason) => denied(&connection, *reason),
-        Ending::Revoked(refusal) => denied(&connection, refusal.reason()),
+        Ending::Revoked(refusal) => turned_away(&connection, refusal.reason()),
     }
+    let event = answers::about(&connection, EventType::ConnectionDenied);
     if let Verdict::Allowed(_) = connection.verdict() {
         services.ledger.seen(peer);
     }
@@ -73,27 +75,37 @@ pub(super) async fn connection(connection: Connection, ending: Ending) {
     if timeout(SESSIONS_GONE, gone).await.is_err() {
         tracing::warn!(peer = %peer.short(), "sessions were slow to end");
     }
-    if let (Ending::Revoked(_), true) = (&ending, was_known) {
-        let millis = clock::now().mono_ms.saturating_sub(since_mono_ms);
-        services.metrics.revoked(Duration::from_millis(millis));
-        #[expect(clippy::cast_precision_loss, reason = "milliseconds of a cut, far below 2^52")]
-        shared.revocations.record(peer, since_mono_ms, millis as f64);
+    if let Ending::Revoked(refusal) = &ending {
+        let event = Event { decision: Some("denied"), reason: Some(refusal.reason().as_str()), ..event };
+        if was_known {
+            let millis = clock::now().mono_ms.saturating_sub(since_mono_ms);
+            services.metrics.revoked(Duration::from_millis(millis));
+            #[expect(clippy::cast_precision_loss, reason = "milliseconds of a cut, far below 2^52")]
+            shared.revocations.record(peer, since_mono_ms, millis as f64);
+            // Our owner's doing, at most once per place of a known ID: no stranger can cause these.
+            services.audit.record_now(Event { params: Some(json!({ "latency_ms": millis })), ..event });
+        } else {
+            services.audit.record_limited(event);
+        }
     }
     drop(seat);
 }
 
 fn denied(connection: &Connection, reason: RefuseReason) {
-    let services = &connection.shared.services;
-    services.metrics.connection_refused(reason);
-    tracing::debug!(remote = %connection.remote, peer = %connection.peer.short(), %reason, "connection closed");
+    turned_away(connection, reason);
     if matches!(reason, RefuseReason::Idle) {
         return;
     }
-    services.audit.record_limited(Event {
+    connection.shared.services.audit.record_limited(Event {
         decision: Some("denied"),
         reason: Some(reason.as_str()),
         ..answers::about(connection, EventType::ConnectionDenied)
     });
+}
+
+fn turned_away(connection: &Connection, reason: RefuseReason) {
+    connection.shared.services.metrics.connection_refused(reason);
+    tracing::debug!(remote = %connection.remote, peer = %connection.peer.short(), %reason, "connection closed");
 }
 
 fn end_reason(ending: &Ending) -> EndReason {

@@ -36,6 +36,11 @@ pub const HELLO: Duration = Duration::from_secs(10);
 /// From the first to the last byte of a frame. Test: `one_byte_a_second_is_closed`.
 pub const FRAME: Duration = Duration::from_secs(10);
 
+/// Largest payload from a peer policy does not know (yet): it may say `hello` and `pair_request`, which take a few hundred
+/// bytes, and 256 strangers with a mebibyte of unfinished frame each would be a quarter of a gibibyte. Known peers may
+/// send what the protocol allows. Test: `strangers_may_send_small_frames_only`.
+pub const STRANGER_PAYLOAD: usize = 4096;
+
 /// Without a frame, while no session runs. Test: `an_idle_connection_is_closed_but_not_during_a_session`.
 pub const IDLE: Duration = Duration::from_secs(300);
 

@@ -11,6 +11,7 @@ mod gate;
 pub mod limits;
 mod listen;
 mod liveness;
+mod misuse;
 mod pairing;
 pub mod places;
 mod revocations;
@@ -22,9 +23,11 @@ pub use shared::{Phase, Roster, Services};
 
 use std::io;
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use crds::EndpointId;
+use futures_util::FutureExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -34,6 +37,7 @@ use crate::access::ReflectorPolicy;
 use crate::access::policy::Verdict;
 use crate::link::message::PolicySummary;
 use crate::link::tls::{self, Alpn, TlsError};
+use crate::metrics::Task;
 use crate::network;
 use crate::reason::RefuseReason;
 
@@ -126,7 +130,14 @@ impl Host for Server {
         let from = normalise(from);
         let seat = self.shared.floor.enter(network::source_key(from.ip()));
         let gate = Arc::clone(&self.gate.borrow());
-        self.tasks.spawn(attend(stream, from, seat, gate, Arc::clone(&self.shared)));
+        let life = attend(stream, from, seat, gate, Arc::clone(&self.shared));
+        let metrics = self.shared.services.metrics.clone();
+        self.tasks.spawn(async move {
+            // A bug in one connection ends that one; its guards free place and sessions.
+            if AssertUnwindSafe(life).catch_unwind().await.is_err() {
+                metrics.task_panicked(Task::Connection);
+            }
+        });
     }
 
     fn trouble(&self, error: &io::Error, action: Action) {

@@ -26,7 +26,7 @@ pub(super) enum ReadEnd {
     Closed,
     /// A frame took longer than [`FRAME`].
     Slow,
-    /// A frame was announced that is larger than any may be.
+    /// A frame was announced that is larger than this peer may send.
     Oversized(FrameError),
 }
 
@@ -41,11 +41,16 @@ pub(super) enum WriteEnd {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     pub(super) fn new(stream: S) -> Self {
-        Self { stream, decoder: FrameDecoder::default(), frame_began: None }
+        Self { stream, decoder: FrameDecoder::new(), frame_began: None }
     }
 
     pub(super) fn get_ref(&self) -> &S {
         &self.stream
+    }
+
+    /// The largest payload taken from now on.
+    pub(super) fn limit(&mut self, payload: usize) {
+        self.decoder.set_limit(payload);
     }
 
     /// The next frame, decoded. Cancel-safe: bytes read before a cancel are kept, and so is the frame's deadline.

@@ -37,6 +37,7 @@ pub(crate) fn testbed() -> &'static Path {
 /// One reflector with a folder of its own. Dropping it kills the process and removes the folder.
 pub(crate) struct Bed {
     pub(crate) dir: TempDir,
+    program: PathBuf,
     spawn: Spawn,
     pub(crate) daemon: Daemon,
     pub(crate) addr: SocketAddr,
@@ -57,7 +58,24 @@ impl Bed {
 
     /// With environment variables, for example `REFLECTOR_TESTBED_PACE`.
     pub(crate) async fn launch(extra: &str, env: &[(&str, &str)]) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::run(testbed(), extra, env).await
+    }
+
+    /// Another program with the same command line: the product as it is shipped, without the test engine.
+    pub(crate) async fn run(program: &Path, extra: &str, env: &[(&str, &str)]) -> Self {
+        Self::launch_as(program, tempfile::tempdir().unwrap(), extra, |spawn| {
+            env.iter().fold(spawn, |spawn, (name, value)| spawn.env(name, value))
+        })
+        .await
+    }
+
+    /// In a folder that exists already, with a process that differs in more than its configuration.
+    pub(crate) async fn launch_as(
+        program: &Path,
+        dir: TempDir,
+        extra: &str,
+        adapt: impl FnOnce(Spawn) -> Spawn,
+    ) -> Self {
         let config = dir.path().join("reflector.toml");
         let text = format!(
             "[identity]\nprivate_key_path = \"{}\"\n[network]\nlisten_address = \"127.0.0.1:0\"\nlisten_address_health = \"127.0.0.1:0\"\n{}\n",
@@ -69,14 +87,13 @@ impl Bed {
             },
         );
         std::fs::write(&config, text).unwrap();
-        let mut spawn =
-            Spawn::new(testbed(), dir.path()).args([Path::new("-c"), &config, Path::new("serve")]);
-        for (name, value) in env {
-            spawn = spawn.env(name, value);
-        }
+        let spawn =
+            adapt(Spawn::new(program, dir.path()).args([Path::new("-c"), &config, Path::new("serve")]));
         let daemon = spawn.start().unwrap();
         let unset = SocketAddr::from(([0, 0, 0, 0], 0));
-        let mut bed = Self { dir, spawn, daemon, addr: unset, health: unset, endpoint_id: String::new() };
+        let program = program.to_owned();
+        let mut bed =
+            Self { dir, program, spawn, daemon, addr: unset, health: unset, endpoint_id: String::new() };
         bed.await_ready().await;
         bed
     }
@@ -105,7 +122,7 @@ impl Bed {
 
     /// Runs a command of the CLI on this reflector.
     pub(crate) fn cli(&self, args: &[&str]) -> Output {
-        Command::new(testbed()).arg("-c").arg(self.path("reflector.toml")).args(args).output().unwrap()
+        Command::new(&self.program).arg("-c").arg(self.path("reflector.toml")).args(args).output().unwrap()
     }
 
     /// Runs a command that must succeed and parses its JSON.

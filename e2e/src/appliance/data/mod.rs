@@ -95,6 +95,11 @@ impl<T: Send + 'static> Running<T> {
         self.stop.send_replace(true);
     }
 
+    /// Whether it is over already.
+    pub fn is_finished(&self) -> bool {
+        self.task.is_finished()
+    }
+
     /// Waits for the end.
     pub async fn finish(mut self) -> Result<T, Error> {
         (&mut self.task).await?
