@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use reflector::server::limits::ACCEPT_BACKOFF;
 use tokio::time::Instant;
 
-use crate::bed::{Bed, http_get, until};
+use crate::bed::{Bed, http_get, testbed, until};
 use crate::crowd::Crowd;
 use crate::good::Good;
 use crate::{GENEROUS, source, turn};
@@ -30,7 +30,7 @@ const ERRORS: &str = r#"reflector_accept_errors_total{kind="descriptors"}"#;
 
 async fn confined(extra: &str) -> Bed {
     let confine = Confine::default().descriptors(DESCRIPTORS);
-    Bed::launch_as(tempfile::tempdir().unwrap(), extra, |spawn| spawn.confined(confine)).await
+    Bed::launch_as(testbed(), tempfile::tempdir().unwrap(), extra, |spawn| spawn.confined(confine)).await
 }
 
 /// P9

@@ -9,7 +9,7 @@ use e2e::confine::{Confine, disk_of};
 use serde_json::Value;
 
 use crate::GENEROUS;
-use crate::bed::{Bed, http_get, until};
+use crate::bed::{Bed, http_get, testbed, until};
 use crate::good::{Good, run};
 
 /// A disk small enough to fill in no time.
@@ -42,7 +42,7 @@ impl Small {
         ];
         env.extend(on_disk.iter().map(|(key, name)| (*key, disk.join(name))));
         let confine = Confine::default().disk(&disk, DISK);
-        let bed = Bed::launch_as(dir, extra, |spawn| {
+        let bed = Bed::launch_as(testbed(), dir, extra, |spawn| {
             env.into_iter().fold(spawn.confined(confine), |spawn, (key, value)| spawn.env(key, value))
         })
         .await;
