@@ -1,9 +1,11 @@
-//! The runner behind the cargo aliases: `cargo verify`, `cargo cost`.
+//! The runner behind the cargo aliases: `cargo demo`, `cargo verify`, `cargo cost`.
 //!
 //! In: a task and its options. Out: lines for a person and an exit code for a machine. It drives the product's
 //! binaries and tests, it links none of them.
 
 mod cost;
+mod demo;
+mod place;
 mod verify;
 
 use std::process::ExitCode;
@@ -17,6 +19,8 @@ const USAGE: u8 = 64;
 #[derive(Parser)]
 #[command(name = "cargo", bin_name = "cargo", about = "Tasks of this repository")]
 enum Task {
+    /// Show the product's main job on this machine, from pairing to revocation.
+    Demo(demo::Args),
     /// Check everything: format, lints, tests, docs, dependencies, licences, the feature list.
     Verify(verify::Args),
     /// Measure what a reflector costs its host: memory, wake-ups, descriptors.
@@ -25,6 +29,7 @@ enum Task {
 
 fn main() -> ExitCode {
     match Task::try_parse() {
+        Ok(Task::Demo(args)) => demo::run(&args),
         Ok(Task::Verify(args)) => verify::run(&args),
         Ok(Task::Cost(args)) => cost::run(&args),
         Err(error) => {

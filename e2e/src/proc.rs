@@ -17,6 +17,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::process::{Child, Command};
 use tokio::time::{interval, timeout};
 
+use crate::confine::Confine;
 use crate::vitals::Vitals;
 
 /// How often a condition is looked at again. A child's file or socket announces itself to nobody.
@@ -81,13 +82,20 @@ pub struct Spawn {
     output: PathBuf,
     args: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
+    confine: Confine,
 }
 
 impl Spawn {
     /// A program whose output goes into the files `stdout` and `stderr` of a folder (usually its configuration's). They are
     /// appended to, so that a restart keeps the first life's log.
     pub fn new(program: &Path, output: &Path) -> Self {
-        Self { program: program.into(), output: output.into(), args: Vec::new(), env: Vec::new() }
+        Self {
+            program: program.into(),
+            output: output.into(),
+            args: Vec::new(),
+            env: Vec::new(),
+            confine: Confine::default(),
+        }
     }
 
     /// More arguments.
@@ -104,6 +112,13 @@ impl Spawn {
         self
     }
 
+    /// With less of the machine than there is.
+    #[must_use]
+    pub fn confined(mut self, confine: Confine) -> Self {
+        self.confine = confine;
+        self
+    }
+
     /// Starts it. Needs a tokio runtime.
     pub fn start(&self) -> Result<Daemon, Error> {
         self.try_start().map_err(|source| Error::Start { program: self.program.clone(), source })
@@ -112,8 +127,9 @@ impl Spawn {
     fn try_start(&self) -> io::Result<Daemon> {
         let (stdout, out) = Output::append(self.output.join("stdout"))?;
         let (stderr, err) = Output::append(self.output.join("stderr"))?;
-        let child = Command::new(&self.program)
-            .args(&self.args)
+        let (program, args) = self.confine.command(&self.program, &self.args);
+        let child = Command::new(program)
+            .args(args)
             .envs(self.env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(out)

@@ -2,6 +2,8 @@
 //! corpora through the same functions on stable.
 
 use crds::EndpointId;
+use reflector::access::manifest::{self, Format, MAX_DOCUMENTS, Mine};
+use reflector::config::{self, Place, Variables};
 use reflector::link::cert::{CertError, key_of, parse_peer};
 use reflector::link::features::Version;
 use reflector::link::frame::{HEADER, MAX_PAYLOAD};
@@ -83,5 +85,59 @@ pub fn certificate(data: &[u8]) {
             assert!(claimed.len() <= 400, "a claim is bounded");
         }
         Err(_) => {}
+    }
+}
+
+/// A configuration that loads is written down and loads back to the same; one that does not says where and why.
+pub fn config(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    match config::parse(text, &Variables::new()) {
+        Ok(loaded) => {
+            let written = loaded.to_toml();
+            let again = config::parse(&written, &Variables::new());
+            let again = again.unwrap_or_else(|report| panic!("{report}\n{written}"));
+            assert_eq!(again.config, loaded.config);
+        }
+        Err(report) => {
+            assert!(report.errors() > 0, "a refusal has a reason");
+            assert!(!report.to_string().is_empty());
+            for problem in report.problems {
+                let Place::File { line, text: shown, before, width, .. } = problem.place else { continue };
+                assert!((1..=text.split('\n').count()).contains(&line), "{line} is no line");
+                assert!(width > 0 && before <= shown.chars().count(), "the caret is beside the line");
+            }
+        }
+    }
+}
+
+/// The first byte says which format. Documents follow each other and tear nothing; one that can be used survives alone,
+/// and one that cannot says why in a line.
+pub fn manifest(data: &[u8]) {
+    let Some((first, rest)) = data.split_first() else { return };
+    let Ok(text) = std::str::from_utf8(rest) else { return };
+    let (format, name) = if *first == b'{' { (Format::Json, "a.json") } else { (Format::Yaml, "a.yaml") };
+    let documents = manifest::documents(format, text);
+    let mut end = 0;
+    for (at, document) in documents.iter().enumerate() {
+        assert_eq!(document.number as usize, at + 1);
+        assert!(document.range.start >= end && text.get(document.range.clone()).is_some(), "torn");
+        end = document.range.end;
+    }
+    let mine = Mine { name: "attic".to_owned(), fleet: Some("homes".to_owned()) };
+    let parsed = manifest::parse(name, format, text, &mine);
+    assert_eq!(parsed.objects.len() + parsed.foreign as usize, documents.len());
+    assert!(documents.len() <= MAX_DOCUMENTS + 1);
+    for (key, object) in &parsed.objects {
+        match &object.peer {
+            Ok(peer) => {
+                let range = documents[key.document as usize - 1].range.clone();
+                let alone = manifest::parse(name, format, &text[range], &mine);
+                assert_eq!(alone.objects[0].1.peer.as_ref(), Ok(peer), "a neighbour changed it");
+            }
+            Err(broken) => {
+                assert!(!broken.problem.is_empty() && !broken.problem.contains('\n'), "{:?}", broken.problem);
+                assert!(broken.problem.len() < 4096 && broken.name.len() < 4096, "a refusal is bounded");
+            }
+        }
     }
 }

@@ -226,3 +226,19 @@ fn an_answering_socket_is_enough_for_status() {
     assert_eq!(output.status.code(), Some(2), "{}", err(&output));
     assert!(out(&output).starts_with("not serving\n  ! no policy was ever loaded\n"), "{}", out(&output));
 }
+
+#[test]
+fn before_the_first_start_a_command_says_what_makes_the_thing_it_misses() {
+    let dir = dir();
+    for (command, hint) in [
+        (&["show-id"][..], "the first `reflector serve` makes it"),
+        (&["rotate-identity"], "the first `reflector serve` makes it"),
+        (&["peers", "list"], "the first `reflector serve` or `reflector peers add` makes it"),
+        (&["status"], "start it with `reflector serve`"),
+        (&["pair"], "start it with `reflector serve`"),
+    ] {
+        let output = run(dir.path(), command);
+        assert_eq!(output.status.code(), Some(1), "{command:?}");
+        assert!(err(&output).contains(hint), "{command:?}: {}", err(&output));
+    }
+}

@@ -14,11 +14,13 @@ mod targets;
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 4] = [
+const TARGETS: [Target; 6] = [
     ("frame", targets::frame),
     ("message", targets::message),
     ("endpoint_id", targets::endpoint_id),
     ("certificate", targets::certificate),
+    ("config", targets::config),
+    ("manifest", targets::manifest),
 ];
 
 fn fuzz(path: &str) -> PathBuf {

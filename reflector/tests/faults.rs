@@ -180,8 +180,15 @@ impl Life {
         }
         let at_least = said.last().map_or(0, |(_, bytes)| *bytes);
 
+        let torn = self.granted == 1;
+        if torn {
+            // What a power cut leaves, and `kill -9` hardly ever does: half a line.
+            let log = std::fs::File::options().append(true).open(self.bed.path("audit.jsonl"));
+            log.unwrap().write_all(b"{\"seq\":17,\"timestamp\":\"20").unwrap();
+        }
         well_before_midnight().await;
         self.bed.restart().await;
+        assert_eq!(self.bed.daemon.stderr().unwrap().contains("was torn"), torn, "{story}");
         let row = self.row();
         let (bytes, tests) = (row["bytes_today"].as_u64().unwrap(), row["tests_today"].as_u64().unwrap());
         assert_eq!(tests, self.granted, "{story}: a grant was on disk before it was sent");

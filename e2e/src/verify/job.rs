@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use super::place::Place;
+use crate::place::Place;
 
 /// How a step ended, when it did not fail.
 pub(super) enum Outcome {

@@ -12,7 +12,6 @@ mod generated;
 mod hygiene;
 mod job;
 mod marks;
-mod place;
 mod report;
 mod runner;
 mod sources;
@@ -24,8 +23,8 @@ use std::process::ExitCode;
 
 use crate::USAGE;
 
-use self::place::Place;
 use self::steps::{STEPS, Step, When};
+use crate::place::Place;
 
 /// Options of `cargo verify`.
 #[derive(clap::Args)]

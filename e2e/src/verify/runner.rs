@@ -10,9 +10,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::job::{InCi, Job, Live, Outcome};
-use super::place::Place;
 use super::report::{self, Tally, Verdict};
 use super::steps::Step;
+use crate::place::Place;
 
 /// How often the progress line is redrawn.
 const REDRAW: Duration = Duration::from_millis(200);

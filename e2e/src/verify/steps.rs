@@ -111,6 +111,13 @@ pub(super) const STEPS: &[Step] = &[
         run: features::run,
     },
     Step {
+        name: "demo",
+        what: "the product's main job, from pairing to revocation, goes as `cargo demo` tells it",
+        when: When::Always,
+        limit: BUILD,
+        run: demo,
+    },
+    Step {
         name: "deny",
         what: "licences, banned and doubled crates, sources (deny.toml)",
         when: When::Always,
@@ -143,6 +150,11 @@ fn tests(job: &Job) -> Result<Outcome> {
     let passed = passed(&job.logged()?);
     ensure!(passed > 0, "no test ran");
     Ok(Outcome::Passed(format!("{passed} tests")))
+}
+
+/// As the alias does, so that the release build is the same one.
+fn demo(job: &Job) -> Result<Outcome> {
+    job.cargo(&["run", "--quiet", "--release", "--package", "e2e", "--", "demo"])
 }
 
 fn rustdoc(job: &Job) -> Result<Outcome> {

@@ -23,7 +23,7 @@ pub enum Error {
         source: io::Error,
     },
     /// No file of that name, rotated or not.
-    #[error("there is no audit log at {}", path.display())]
+    #[error("there is no audit log at {}: nothing was written yet, or logging.audit_log_path names another file", path.display())]
     Missing {
         /// The path asked for.
         path: PathBuf,

@@ -16,6 +16,11 @@ pub enum Exit {
     Usage = 64,
 }
 
+impl Exit {
+    /// Every way, in the order of the documentation.
+    pub const ALL: [Self; 4] = [Self::Done, Self::Failed, Self::No, Self::Usage];
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)

@@ -138,6 +138,12 @@ pub(super) fn bytes(count: u64) -> String {
     format!("{count} B")
 }
 
+/// `1 test`, `2 tests`
+pub(super) fn count(number: u32, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{plural}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -167,6 +173,12 @@ mod tests {
         ] {
             assert_eq!(bytes(count), said);
         }
+    }
+
+    #[test]
+    fn one_of_a_thing_is_not_said_in_the_plural() {
+        let said = [0, 1, 2].map(|number| count(number, "test"));
+        assert_eq!(said, ["0 tests", "1 test", "2 tests"]);
     }
 
     /// A reader that hung up.

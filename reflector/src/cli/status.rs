@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::exit::Exit;
-use super::output::{Answer, BAD, GOOD, Style, pretty};
+use super::output::{Answer, BAD, GOOD, Style, count, pretty};
 use crate::admin::protocol::{PairingStatus, PolicyStatus, Status};
 use crate::config::duration;
 
@@ -34,7 +34,7 @@ fn render_status(status: &Status, style: Style) -> String {
         ("version", format!("{}, up {uptime}", status.version)),
         ("listening", format!("{} (health {})", status.listen_address, status.health_address)),
         ("position", status.network_position.clone()),
-        ("in use", format!("{} connections, {} tests", status.connections, status.active_tests)),
+        ("in use", in_use(status)),
         ("policy", policy(&status.policy)),
         ("pairing", status.pairing.as_ref().map_or_else(|| "closed".to_owned(), pairing)),
     ];
@@ -51,6 +51,10 @@ fn render_status(status: &Status, style: Style) -> String {
     out
 }
 
+fn in_use(status: &Status) -> String {
+    format!("{}, {}", count(status.connections, "connection"), count(status.active_tests, "test"))
+}
+
 fn policy(policy: &PolicyStatus) -> String {
     let mut out = format!("{}, {} authorized, {} refused", policy.state, policy.authorized, policy.refused);
     if !policy.broken.is_empty() {
@@ -63,9 +67,9 @@ fn policy(policy: &PolicyStatus) -> String {
 }
 
 fn pairing(pairing: &PairingStatus) -> String {
-    let mut out = format!("open until {}, {} wrong codes", pairing.expires_at, pairing.wrong);
+    let mut out = format!("open until {:.0}, {}", pairing.expires_at, count(pairing.wrong, "wrong code"));
     if let Some(since) = pairing.slowed_since {
-        let _ = write!(out, ", one checked per 10 s since {since}");
+        let _ = write!(out, ", one checked per 10 s since {since:.0}");
     }
     if !pairing.top_sources.is_empty() {
         let sources: Vec<String> =
@@ -91,7 +95,7 @@ endpoint id\tPP-7DN2-FF6E-PTJ2-TRN3-N382-MVRD-EDJK-45BQ-3QH4-79HT-R14A-32TS-V8MG
 version\t0.1.0, up 61s
 listening\t0.0.0.0:4000 (health 0.0.0.0:7301)
 position\tlan
-in use\t3 connections, 1 tests
+in use\t3 connections, 1 test
 policy\tcurrent, 4 authorized, 2 refused
 pairing\tclosed
 "

@@ -37,12 +37,12 @@ impl Backend for Wired {
     }
 
     fn endpoint_id(&self, config: &Config) -> anyhow::Result<EndpointId> {
-        Ok(identity::load(&config.identity.private_key_path, daemon::in_pod())?.identity.id())
+        Ok(known_key(&config.identity.private_key_path)?.id())
     }
 
     fn rotate(&self, config: &Config) -> anyhow::Result<Rotated> {
         let path = &config.identity.private_key_path;
-        let old = identity::load(path, daemon::in_pod())?.identity;
+        let old = known_key(path)?;
         // The audit log first: a rotation nobody could write down is not made.
         let audit = offline_audit(config, old.id())?;
         let now = clock::now().wall;
@@ -82,6 +82,13 @@ impl Backend for Wired {
     }
 
     fn peers(&self, config: &Config) -> anyhow::Result<Vec<ManifestPeer>> {
+        let dir = config.peers_dir();
+        if !dir.exists() {
+            bail!(
+                "there is no folder {} yet: the first `reflector serve` or `reflector peers add` makes it",
+                dir.display()
+            );
+        }
         let now = clock::now().wall;
         let listed = peers_dir(config).list()?.into_iter().map(|peer| ManifestPeer {
             state: state_of(&peer, now).to_owned(),
@@ -132,6 +139,14 @@ impl Backend for Wired {
             done => first(config, &done?),
         }
     }
+}
+
+/// The key, for commands that must not make one.
+fn known_key(path: &Path) -> anyhow::Result<identity::Identity> {
+    if !path.exists() {
+        bail!("there is no key at {} yet: the first `reflector serve` makes it", path.display());
+    }
+    Ok(identity::load(path, daemon::in_pod())?.identity)
 }
 
 fn peers_dir(config: &Config) -> PeersDir {
@@ -207,7 +222,7 @@ impl Answer for AuditReport {
     }
 
     fn text(&self, _: Style) -> String {
-        format!("{self}\n")
+        self.to_string()
     }
 
     fn exit(&self) -> Exit {

@@ -104,7 +104,7 @@ pub(super) fn nic(measured: &Measured<Vec<Interface>>) -> Check {
     let it = Component::Nic;
     let interfaces = match measured {
         Ok(interfaces) => interfaces,
-        Err(error) => return unknown(it, error, "Mount /sys, or measure from a peer with `reflector test`."),
+        Err(error) => return unknown(it, error, "Mount /sys, or measure from another host."),
     };
     let up: Vec<_> = interfaces.iter().filter(|each| each.up && each.kind != Kind::Loopback).collect();
     if up.is_empty() && !interfaces.is_empty() {
@@ -127,7 +127,7 @@ pub(super) fn nic(measured: &Measured<Vec<Interface>>) -> Check {
         } else {
             format!("not told by {}", named(&up))
         };
-        let fix = "Virtual links have no speed of their own. Measure from a peer with `reflector test`.";
+        let fix = "Virtual links have no speed of their own. Measure from another host.";
         return Check::not_ok(it, Status::Unknown, details, fix);
     };
     let fix =

@@ -33,6 +33,7 @@ use super::floor::Seat;
 use super::limits::{DRAIN_SECOND_HALF, HELLO, IDLE, STRANGER_PAYLOAD};
 use super::liveness::Liveness;
 use super::misuse::PAIR_FIRST;
+use super::places::Full;
 use super::shared::{Phase, Shared};
 use super::wire::{ReadEnd, Wire, WriteEnd};
 use super::{answers, pairing};
@@ -185,9 +186,12 @@ impl Connection {
 
     /// Known from now on: strangers cannot take this place.
     fn take_place(&mut self, name: &str) -> Result<(), (RefuseReason, String)> {
-        self.seat.identify(self.peer).map_err(|_full| {
-            let message = "too many connections of this identity are open: close one first".to_owned();
-            (RefuseReason::TooManyConnections, message)
+        self.seat.identify(self.peer).map_err(|full| {
+            let message = match full {
+                Full::OfThisId => "too many connections of this identity are open: close one first",
+                Full::InAll => "every place for known appliances is taken: try again in a minute",
+            };
+            (RefuseReason::TooManyConnections, message.to_owned())
         })?;
         self.known = true;
         self.shared.services.audit.record_limited(Event {

@@ -34,7 +34,12 @@ pub struct Entered {
 
 /// A known ID may not have another connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Full;
+pub enum Full {
+    /// It has all it may have.
+    OfThisId,
+    /// Others have taken every place there is for known IDs.
+    InAll,
+}
 
 impl Places {
     /// A socket was accepted from `source`.
@@ -60,8 +65,11 @@ impl Places {
     /// Policy knows the ID: the connection stops competing with strangers.
     pub fn identify(&mut self, id: ConnectionId, endpoint: EndpointId) -> Result<(), Full> {
         let own = self.per_id.get(&endpoint).copied().unwrap_or(0);
-        if own >= MAX_PER_ID || self.known.len() >= MAX_KNOWN {
-            return Err(Full);
+        if own >= MAX_PER_ID {
+            return Err(Full::OfThisId);
+        }
+        if self.known.len() >= MAX_KNOWN {
+            return Err(Full::InAll);
         }
         self.leave(id);
         self.known.insert(id, endpoint);
@@ -191,7 +199,7 @@ mod tests {
         let mut last = 0;
         for n in 0..=MAX_PER_ID {
             last = places.enter(source(u32::try_from(n).unwrap())).id;
-            let expected = if n < MAX_PER_ID { Ok(()) } else { Err(Full) };
+            let expected = if n < MAX_PER_ID { Ok(()) } else { Err(Full::OfThisId) };
             assert_eq!(places.identify(last, endpoint(3)), expected);
         }
         assert_eq!(places.half_open(), 1, "the refused one still competes with strangers");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use e2e::appliance::data::{Limits, Moved, Target, transfer};
-use e2e::appliance::{Direction, Error, SpeedTest, Test};
+use e2e::appliance::{Appliance, Direction, Error, Key, SpeedTest, Test};
 use tokio::time::{Instant, sleep};
 
 use super::Bed;
@@ -17,12 +17,14 @@ async fn run(connection: &mut e2e::appliance::Connection) -> Result<SpeedTest<Mo
     connection.speed_test(10, moving).await
 }
 
-/// P3: upload and download back to back, two numbers, nobody busy or limited; at once again is one test too many,
-/// and after exactly the wait that was named it is not.
+/// P3: paired by code; upload and download back to back, two numbers, nobody busy or limited; at once again is one test
+/// too many, and after exactly the wait that was named it is not.
 #[tokio::test]
 async fn a_stock_speed_test_passes_on_the_default_policy() {
     let bed = Bed::start().await;
-    let (_, mut connection) = bed.appliance("stock").await;
+    let code = bed.pair();
+    let (mut connection, _) = Appliance::builder(Key::generate()).open(bed.addr).await.unwrap();
+    assert_eq!(connection.pair(&code).await.unwrap()["success"], true);
     let first = run(&mut connection).await.unwrap();
     assert_eq!((first.upload.1.bytes, first.download.1.bytes), (3_000_000, 5_000_000));
     assert_ne!(first.upload.0.test_id, first.download.0.test_id);

@@ -32,6 +32,8 @@ async fn a_manifest_lets_in_and_shuts_out_within_two_seconds() {
     for id in [key.endpoint_id(), other.endpoint_id()] {
         let line = bed.audited("peer_removed", |line| line["peer_id"] == id.as_str()).await;
         assert_eq!((&line["reason"], &line["peer"]), (&"revoked".into(), &"attic".into()));
+        let cut = |line: &Value| line["peer_id"] == id.as_str() && line["reason"] == "revoked";
+        bed.audited("connection_denied", cut).await;
     }
     assert!(bed.daemon.stderr().unwrap().matches("\"serving\"").count() <= 1, "it never restarted");
 }

@@ -63,7 +63,19 @@ impl Bed {
 
     /// Another program with the same command line: the product as it is shipped, without the test engine.
     pub(crate) async fn run(program: &Path, extra: &str, env: &[(&str, &str)]) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::launch_as(program, tempfile::tempdir().unwrap(), extra, |spawn| {
+            env.iter().fold(spawn, |spawn, (name, value)| spawn.env(name, value))
+        })
+        .await
+    }
+
+    /// In a folder that exists already, with a process that differs in more than its configuration.
+    pub(crate) async fn launch_as(
+        program: &Path,
+        dir: TempDir,
+        extra: &str,
+        adapt: impl FnOnce(Spawn) -> Spawn,
+    ) -> Self {
         let config = dir.path().join("reflector.toml");
         let text = format!(
             "[identity]\nprivate_key_path = \"{}\"\n[network]\nlisten_address = \"127.0.0.1:0\"\nlisten_address_health = \"127.0.0.1:0\"\n{}\n",
@@ -75,10 +87,8 @@ impl Bed {
             },
         );
         std::fs::write(&config, text).unwrap();
-        let mut spawn = Spawn::new(program, dir.path()).args([Path::new("-c"), &config, Path::new("serve")]);
-        for (name, value) in env {
-            spawn = spawn.env(name, value);
-        }
+        let spawn =
+            adapt(Spawn::new(program, dir.path()).args([Path::new("-c"), &config, Path::new("serve")]));
         let daemon = spawn.start().unwrap();
         let unset = SocketAddr::from(([0, 0, 0, 0], 0));
         let program = program.to_owned();

@@ -130,7 +130,9 @@ pub struct Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verdict = if self.intact { "intact" } else { "NOT intact" };
-        write!(f, "{verdict}: {} lines in {} files", self.lines, self.files.len())?;
+        let files = self.files.len();
+        let plural = if files == 1 { "" } else { "s" };
+        write!(f, "{verdict}: {} lines in {files} file{plural}", self.lines)?;
         if let (Some(first), Some(last)) = (self.first_seq, self.last) {
             write!(f, ", seq {first} to {}", last.seq)?;
         }

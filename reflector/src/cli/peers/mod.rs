@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::args::Peers;
 use super::backend::{Backend, Edited, ManifestPeer, NewPeer};
 use super::commands::unexpected;
-use super::output::{Answer, Style, bytes, pretty};
+use super::output::{Answer, Style, bytes, count, pretty};
 use crate::admin::client::AskError;
 use crate::admin::protocol::{LivePeer, Request, Response};
 use crate::config::Config;
@@ -138,11 +138,17 @@ fn render_peers(list: &PeerList, style: Style) -> String {
             peer.endpoint_id.map_or_else(none, |id| id.short()),
             live.map_or_else(none, |l| l.tests_today.to_string()),
             live.map_or_else(none, |l| bytes(l.bytes_today)),
-            live.map_or_else(none, |l| l.bytes_remaining.map_or_else(|| "unlimited".to_owned(), bytes)),
+            remaining(peer).unwrap_or_else(none),
             live.and_then(|l| l.last_seen).map_or_else(none, |at| format!("{at:.0}")),
         ]);
     }
     style.table(&rows)
+}
+
+/// What is left of the day. Nothing is, not even an endless amount, for a peer that may not connect.
+fn remaining(peer: &Row) -> Option<String> {
+    let live = peer.live.as_ref().filter(|_| peer.state == "authorized")?;
+    Some(live.bytes_remaining.map_or_else(|| "unlimited".to_owned(), bytes))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -212,7 +218,10 @@ impl Answer for Changed {
             Change::Revoked => ("revoked", "it is shut out, and cannot pair again"),
         };
         let effect = match (self.confirmed, self.connections_closed, self.latency_ms) {
-            (true, Some(closed), Some(ms)) => format!("{now}; {closed} connections closed after {ms:.0} ms"),
+            (true, Some(0), _) => format!("{now}; it was not connected"),
+            (true, Some(closed), Some(ms)) => {
+                format!("{now}; {} closed after {ms:.0} ms", count(closed, "connection"))
+            }
             (true, ..) => now.to_owned(),
             (false, ..) if self.endpoint_id.is_none() => "it had no Endpoint ID yet".to_owned(),
             (false, ..) => "the reflector is not running; it takes effect when it starts".to_owned(),

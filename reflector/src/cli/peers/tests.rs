@@ -48,6 +48,15 @@ fn the_list_joins_manifests_and_the_running_server() {
 }
 
 #[test]
+fn nothing_remains_to_a_peer_that_may_not_connect() {
+    let suspended =
+        LivePeer { state: "suspended".to_owned(), bytes_remaining: None, ..live("attic", id(ID)) };
+    let server = Fake::answering(Response::Peers { peers: vec![suspended] });
+    let printed = text(&server, "peers list").unwrap();
+    assert!(printed.contains("attic\tsuspended\t7DN2-FF6E\t3\t4.5 GB\t-\t2026"), "{printed}");
+}
+
+#[test]
 fn without_a_running_server_the_list_has_no_live_columns() {
     let stopped = Fake { manifests: manifests(), ..Fake::default() };
     assert_eq!(
@@ -83,6 +92,10 @@ fn a_revocation_waits_for_the_server_and_says_how_long_it_took() {
     );
     let asked =
         format!("ask {{\"command\":\"await_revoked\",\"endpoint_id\":\"{ID}\",\"timeout_ms\":{CONFIRM_MS}}}");
+    let one = Fake::answering(Response::Revoked { connections: 1, latency_ms: 3.0 });
+    assert!(text(&one, "peers revoke attic").unwrap().ends_with("; 1 connection closed after 3 ms\n"));
+    let absent = Fake::answering(Response::Revoked { connections: 0, latency_ms: 0.0 });
+    assert!(text(&absent, "peers revoke attic").unwrap().ends_with("; it was not connected\n"));
     assert_eq!(*server.seen.borrow(), ["revoke living-room".to_owned(), asked]);
     assert_eq!(
         json(&server, "peers remove living-room --json"),

@@ -5,23 +5,23 @@ use std::path::{Path, PathBuf};
 
 /// The surroundings of a run. Read once, then passed along.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
+pub(crate) struct Place {
     /// The workspace.
-    pub(super) root: PathBuf,
+    pub(crate) root: PathBuf,
     /// Cargo's target folder: the only place that steps write to.
-    pub(super) target: PathBuf,
+    pub(crate) target: PathBuf,
     /// The cargo that started us, so that a step never mixes toolchains.
-    pub(super) cargo: OsString,
+    pub(crate) cargo: OsString,
     /// `CI=true` or `CI=1`: what cannot run here is a failure, and long steps run.
-    pub(super) ci: bool,
+    pub(crate) ci: bool,
     /// Variables that commands of ours must not inherit.
-    pub(super) unset: Vec<OsString>,
+    pub(crate) unset: Vec<OsString>,
 }
 
 impl Place {
     /// Reads the environment that cargo and CI set.
     #[expect(clippy::disallowed_methods, reason = "the one place of the runner that reads the environment")]
-    pub(super) fn from_env() -> Self {
+    pub(crate) fn from_env() -> Self {
         let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
         let root = manifest.parent().unwrap_or(manifest).to_path_buf();
         let target =
@@ -39,7 +39,7 @@ impl Place {
     }
 
     /// Where the logs are.
-    pub(super) fn logs(&self) -> PathBuf {
+    pub(crate) fn logs(&self) -> PathBuf {
         self.target.join("verify")
     }
 }

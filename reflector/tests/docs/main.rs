@@ -1,6 +1,10 @@
 //! The reference pages name exactly what the code knows: a reason or field without a row is red, and so is a row
 //! without its reason or field.
 
+mod audit;
+mod generated;
+mod limits;
+
 use std::collections::BTreeSet;
 
 use crds::EndpointId;
@@ -15,8 +19,11 @@ use reflector::reason::{DenyReason, EndReason, RefuseReason};
 use serde_json::Value;
 use uuid::Uuid;
 
-const REASONS: &str = include_str!("../../docs/reference/reasons.md");
-const PROTOCOL: &str = include_str!("../../docs/reference/protocol.md");
+const REASONS: &str = include_str!("../../../docs/reference/reasons.md");
+const PROTOCOL: &str = include_str!("../../../docs/reference/protocol.md");
+const AUDIT: &str = include_str!("../../../docs/reference/audit.md");
+const METRICS: &str = include_str!("../../../docs/reference/metrics.md");
+const EXIT_CODES: &str = include_str!("../../../docs/reference/exit-codes.md");
 
 fn succession() -> Statement {
     let id = EndpointId::from_public_key([1; 32]);
@@ -237,16 +244,20 @@ fn links_between_the_reference_pages_lead_somewhere() {
     let anchor = |heading: &str| heading.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
     let anchors =
         |page: &str| page.lines().filter(|line| line.starts_with('#')).map(anchor).collect::<BTreeSet<_>>();
-    for (name, page) in [("reasons.md", REASONS), ("protocol.md", PROTOCOL)] {
+    let pages = [
+        ("reasons.md", REASONS),
+        ("protocol.md", PROTOCOL),
+        ("audit.md", AUDIT),
+        ("metrics.md", METRICS),
+        ("exit-codes.md", EXIT_CODES),
+    ];
+    for (name, page) in pages {
         for (_, rest) in page.match_indices("](").map(|(at, found)| page.split_at(at + found.len())) {
             let target = rest.split(')').next().unwrap_or_default();
             let (file, wanted) = target.split_once('#').unwrap_or((target, ""));
-            let other = match file {
-                "" => page,
-                "reasons.md" => REASONS,
-                "protocol.md" => PROTOCOL,
-                unknown => panic!("{name} links to {unknown}"),
-            };
+            let named = pages.iter().find(|(known, _)| *known == file).map(|(_, page)| *page);
+            let other = if file.is_empty() { Some(page) } else { named };
+            let other = other.unwrap_or_else(|| panic!("{name} links to {file}"));
             assert!(wanted.is_empty() || anchors(other).contains(wanted), "{name} links to {target}");
         }
     }
