@@ -8,6 +8,7 @@ mod bed;
 
 mod events;
 mod manifests;
+mod numbers;
 mod quota;
 mod rotation;
 mod source;
