@@ -6,6 +6,9 @@
     clippy::panic,
     clippy::float_cmp,
     clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::needless_range_loop,
     reason = "a test; counters are whole numbers, far below 2^52"
 )]
 
