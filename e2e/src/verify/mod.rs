@@ -5,6 +5,7 @@
 //!
 //! The table of steps is [`steps::STEPS`]; a new step is one entry there.
 
+mod cost;
 mod deps;
 mod features;
 mod fuzz;
@@ -29,7 +30,7 @@ use crate::place::Place;
 /// Options of `cargo verify`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Also run every fuzz target for a minute. Always on when CI=true.
+    /// Also run every fuzz target for a minute, and measure handshakes. Always on when CI=true.
     #[arg(long)]
     long: bool,
     /// Run this step alone; may be given more than once.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 
 use super::job::{Job, Outcome};
-use super::{deps, features, fuzz, generated, hygiene};
+use super::{cost, deps, features, fuzz, generated, hygiene};
 
 /// One thing that must be true of the tree.
 pub(super) struct Step {
@@ -130,6 +130,20 @@ pub(super) const STEPS: &[Step] = &[
         when: When::Always,
         limit: BUILD,
         run: deps::advisories,
+    },
+    Step {
+        name: "cost",
+        what: "an idle reflector is small and asleep, and gives back what it took (profile dist)",
+        when: When::Always,
+        limit: BUILD,
+        run: cost::idle,
+    },
+    Step {
+        name: "handshake",
+        what: "TLS handshakes cost no more than openssl's, as a ratio (profile dist)",
+        when: When::Long,
+        limit: BUILD,
+        run: cost::handshake,
     },
     Step {
         name: "fuzz",

@@ -7,6 +7,8 @@ mod admin;
 mod host;
 mod observer;
 mod probe;
+#[cfg(test)]
+mod rights_tests;
 mod roster;
 mod start;
 #[cfg(test)]

@@ -29,6 +29,11 @@ impl Probe {
         matches!(self.access.status().state.as_str(), "current" | "stale")
     }
 
+    /// Whether a grant could be written down. Without that none is given; known peers are still answered.
+    pub(super) fn can_record(&self) -> bool {
+        !self.audit.denies() && self.ledger.health().borrow().failing.is_none()
+    }
+
     /// What is wrong, with what to do. Names no peer and no address: anybody may read it.
     pub(super) fn problems(&self) -> Vec<String> {
         let status = self.access.status();

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::metrics::{ConnectionState, Metrics};
 use crate::network::SourceKey;
 
+use super::limits::MAKE_ROOM;
 use super::places::{ConnectionId, Full, Places};
 
 /// Shared by the accept loop and every connection.
@@ -55,11 +56,14 @@ impl Floor {
         Seat { floor: self.clone(), id: entered.id, evicted }
     }
 
-    /// Descriptors ran out: one stranger goes.
+    /// Descriptors ran out: some strangers go.
     pub(super) fn make_room(&self) {
         let mut inner = self.lock();
-        if let Some(door) = inner.places.evict_one().and_then(|id| inner.doors.remove(&id)) {
-            door.cancel();
+        for _ in 0..MAKE_ROOM {
+            let Some(id) = inner.places.evict_one() else { break };
+            if let Some(door) = inner.doors.remove(&id) {
+                door.cancel();
+            }
         }
         self.publish(&inner);
     }

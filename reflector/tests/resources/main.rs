@@ -7,15 +7,15 @@
 mod bed;
 
 mod crowd;
-//mod descriptors;
-//mod disk;
-//mod drain;
+mod descriptors;
+mod disk;
+mod drain;
 mod good;
-//mod health;
+mod health;
 mod pairing;
 mod parallel;
 mod strangers;
-//mod vanished;
+mod vanished;
 mod window;
 
 use std::net::{IpAddr, Ipv4Addr};
