@@ -9,9 +9,9 @@ use e2e::confine::{Confine, disk_of};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::GENEROUS;
 use crate::bed::{Bed, PATIENCE, http_get, until};
 use crate::good::{Good, run};
+use crate::{GENEROUS, count};
 
 /// A disk small enough to fill in no time.
 const DISK: u64 = 8 * 1024 * 1024;
@@ -82,9 +82,9 @@ impl Small {
 
     /// The next lines say how many are missing before them, and the chain holds.
     async fn tells_what_it_lost(&self) {
-        let lost = self.bed.metric(LOST).await;
-        let told = || self.audit().iter().filter_map(|line| line["lost"].as_u64()).sum::<u64>() as f64;
-        until(|| (told() == lost).then_some(()), "a line that says what was lost").await;
+        let lost = count(&self.bed, LOST).await;
+        let told = || self.audit().iter().filter_map(|line| line["lost"].as_u64()).sum::<u64>();
+        until(|| (told() == lost as u64).then_some(()), "a line that says what was lost").await;
         let log = self.on_disk("audit.jsonl");
         assert!(self.bed.cli(&["audit", "verify", log.to_str().unwrap()]).status.success());
     }
@@ -110,20 +110,20 @@ async fn a_full_disk_stops_no_test_when_the_audit_log_may_lose_lines() {
     good.is_served().await;
     small.fill();
     // The last block has room for a few more lines.
-    while bed.metric(FAILING).await == 0.0 {
+    while count(bed, FAILING).await == 0 {
         good.is_served().await;
     }
     good.is_served().await;
     assert_eq!(small.health().await["status"], "degraded");
     assert!(small.problem("audit log").unwrap().contains("disk full"));
     assert_eq!(bed.status()["serving"], true);
-    let lost = bed.metric(LOST).await;
-    assert!(lost >= 2.0, "{lost}");
+    let lost = count(bed, LOST).await;
+    assert!(lost >= 2, "{lost}");
 
     small.free();
     good.is_served().await;
     until(|| small.problem("audit log").is_none().then_some(()), "an audit log that is written").await;
-    assert_eq!(bed.metric(FAILING).await, 0.0);
+    assert_eq!(count(bed, FAILING).await, 0);
     small.tells_what_it_lost().await;
 }
 
