@@ -242,3 +242,17 @@ fn before_the_first_start_a_command_says_what_makes_the_thing_it_misses() {
         assert!(err(&output).contains(hint), "{command:?}: {}", err(&output));
     }
 }
+
+/// L2: the process ends right after its answer; the line must be in the log by then.
+#[test]
+fn a_rotation_without_a_server_is_in_the_audit_log() {
+    let dir = dir();
+    std::fs::create_dir(dir.path().join("state")).unwrap();
+    let key = dir.path().join("state/key");
+    std::fs::write(&key, [7; 32]).unwrap();
+    std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let output = run(dir.path(), &["rotate-identity"]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let log = std::fs::read_to_string(dir.path().join("state/audit.jsonl")).unwrap();
+    assert!(log.contains("\"event_type\":\"identity_rotated\""), "{log}");
+}
