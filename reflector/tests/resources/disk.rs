@@ -9,7 +9,7 @@ use e2e::confine::{Confine, disk_of};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::bed::{Bed, PATIENCE, http_get, until};
+use crate::bed::{Bed, PATIENCE, http_get, testbed, until};
 use crate::good::{Good, run};
 use crate::{GENEROUS, count};
 
