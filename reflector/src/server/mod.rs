@@ -5,6 +5,7 @@
 
 mod answers;
 mod connection;
+mod crowd;
 mod finish;
 mod floor;
 mod gate;

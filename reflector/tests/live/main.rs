@@ -12,6 +12,7 @@ mod numbers;
 mod quota;
 mod rotation;
 mod source;
+mod stop;
 
 use std::time::Duration;
 

@@ -1,6 +1,16 @@
 //! The abuse table, rows about resources: each shows the answer an abuser gets, and that a good peer gets through
 //! meanwhile. The whole program runs as a child; abusers come from addresses of 127.0.0.0/8, each a source of its own.
-#![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::panic, reason = "a test")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::float_cmp,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::needless_range_loop,
+    reason = "a test; counters are whole numbers, far below 2^52"
+)]
 
 #[path = "../support/bed.rs"]
 #[allow(dead_code, reason = "shared by all tests of the whole program")]

@@ -80,7 +80,7 @@ async fn sixty_four_parallel_requests_never_exceed_a_cap_or_share_a_port() {
         }
     }
 
-    let mut bytes = vec![0; PEERS];
+    let mut bytes = [0; PEERS];
     for round in 0..if long() { LONG_ROUNDS } else { ROUNDS } {
         let (answers, status) = tokio::join!(stampede(std::mem::take(&mut all)), bystander.status());
         status.unwrap();
