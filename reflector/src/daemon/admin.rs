@@ -135,7 +135,7 @@ impl Desk {
                     .unwrap_or(u32::MAX),
                 tests_today: usage.tests_today,
                 bytes_today: usage.bytes_today,
-                bytes_remaining: limit.map(|limit| limit.saturating_sub(usage.bytes_today)),
+                bytes_remaining: usage.remaining(limit),
                 last_seen: usage.last_seen.and_then(|at| self.ledger.moment().as_wall(at)),
             })
         };

@@ -90,7 +90,7 @@ impl House {
         let text = format!(
             "[identity]\nprivate_key_path = {:?}\n[network]\nlisten_address = \"127.0.0.1:0\"\n\
              listen_address_health = \"127.0.0.1:0\"\n[access]\nname = \"attic\"\nauthorized_peers = [{:?}, {:?}]\n\
-             [quotas]\nmax_test_duration_sec = 300\n",
+             [quotas]\nmax_test_duration_sec = 300\nmax_bytes_per_day_per_peer = 7000000000\n",
             dir.path().join("identity.ed25519"),
             good.endpoint_id(),
             bad.endpoint_id(),
