@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod admin;
+mod atomic;
 pub mod audit;
 pub mod cli;
 pub mod clock;

@@ -242,3 +242,38 @@ fn before_the_first_start_a_command_says_what_makes_the_thing_it_misses() {
         assert!(err(&output).contains(hint), "{command:?}: {}", err(&output));
     }
 }
+
+/// I1: another length or mode is exit 1, and nothing is changed.
+#[test]
+fn a_key_that_is_none_or_that_others_can_read_is_exit_1() {
+    use std::os::unix::fs::PermissionsExt;
+    for (bytes, mode, hint) in
+        [(32_usize, 0o640, "chmod 600"), (31, 0o600, "has 31 bytes"), (33, 0o600, "has 33 bytes")]
+    {
+        let dir = dir();
+        let key = dir.path().join("state/key");
+        std::fs::create_dir(dir.path().join("state")).unwrap();
+        std::fs::write(&key, vec![7; bytes]).unwrap();
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(mode)).unwrap();
+        for command in ["serve", "show-id"] {
+            let output = run(dir.path(), &[command]);
+            assert_eq!(output.status.code(), Some(1), "{command} with {bytes} bytes, mode {mode:o}");
+            assert!(err(&output).contains(hint), "{}", err(&output));
+        }
+        assert_eq!(std::fs::read(&key).unwrap(), vec![7; bytes]);
+    }
+}
+
+/// L2: the process ends right after its answer; the line must be in the log by then.
+#[test]
+fn a_rotation_without_a_server_is_in_the_audit_log() {
+    let dir = dir();
+    std::fs::create_dir(dir.path().join("state")).unwrap();
+    let key = dir.path().join("state/key");
+    std::fs::write(&key, [7; 32]).unwrap();
+    std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let output = run(dir.path(), &["rotate-identity"]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let log = std::fs::read_to_string(dir.path().join("state/audit.jsonl")).unwrap();
+    assert!(log.contains("\"event_type\":\"identity_rotated\""), "{log}");
+}

@@ -6,7 +6,6 @@
 //! reads, [`pairing`] guards the way in for unknown appliances. Nothing here grants by error: what is unknown,
 //! unreadable or stale is refused with the reason.
 
-pub mod atomic;
 pub mod directory;
 pub mod edit;
 pub mod effective;

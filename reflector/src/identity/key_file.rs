@@ -1,16 +1,19 @@
 //! The key file: exactly 32 raw bytes, readable by its owner only from its first instant.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use super::{Identity, Statement, StatementError};
+use crate::atomic::{self, IfTaken};
 
 const KEY_BYTES: usize = 32;
+/// Its owner, and nobody else.
+const MODE: u32 = 0o600;
 /// What earlier builds called the file, whatever path was configured.
 const LEGACY_NAME: &str = "identity.key";
 
@@ -155,42 +158,18 @@ fn is_our_group(gid: u32) -> bool {
         || rustix::process::getgroups().is_ok_and(|groups| groups.iter().any(|g| g.as_raw() == gid))
 }
 
-/// Writes a key that was not there before: 0600 from its first instant, durable before it has its name.
+/// Writes a key that was not there before: 0600 from its first instant, durable before it has its name. Never over a key
+/// that somebody else made meanwhile.
 fn write_new(path: &Path, identity: &Identity) -> Result<(), KeyFileError> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-    fs::create_dir_all(folder).map_err(|source| KeyFileError::Io {
-        action: "make the folder of key file",
-        path: path.into(),
-        source,
-    })?;
-    let staged = stage(path, identity)?;
-    fs::rename(&staged, path).and_then(|()| sync_folder(folder)).map_err(|source| KeyFileError::Io {
-        action: "put key file in place",
-        path: path.into(),
-        source,
-    })
-}
-
-fn stage(path: &Path, identity: &Identity) -> Result<PathBuf, KeyFileError> {
-    let staged = suffixed(path, ".new");
-    let io = |action| {
-        let path = staged.clone();
-        move |source| KeyFileError::Io { action, path, source }
-    };
-    match fs::remove_file(&staged) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(io("remove stale")(e)),
-        _ => {}
-    }
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&staged)
-        .map_err(io("create key file"))?;
-    file.write_all(identity.seed().as_slice())
-        .and_then(|()| file.sync_all())
-        .map_err(io("write key file"))?;
-    Ok(staged)
+    let io = |action| move |source| KeyFileError::Io { action, path: path.into(), source };
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(io("make the folder of key file"))?;
+    atomic::write(path, identity.seed().as_slice(), MODE, IfTaken::Refuse)
+        .map_err(io("put in place key file"))
 }
 
 /// Replaces the key: the old one stays as a dated backup and signs the new ID, then the new one takes the path.
@@ -207,34 +186,19 @@ pub fn replace(
         let path = path.to_path_buf();
         move |source| KeyFileError::Io { action, path, source }
     };
-    let staged = stage(path, &new)?;
-    keep_owner(path, &staged).map_err(io("give the new key to the owner of", path))?;
     // A second rotation within the same second must not overwrite the first one's backup.
     fs::hard_link(path, &backup).map_err(io("keep the old key as", &backup))?;
     statement.save(&Statement::path_beside(path))?;
-    fs::rename(&staged, path).map_err(io("put key file in place", path))?;
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-    sync_folder(folder).map_err(io("sync the folder of", path))?;
+    // Keeps the owner: a rotation run by root must not leave a key that the server's user cannot read.
+    atomic::write(path, new.seed().as_slice(), MODE, IfTaken::Replace)
+        .map_err(io("put in place key file", path))?;
     Ok((new, statement, backup))
-}
-
-/// A rotation run by root must not leave a key that the daemon's user cannot read.
-fn keep_owner(of: &Path, on: &Path) -> io::Result<()> {
-    let (old, new) = (fs::metadata(of)?, fs::metadata(on)?);
-    if (old.uid(), old.gid()) == (new.uid(), new.gid()) {
-        return Ok(());
-    }
-    std::os::unix::fs::chown(on, Some(old.uid()), Some(old.gid()))
 }
 
 fn suffixed(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_os_string();
     name.push(suffix);
     PathBuf::from(name)
-}
-
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]
@@ -258,6 +222,19 @@ mod tests {
         assert!(!again.created);
         assert_eq!(again.identity.id(), first.identity.id());
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "nothing else is left behind");
+    }
+
+    /// Two servers that start at the same moment: the one that comes second must not run on, or replace, the other's key.
+    #[test]
+    fn a_key_somebody_else_made_meanwhile_is_never_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        let first = Identity::from_seed(&[1; 32]);
+        write_new(&path, &first).unwrap();
+        let error = write_new(&path, &Identity::from_seed(&[2; 32])).unwrap_err();
+        assert!(matches!(error, KeyFileError::Io { .. }), "{error}");
+        assert_eq!(load_or_create(&path, false).unwrap().identity.id(), first.id());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no key material is left behind");
     }
 
     /// I1

@@ -1,8 +1,7 @@
 //! Succession: the old key names the new one, so that whoever trusted the old ID can follow without pairing again.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crds::EndpointId;
@@ -11,11 +10,14 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Identity;
+use crate::atomic::{self, IfTaken};
 
 /// Domain separation: nothing else we sign starts like this.
 const CONTEXT: &[u8] = b"pp-succession/1";
 /// A statement is under 400 bytes; anything much larger is not ours.
 const MAX_FILE_BYTES: u64 = 4096;
+/// Everyone may read: peers are shown it anyway, and root's command writes what an unprivileged server reads.
+const MODE: u32 = 0o644;
 
 /// "From `at` on I am `new`", signed by `old`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,19 +106,8 @@ impl Statement {
 
     pub(super) fn save(&self, path: &Path) -> Result<(), StatementError> {
         let io = |source| StatementError::Io { action: "write", path: path.into(), source };
-        let mut staged = path.as_os_str().to_os_string();
-        staged.push(".new");
-        let staged = PathBuf::from(staged);
         let text = serde_json::to_string(self).map_err(|e| io(e.into()))?;
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o644)
-            .open(&staged)
-            .map_err(io)?;
-        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(io)?;
-        fs::rename(&staged, path).map_err(io)
+        atomic::write(path, text.as_bytes(), MODE, IfTaken::Replace).map_err(io)
     }
 }
 

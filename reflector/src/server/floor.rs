@@ -12,6 +12,7 @@ use crate::metrics::{ConnectionState, Metrics};
 use crate::network::SourceKey;
 
 use super::crowd::Crowd;
+use super::limits::MAKE_ROOM;
 use super::places::{ConnectionId, Full, Places};
 
 /// Shared by the accept loop and every connection.
@@ -60,11 +61,14 @@ impl Floor {
         Seat { floor: self.clone(), id: entered.id, evicted }
     }
 
-    /// Descriptors ran out: one stranger goes.
+    /// Descriptors ran out: some strangers go.
     pub(super) fn make_room(&self) {
         let mut inner = self.lock();
-        if let Some(door) = inner.places.evict_one().and_then(|id| inner.doors.remove(&id)) {
-            door.cancel();
+        for _ in 0..MAKE_ROOM {
+            let Some(id) = inner.places.evict_one() else { break };
+            if let Some(door) = inner.doors.remove(&id) {
+                door.cancel();
+            }
         }
         self.publish(&inner);
     }

@@ -70,6 +70,11 @@ pub const GOODBYE: Duration = Duration::from_millis(250);
 /// Test: `running_out_of_descriptors_does_not_stop_a_good_peer`.
 pub const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 
+/// Strangers sent away each time descriptors run out. One would let in 20 connections a second, with a good peer at the
+/// end of a long queue, and leave its test none to run with: a test takes up to eleven.
+/// Test: `running_out_of_descriptors_does_not_stop_a_good_peer`.
+pub const MAKE_ROOM: usize = 16;
+
 /// Keepalive while a session runs: a vanished client is noticed within 3 s (link.md §8).
 pub const SESSION_KEEPALIVE: Duration = Duration::from_secs(1);
 

@@ -6,15 +6,18 @@
 mod text;
 mod types;
 
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crds::EndpointId;
+use rustix::fs::{FlockOperation, flock};
 
-use super::atomic::{self, IfTaken};
 use super::directory::MAX_OBJECTS;
 use super::manifest::{self, Document, Format, MAX_FILE_BYTES, Mine};
 use super::object::Object;
+use crate::atomic::{self, IfTaken};
 
 pub use types::{Edited, Error, Listed, NewPeer};
 
@@ -22,6 +25,12 @@ pub use types::{Edited, Error, Listed, NewPeer};
 const NEW_FILE_MODE: u32 = 0o644;
 /// Names tried for one peer before giving up; each one that is taken was taken by somebody else meanwhile.
 const NAME_TRIES: u32 = 20;
+/// How long an edit waits for the one before it. They take milliseconds; whoever holds the lock for longer may be anybody
+/// who can read the directory, and must not be able to hold back a revocation.
+/// Test: `somebody_who_sits_on_the_lock_holds_nothing_back`.
+const LOCK_TRIES: u32 = 200;
+/// Pause between two tries.
+const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
 /// The directory, for editing.
 #[derive(Debug, Clone)]
@@ -52,6 +61,7 @@ impl PeersDir {
 
     /// Writes one new manifest. An ID that is named already is left alone.
     pub fn add(&self, new: &NewPeer) -> Result<Listed, Error> {
+        let _one_at_a_time = self.lock();
         for attempt in 0..NAME_TRIES {
             // Read again each time: whoever took the name may have added the same ID.
             let listed = self.list()?;
@@ -110,6 +120,7 @@ impl PeersDir {
         scope: Scope,
         change: impl Fn(&Manifest, &[u32]) -> Result<Option<String>, Error>,
     ) -> Result<Edited, Error> {
+        let _one_at_a_time = self.lock();
         let manifests = self.read()?;
         let all: Vec<&Listed> = manifests.iter().flat_map(|m| &m.listed).collect();
         let by_id: Option<EndpointId> = who.parse().ok();
@@ -134,6 +145,23 @@ impl PeersDir {
         }
         let (changed, others): (Vec<Listed>, Vec<Listed>) = all.into_iter().cloned().partition(|l| wanted(l));
         Ok(Edited { changed, remaining: others.into_iter().filter(|l| same(l)).collect() })
+    }
+
+    /// Two edits of one file at the same moment would each write what they read, and one revocation would be lost. Without
+    /// the lock the edit is made all the same: reading says what is wrong with the directory, if anything is.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a lock of another process announces nothing with a deadline"
+    )]
+    fn lock(&self) -> Option<File> {
+        let directory = File::open(&self.path).ok()?;
+        for _ in 0..LOCK_TRIES {
+            if flock(&directory, FlockOperation::NonBlockingLockExclusive).is_ok() {
+                return Some(directory);
+            }
+            std::thread::sleep(LOCK_PAUSE);
+        }
+        None
     }
 
     fn put(&self, manifest: &Manifest, text: Option<String>) -> Result<(), Error> {

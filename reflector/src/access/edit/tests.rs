@@ -172,3 +172,33 @@ fn a_full_directory_takes_no_more() {
     }
     assert!(matches!(room.peers.add(&new(1)), Err(Error::Full)));
 }
+
+/// Each of them read the file before the others wrote it, if nobody makes them wait.
+#[test]
+fn revocations_at_the_same_moment_lose_none() {
+    let all: Vec<PeerBuilder> = (1..=8).map(|n| peer(&format!("p{n}")).endpoint(n)).collect();
+    let room = room(&[("all.yaml", yaml(&all))]);
+    std::thread::scope(|scope| {
+        for part in 0..2 {
+            let peers = &room.peers;
+            scope.spawn(move || {
+                for n in 1..=4 {
+                    peers.revoke(&format!("p{}", part * 4 + n)).unwrap();
+                }
+            });
+        }
+    });
+    let free: Vec<String> =
+        room.peers.list().unwrap().into_iter().filter(|l| !l.suspended).map(|l| l.name).collect();
+    assert_eq!(free, Vec::<String>::new());
+}
+
+/// Whoever can read the directory can take the lock.
+#[test]
+fn somebody_who_sits_on_the_lock_holds_nothing_back() {
+    let room = room(&[("a.yaml", yaml(&[peer("a").endpoint(1)]))]);
+    let directory = File::open(room.dir.path()).unwrap();
+    flock(&directory, FlockOperation::LockExclusive).unwrap();
+    room.peers.revoke("a").unwrap();
+    assert!(room.peers.list().unwrap()[0].suspended);
+}

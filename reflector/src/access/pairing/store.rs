@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use crate::access::atomic::{self, IfTaken};
+use crate::atomic::{self, IfTaken};
 
 use super::window::Saved;
 
