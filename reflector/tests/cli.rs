@@ -263,3 +263,17 @@ fn a_key_that_is_none_or_that_others_can_read_is_exit_1() {
         assert_eq!(std::fs::read(&key).unwrap(), vec![7; bytes]);
     }
 }
+
+/// L2: the process ends right after its answer; the line must be in the log by then.
+#[test]
+fn a_rotation_without_a_server_is_in_the_audit_log() {
+    let dir = dir();
+    std::fs::create_dir(dir.path().join("state")).unwrap();
+    let key = dir.path().join("state/key");
+    std::fs::write(&key, [7; 32]).unwrap();
+    std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let output = run(dir.path(), &["rotate-identity"]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let log = std::fs::read_to_string(dir.path().join("state/audit.jsonl")).unwrap();
+    assert!(log.contains("\"event_type\":\"identity_rotated\""), "{log}");
+}

@@ -8,7 +8,8 @@ mod bed;
 use e2e::appliance::data::{Limits, Target, transfer};
 use e2e::appliance::{Appliance, Direction, Key, Test};
 
-use bed::Bed;
+use bed::{Bed, until};
+use e2e::proc::Ready;
 
 /// A2, A5, A7
 #[tokio::test]
@@ -46,4 +47,26 @@ async fn a_code_from_the_cli_pairs_an_appliance_and_a_session_follows_on_the_sam
     assert!(bed.path("peers").read_dir().unwrap().count() == 1);
     let again = Appliance::builder(Key::generate()).open(bed.addr).await.unwrap_err();
     assert_eq!(again.code(), Some(403), "one code pairs one appliance: {again}");
+}
+
+/// A5: a window of `pairing_enabled` is there once the policy is, survives a restart with its code, and the code is in no
+/// log: whoever reads logs could pair.
+#[tokio::test]
+async fn pairing_enabled_opens_a_window_at_start_without_telling_the_log_its_code() {
+    let mut bed = Bed::with("[access]\nname = \"attic\"\npairing_enabled = true\n").await;
+    let code = |bed: &Bed| {
+        let saved = std::fs::read(bed.path("pairing.json")).ok()?;
+        let saved: serde_json::Value = serde_json::from_slice(&saved).ok()?;
+        Some(saved["code"].as_str().unwrap().to_owned())
+    };
+    let first = until(|| code(&bed), "a window").await;
+    let opened = "a code that pairs one appliance is good now";
+    bed.daemon.ready(&Ready::Line(opened.into()), bed::PATIENCE).await.unwrap();
+    assert!(!bed.daemon.stderr().unwrap().contains(&first));
+    bed.daemon.kill_9().await.unwrap();
+    bed.restart().await;
+    bed.daemon.ready(&Ready::Line(opened.into()), bed::PATIENCE).await.unwrap();
+    assert_eq!(code(&bed).unwrap(), first, "somebody may just be typing it");
+    let (mut connection, _) = Appliance::builder(Key::generate()).open(bed.addr).await.unwrap();
+    assert_eq!(connection.pair(&first).await.unwrap()["success"], true);
 }

@@ -52,6 +52,9 @@ impl Backend for Wired {
             decision: Some("allowed"),
             ..Event::new(EventType::IdentityRotated)
         });
+        written(&audit).with_context(|| {
+            format!("the identity is {} now, but the audit log does not say so", new.id())
+        })?;
         Ok(Rotated { old: old.id(), new: new.id(), backup })
     }
 
@@ -186,7 +189,16 @@ fn parse_head(head: &AuditHead) -> anyhow::Result<Head> {
     Ok(Head { seq: head.seq, hash })
 }
 
-/// The log of a reflector that does not run. Dropping it writes what waits.
+/// Waits for what was recorded: this process ends before the writer would come to it by itself.
+fn written(audit: &Audit) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    if !runtime.block_on(audit.flush()) || audit.failing() {
+        bail!("the audit log cannot be written: free space or fix the path");
+    }
+    Ok(())
+}
+
+/// The log of a reflector that does not run.
 fn offline_audit(config: &Config, endpoint_id: EndpointId) -> anyhow::Result<Audit> {
     let target = config.audit_path().map_or(Target::Stdout, Target::File);
     let settings = audit::Settings {

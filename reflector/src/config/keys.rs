@@ -178,7 +178,7 @@ pub static KEYS: &[Key] = &[
         "pairing_enabled",
         Slot::Bool(|d| &mut d.config.access.pairing_enabled),
         "false",
-        "Opens a pairing window at every start and prints its code. `reflector pair` opens one when it is needed.",
+        "Opens a pairing window at every start; its code is in pairing.json beside the key. `reflector pair` opens one when it is needed and prints its code.",
     ),
     key(
         "access",

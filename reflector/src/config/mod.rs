@@ -97,7 +97,7 @@ pub enum DeploymentMode {
 /// `[access]`
 #[derive(Debug, Clone, PartialEq)]
 pub struct Access {
-    /// `pairing_enabled`, default false: true opens a window at every start and prints its code
+    /// `pairing_enabled`, default false: true opens a window at every start
     pub pairing_enabled: bool,
     /// `authorized_peers`: read-only peers
     pub authorized_peers: Vec<EndpointId>,

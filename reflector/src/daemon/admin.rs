@@ -42,6 +42,7 @@ pub(super) struct Desk {
     pub(super) metrics: Metrics,
     pub(super) identity: watch::Sender<Current>,
     pub(super) key_path: PathBuf,
+    pub(super) pairing_path: PathBuf,
     pub(super) probe: Arc<Probe>,
     pub(super) listen: SocketAddr,
     pub(super) health_listen: SocketAddr,
@@ -76,17 +77,26 @@ impl Handler for Desk {
 }
 
 impl Desk {
-    /// A window for `access.pairing_enabled`; its code goes to the log, which is where the person who set it looks.
+    /// A window for `access.pairing_enabled`, once the policy is there; one that survived the restart stays, with the code
+    /// somebody may just be typing. The code is a secret, so the log says only where its owner finds it.
     pub(super) async fn open_at_start(&self) {
-        match self.open_pairing(START_TTL).await {
-            Response::Pairing { code, expires_at, .. } => {
-                tracing::warn!(%code, %expires_at, "pairing is enabled in the configuration: this code pairs one appliance");
+        let mut changes = self.access.changes();
+        while !self.access.may_pair() {
+            if changes.changed().await.is_err() {
+                return;
             }
-            Response::Error { message } => {
-                tracing::warn!(%message, "pairing is enabled but no window could be opened");
-            }
-            _ => {}
         }
+        if !self.pairing.is_open()
+            && let Response::Error { message } = self.open_pairing(START_TTL).await
+        {
+            tracing::warn!(%message, "pairing is enabled but no window could be opened");
+            return;
+        }
+        tracing::warn!(
+            code_in = %self.pairing_path.display(),
+            expires_at = self.pairing.status().map(|open| tracing::field::display(open.expires_at)),
+            "pairing is enabled in the configuration: a code that pairs one appliance is good now"
+        );
     }
 
     fn status(&self) -> Status {
@@ -125,7 +135,7 @@ impl Desk {
                     .unwrap_or(u32::MAX),
                 tests_today: usage.tests_today,
                 bytes_today: usage.bytes_today,
-                bytes_remaining: limit.map(|limit| limit.saturating_sub(usage.bytes_today)),
+                bytes_remaining: usage.remaining(limit),
                 last_seen: usage.last_seen.and_then(|at| self.ledger.moment().as_wall(at)),
             })
         };

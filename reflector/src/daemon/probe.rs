@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::access::Access;
+use crate::access::policy::Verdict;
 use crate::audit::Audit;
 use crate::clock::{self, Now};
 use crate::engine::BoxFuture;
@@ -87,8 +88,12 @@ impl HealthSource for Probe {
 
     fn before_scrape(&self, metrics: &Metrics) {
         let peers = self.access.peers().into_iter().filter_map(|peer| {
-            let usage = self.ledger.usage(&peer.endpoint_id?).unwrap_or_default();
-            let bytes_remaining = self.ledger.account(peer.endpoint_id?).remaining();
+            let id = peer.endpoint_id?;
+            let usage = self.ledger.usage(&id).unwrap_or_default();
+            let bytes_remaining = match self.access.verdict(&id) {
+                Verdict::Allowed(policy) => usage.remaining(policy.quotas.bytes_per_day),
+                Verdict::Refused(_) => None,
+            };
             Some(PeerUsage {
                 name: peer.name,
                 bytes_today: usage.bytes_today,

@@ -144,3 +144,11 @@ async fn a_session_that_ends_with_the_process_still_reports_its_result() {
         (&"session_result".into(), &grant.test_id.as_str().into(), &"shutdown".into())
     );
 }
+
+/// G6: the operator sees what is left of a peer's day before the peer shows up, too.
+#[tokio::test]
+async fn what_is_left_of_a_day_is_published_for_peers_that_never_connected() {
+    let house = House::open().await;
+    let name = house.bad_id[3..12].to_lowercase();
+    house.until_metric(&format!("reflector_peer_bytes_remaining{{peer=\"config-{name}\"}}"), 7e9).await;
+}

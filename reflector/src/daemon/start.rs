@@ -67,6 +67,7 @@ pub(super) struct Reflector {
     access: Access,
     metrics_access: MetricsAccess,
     accepting: Arc<AtomicBool>,
+    pairing_at_start: bool,
 }
 
 /// What is handed to tasks once.
@@ -80,6 +81,9 @@ struct Unstarted {
 pub(super) async fn start(loaded: Loaded, engines: Vec<Arc<dyn Engine>>) -> Result<Reflector> {
     let config = loaded.config;
     host::raise_descriptor_limit();
+    // Owner only, before the first file in it: the admin socket, the key and the code of a pairing window live here.
+    directory::ensure(config.state_dir())
+        .with_context(|| format!("make the state folder {}", config.state_dir().display()))?;
     let admin = AdminSocket::bind(&config.admin_socket_path()).await?;
     let rooms = open_rooms(&config)?;
     let wired = wire(&config, &rooms, engines)?;
@@ -105,15 +109,13 @@ pub(super) async fn start(loaded: Loaded, engines: Vec<Arc<dyn Engine>>) -> Resu
         metrics: rooms.metrics.clone(),
         identity: wired.identity,
         key_path: config.identity.private_key_path.clone(),
+        pairing_path: config.pairing_path(),
         probe: Arc::clone(&probe),
         listen,
         health_listen,
         position: rooms.position.as_str(),
         rotating: tokio::sync::Mutex::new(()),
     });
-    if config.access.pairing_enabled {
-        desk.open_at_start().await;
-    }
     Ok(Reflector {
         server: wired.server,
         sessions: wired.sessions,
@@ -133,6 +135,7 @@ pub(super) async fn start(loaded: Loaded, engines: Vec<Arc<dyn Engine>>) -> Resu
             MetricsAccess::Local
         },
         accepting,
+        pairing_at_start: config.access.pairing_enabled,
     })
 }
 
@@ -182,7 +185,11 @@ struct Wired {
 fn wire(config: &Config, rooms: &Rooms, engines: Vec<Arc<dyn Engine>>) -> Result<Wired> {
     let mine = Mine { name: config.reflector_name(&config::hostname()), fleet: config.access.fleet.clone() };
     let peers = config.peers_dir();
-    make_peers_folder(&peers);
+    // One that somebody named is not made: perhaps it is a mount that is not there yet, and an empty folder would let in
+    // whoever `authorized_peers` names and a manifest in it suspends.
+    if config.access.peers_dir.is_none() {
+        make_peers_folder(&peers);
+    }
     let (folder, directory) =
         Directory::new(peers.clone(), mine.clone(), rooms.access.clone(), Arc::new(clock::now));
     let gate = windows::Gate::default();
@@ -245,6 +252,15 @@ impl Reflector {
             pairing.run(cancel).await;
             Ok("the pairing clock")
         });
+        if self.pairing_at_start {
+            let (desk, cancel) = (Arc::clone(&self.desk), stop.clone());
+            core.spawn(async move {
+                // Dropped half-way it leaves a window without a line in the log: the reflector is stopping.
+                let _opened = cancel.run_until_cancelled(desk.open_at_start()).await;
+                cancel.cancelled().await;
+                Ok("pairing at start")
+            });
+        }
         let (access, cancel) = (self.access.clone(), stop.clone());
         core.spawn(async move {
             access.run_clock(cancel).await;

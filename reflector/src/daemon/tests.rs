@@ -90,7 +90,7 @@ impl House {
         let text = format!(
             "[identity]\nprivate_key_path = {:?}\n[network]\nlisten_address = \"127.0.0.1:0\"\n\
              listen_address_health = \"127.0.0.1:0\"\n[access]\nname = \"attic\"\nauthorized_peers = [{:?}, {:?}]\n\
-             [quotas]\nmax_test_duration_sec = 300\n",
+             [quotas]\nmax_test_duration_sec = 300\nmax_bytes_per_day_per_peer = 7000000000\n",
             dir.path().join("identity.ed25519"),
             good.endpoint_id(),
             bad.endpoint_id(),
@@ -293,4 +293,32 @@ async fn an_idle_connection_is_closed_but_not_during_a_session() {
 
 async fn still_there(connection: &mut Connection) {
     connection.status().await.unwrap();
+}
+
+fn plain(dir: &std::path::Path, more: &str) -> config::Loaded {
+    let text = format!(
+        "[identity]\nprivate_key_path = {:?}\n[network]\nlisten_address = \"127.0.0.1:0\"\n\
+         listen_address_health = \"127.0.0.1:0\"\n{more}",
+        dir.join("state/identity.ed25519"),
+    );
+    config::parse(&text, &config::Variables::new()).unwrap()
+}
+
+/// What a first-time user does: nothing is there yet.
+#[tokio::test]
+async fn the_first_start_makes_the_state_folder_and_shuts_it() {
+    let dir = tempfile::tempdir().unwrap();
+    start(plain(dir.path(), ""), Vec::new()).await.unwrap();
+    let mode = std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(dir.path().join("state")).unwrap());
+    assert_eq!(mode & 0o777, 0o700);
+    assert!(dir.path().join("state/peers").is_dir());
+}
+
+/// A mount that is not there yet: an empty folder in its place would let in a peer that a manifest on the mount suspends.
+#[tokio::test]
+async fn a_peers_folder_that_somebody_named_is_not_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let peers = dir.path().join("mount/peers");
+    start(plain(dir.path(), &format!("[access]\npeers_dir = {peers:?}\n")), Vec::new()).await.unwrap();
+    assert!(!peers.exists());
 }

@@ -45,6 +45,16 @@ fn source(n: usize) -> IpAddr {
     IpAddr::V4(Ipv4Addr::from(0x7f01_0000 + n))
 }
 
+/// A series that counts things.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "counts are small and not negative"
+)]
+async fn count(bed: &bed::Bed, series: &str) -> usize {
+    bed.metric(series).await as usize
+}
+
 /// Tests that load the machine, or promise a time, take turns. The first one also makes room for thousands of sockets
 /// in this process.
 async fn turn() -> tokio::sync::MutexGuard<'static, ()> {
