@@ -35,7 +35,7 @@ const VALUES: &[Row] = &[
     ("[access]\nauthorized_peers = [5]", "entry 1 must be a text; found 5", "in quotes", 2, 21),
     ("[access]\nauthorized_peers = \"PP-\"", "must be a list of Endpoint IDs; found \"PP-\"", "write", 2, 20),
     ("[access]\nname = \"Attic\"", "must be an object name", "write `name = \"attic\"`", 2, 8),
-    ("[access]\noffline_grace = \"1 day\"", "is not a duration", "write `offline_grace = \"24h\"`", 2, 17),
+    ("[access]\noffline_grace = \"1 day\"", "is not a unit of time", "write `offline_grace = \"24h\"`", 2, 17),
     ("[access]\noffline_grace = \"31d\"", "must be a duration from 0s to 30d; found \"31d\"", "write", 2, 17),
     ("[identity]\nprivate_key_path = \"\"", "must not be empty", "write `private_key_path", 2, 20),
     ("[identity]\nprivate_key_path = \"/var/lib/\"", "ends with a slash", "write `private_key_path", 2, 20),
