@@ -37,6 +37,8 @@ const VALUES: &[Row] = &[
     ("[access]\nname = \"Attic\"", "must be an object name", "write `name = \"attic\"`", 2, 8),
     ("[access]\noffline_grace = \"1 day\"", "is not a unit of time", "write `offline_grace = \"24h\"`", 2, 17),
     ("[access]\noffline_grace = \"31d\"", "must be a duration from 0s to 30d; found \"31d\"", "write", 2, 17),
+    ("[access]\nname = \"a..b\"", "must be an object name", "write `name = \"attic\"`", 2, 8),
+    ("[identity]\nprivate_key_path = \"~/key\"", "only a shell knows", "write `private_key_path", 2, 20),
     ("[identity]\nprivate_key_path = \"\"", "must not be empty", "write `private_key_path", 2, 20),
     ("[identity]\nprivate_key_path = \"/var/lib/\"", "ends with a slash", "write `private_key_path", 2, 20),
     ("[logging]\nlevel = \"inof\"", "found \"inof\"", "did you mean \"info\"?", 2, 9),
