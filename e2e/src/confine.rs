@@ -108,6 +108,7 @@ mod tests {
     }
 
     #[tokio::test]
+    #[expect(clippy::disallowed_methods, reason = "a test may ask whether it runs in CI")]
     async fn a_small_disk_is_seen_through_proc_and_by_nobody_else() {
         if let Some(why) = Confine::missing() {
             assert!(std::env::var_os("CI").is_none(), "CI must be able to mount: {why}");

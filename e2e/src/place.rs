@@ -14,6 +14,8 @@ pub(crate) struct Place {
     pub(crate) cargo: OsString,
     /// `CI=true` or `CI=1`: what cannot run here is a failure, and long steps run.
     pub(crate) ci: bool,
+    /// Long steps run, and tests that count rounds count them all.
+    pub(crate) long: bool,
     /// Variables that commands of ours must not inherit.
     pub(crate) unset: Vec<OsString>,
 }
@@ -26,10 +28,12 @@ impl Place {
         let root = manifest.parent().unwrap_or(manifest).to_path_buf();
         let target =
             std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir));
+        let ci = std::env::var("CI").is_ok_and(|value| is_ci(&value));
         Self {
             target,
             cargo: std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()),
-            ci: std::env::var("CI").is_ok_and(|value| is_ci(&value)),
+            ci,
+            long: ci,
             unset: std::env::vars_os()
                 .map(|(name, _)| name)
                 .filter(|name| name.to_str().is_some_and(is_of_our_own_build))

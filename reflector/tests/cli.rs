@@ -243,6 +243,27 @@ fn before_the_first_start_a_command_says_what_makes_the_thing_it_misses() {
     }
 }
 
+/// I1: another length or mode is exit 1, and nothing is changed.
+#[test]
+fn a_key_that_is_none_or_that_others_can_read_is_exit_1() {
+    use std::os::unix::fs::PermissionsExt;
+    for (bytes, mode, hint) in
+        [(32_usize, 0o640, "chmod 600"), (31, 0o600, "has 31 bytes"), (33, 0o600, "has 33 bytes")]
+    {
+        let dir = dir();
+        let key = dir.path().join("state/key");
+        std::fs::create_dir(dir.path().join("state")).unwrap();
+        std::fs::write(&key, vec![7; bytes]).unwrap();
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(mode)).unwrap();
+        for command in ["serve", "show-id"] {
+            let output = run(dir.path(), &[command]);
+            assert_eq!(output.status.code(), Some(1), "{command} with {bytes} bytes, mode {mode:o}");
+            assert!(err(&output).contains(hint), "{}", err(&output));
+        }
+        assert_eq!(std::fs::read(&key).unwrap(), vec![7; bytes]);
+    }
+}
+
 /// L2: the process ends right after its answer; the line must be in the log by then.
 #[test]
 fn a_rotation_without_a_server_is_in_the_audit_log() {

@@ -2,7 +2,12 @@
 //!
 //! A new target needs a function in `fuzz/src/lib.rs`, a file in `fuzz/fuzz_targets`, a `[[bin]]`, a corpus and a line
 //! in [`TARGETS`].
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests and their helpers fail by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests and their helpers fail by panicking"
+)]
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -45,7 +45,7 @@ async fn child_that_charges_until_it_is_killed() {
     let mut tick = tokio::time::interval(Duration::from_millis(3));
     loop {
         tick.tick().await;
-        account.lease(1009).settle(1009);
+        account.lease(1009, u64::MAX).settle(1009);
         total += 1009;
         println!("moved {total}");
     }

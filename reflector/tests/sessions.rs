@@ -114,6 +114,7 @@ fn policy(change: impl FnOnce(&mut Policy)) -> Arc<Policy> {
             max_concurrent_tests: 1,
             tests_per_hour: 1000,
             bytes_per_day: None,
+            bytes_per_day_on_loopback: None,
             cooldown: Duration::ZERO,
             allow_throughput: true,
             allow_udp_echo: true,
@@ -129,6 +130,11 @@ fn policy(change: impl FnOnce(&mut Policy)) -> Arc<Policy> {
     };
     change(&mut policy);
     Arc::new(policy)
+}
+
+/// As if somebody had set it: over loopback too, which all of this runs on.
+fn limit(policy: &mut Policy, bytes: u64) {
+    (policy.quotas.bytes_per_day, policy.quotas.bytes_per_day_on_loopback) = (Some(bytes), Some(bytes));
 }
 
 fn params() -> SessionParams {
@@ -212,7 +218,7 @@ async fn an_upload_is_cut_at_the_daily_limit() {
     const LIMIT: u64 = 3_000_001;
     let folder = tempfile::tempdir().unwrap();
     let house = house(folder.path(), TestEngine::new(TestType::Throughput));
-    let (policy, from) = (policy(|policy| policy.quotas.bytes_per_day = Some(LIMIT)), connect(2));
+    let (policy, from) = (policy(|policy| limit(policy, LIMIT)), connect(2));
     let granted = ask(&house, &from, &policy).await;
     let mut stream = start(2, &granted, "u").await;
     let flood = tokio::spawn(async move { while stream.write_all(&vec![1; BUFFER]).await.is_ok() {} });
@@ -231,7 +237,7 @@ async fn a_download_is_cut_at_the_daily_limit() {
     const LIMIT: u64 = 2_000_003;
     let folder = tempfile::tempdir().unwrap();
     let house = house(folder.path(), TestEngine::new(TestType::Throughput));
-    let policy = policy(|policy| policy.quotas.bytes_per_day = Some(LIMIT));
+    let policy = policy(|policy| limit(policy, LIMIT));
     let granted = ask(&house, &connect(2), &policy).await;
     let mut received = Vec::new();
     start(2, &granted, "d").await.read_to_end(&mut received).await.unwrap();
@@ -247,7 +253,7 @@ async fn parallel_sessions_of_a_peer_share_its_day() {
     let folder = tempfile::tempdir().unwrap();
     let house = house(folder.path(), TestEngine::new(TestType::Throughput));
     let policy = policy(|policy| {
-        policy.quotas.bytes_per_day = Some(LIMIT);
+        limit(policy, LIMIT);
         policy.quotas.max_concurrent_tests = 3;
     });
     let mut running = Vec::new();
@@ -327,7 +333,7 @@ async fn a_client_that_is_gone_or_revoked_frees_slot_and_port() {
 async fn echo_answers_the_granted_peer_only_and_counts_both_ways() {
     let folder = tempfile::tempdir().unwrap();
     let house = house(folder.path(), TestEngine::new(TestType::UdpEcho));
-    let policy = policy(|policy| policy.quotas.bytes_per_day = Some(1_000));
+    let policy = policy(|policy| limit(policy, 1_000));
     let from = connect(2);
     let granted = house.sessions.request(&from, &policy, TestType::UdpEcho, &params()).await.unwrap();
     let to = SocketAddr::new(address(1), granted.grant.port);

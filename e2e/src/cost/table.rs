@@ -57,16 +57,17 @@ fn quantity(number: u64, unit: &str) -> String {
 }
 
 /// All rows; displayed as Markdown.
-#[derive(Default)]
 pub(super) struct Table {
     rows: Vec<Row>,
 }
 
-impl Table {
-    pub(super) fn add(&mut self, row: Row) {
-        self.rows.push(row);
+impl FromIterator<Row> for Table {
+    fn from_iter<I: IntoIterator<Item = Row>>(rows: I) -> Self {
+        Self { rows: rows.into_iter().collect() }
     }
+}
 
+impl Table {
     /// No limit is missed.
     pub(super) fn is_good(&self) -> bool {
         self.rows.iter().all(|row| row.is_good)
@@ -104,7 +105,7 @@ mod tests {
     use super::*;
 
     fn table(rows: impl IntoIterator<Item = Row>) -> Table {
-        Table { rows: rows.into_iter().collect() }
+        rows.into_iter().collect()
     }
 
     #[test]

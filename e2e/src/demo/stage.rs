@@ -46,8 +46,8 @@ impl Stage {
     pub(super) fn new(programs: Programs) -> Result<Self> {
         let dir = tempfile::Builder::new().prefix("reflector-demo-").tempdir().context("make a folder")?;
         let config = format!(
-            "[identity]\nprivate_key_path = {:?}\n\n[network]\nlisten_address = \"127.0.0.1:0\"\nlisten_address_health = \"127.0.0.1:0\"\n",
-            dir.path().join("identity.ed25519"),
+            "[identity]\nprivate_key_path = \"{}\"\n\n[network]\nlisten_address = \"127.0.0.1:0\"\nlisten_address_health = \"127.0.0.1:0\"\n",
+            dir.path().join("identity.ed25519").display(),
         );
         std::fs::write(dir.path().join("reflector.toml"), config).context("write the configuration")?;
         let spawn = Spawn::new(&programs.testbed, dir.path())
@@ -174,9 +174,8 @@ fn with_limit(manifest: &str, limit: u64) -> String {
         let line = line.trim_start();
         !line.starts_with("quotas:") && !line.starts_with("bytesPerDay:")
     });
-    let mut out: String = kept.flat_map(|line| [line, "\n"]).collect();
-    out.push_str(&format!("  quotas:\n    bytesPerDay: {limit}\n"));
-    out
+    let out: String = kept.flat_map(|line| [line, "\n"]).collect();
+    out + &format!("  quotas:\n    bytesPerDay: {limit}\n")
 }
 
 #[cfg(test)]

@@ -228,8 +228,14 @@ mod tests {
     fn job(limit: Duration) -> (tempfile::TempDir, Job) {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().to_path_buf();
-        let place =
-            Place { target: root.join("target"), root, cargo: "cargo".into(), ci: false, unset: Vec::new() };
+        let place = Place {
+            target: root.join("target"),
+            root,
+            cargo: "cargo".into(),
+            ci: false,
+            long: false,
+            unset: Vec::new(),
+        };
         let job = Job::new(place, "step", limit, Arc::default()).unwrap();
         (dir, job)
     }

@@ -5,6 +5,7 @@
 //!
 //! The table of steps is [`steps::STEPS`]; a new step is one entry there.
 
+mod cost;
 mod deps;
 mod features;
 mod fuzz;
@@ -29,7 +30,7 @@ use crate::place::Place;
 /// Options of `cargo verify`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Also run every fuzz target for a minute. Always on when CI=true.
+    /// Also run every fuzz target for a minute, and measure handshakes. Always on when CI=true.
     #[arg(long)]
     long: bool,
     /// Run this step alone; may be given more than once.
@@ -48,8 +49,9 @@ pub(crate) fn run(args: &Args) -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
-    let place = Place::from_env();
-    match choose(args, place.ci) {
+    let mut place = Place::from_env();
+    place.long |= args.long;
+    match choose(args, place.long) {
         Ok(steps) => runner::run(place, &steps),
         Err(unknown) => {
             let names: Vec<&str> = STEPS.iter().map(|step| step.name).collect();
@@ -60,14 +62,14 @@ pub(crate) fn run(args: &Args) -> ExitCode {
 }
 
 /// The steps to run, in the order of the table; or the name that is none.
-fn choose(args: &Args, ci: bool) -> Result<Vec<&'static Step>, String> {
+fn choose(args: &Args, long: bool) -> Result<Vec<&'static Step>, String> {
     if let Some(unknown) = args.only.iter().find(|name| !STEPS.iter().any(|step| step.name == **name)) {
         return Err(unknown.clone());
     }
     let wanted = |step: &Step| match (args.only.is_empty(), step.when) {
         (false, _) => args.only.iter().any(|name| name == step.name),
         (true, When::Always) => true,
-        (true, When::Long) => args.long || ci,
+        (true, When::Long) => long,
     };
     Ok(STEPS.iter().filter(|step| wanted(step)).collect())
 }
@@ -76,17 +78,16 @@ fn choose(args: &Args, ci: bool) -> Result<Vec<&'static Step>, String> {
 mod tests {
     use super::*;
 
-    fn names(long: bool, only: &[&str], ci: bool) -> Vec<&'static str> {
+    fn names(long: bool, only: &[&str]) -> Vec<&'static str> {
         let only = only.iter().map(ToString::to_string).collect();
-        choose(&Args { long, only, list: false }, ci).unwrap().iter().map(|step| step.name).collect()
+        choose(&Args { long, only, list: false }, long).unwrap().iter().map(|step| step.name).collect()
     }
 
     #[test]
-    fn long_steps_run_when_asked_for_and_always_in_ci() {
-        assert!(!names(false, &[], false).contains(&"fuzz"));
-        assert!(names(true, &[], false).contains(&"fuzz"));
-        assert!(names(false, &[], true).contains(&"fuzz"));
-        assert_eq!(names(false, &["fuzz", "fmt"], false), ["fmt", "fuzz"]);
+    fn long_steps_run_in_long_mode_or_when_named() {
+        assert!(!names(false, &[]).contains(&"fuzz"));
+        assert!(names(true, &[]).contains(&"fuzz"));
+        assert_eq!(names(false, &["fuzz", "fmt"]), ["fmt", "fuzz"]);
     }
 
     #[test]

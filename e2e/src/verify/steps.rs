@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 
 use super::job::{Job, Outcome};
-use super::{deps, features, fuzz, generated, hygiene};
+use super::{cost, deps, features, fuzz, generated, hygiene};
 
 /// One thing that must be true of the tree.
 pub(super) struct Step {
@@ -132,6 +132,20 @@ pub(super) const STEPS: &[Step] = &[
         run: deps::advisories,
     },
     Step {
+        name: "cost",
+        what: "an idle reflector is small and asleep, and gives back what it took (profile dist)",
+        when: When::Always,
+        limit: BUILD,
+        run: cost::idle,
+    },
+    Step {
+        name: "handshake",
+        what: "TLS handshakes cost no more than openssl's, as a ratio (profile dist)",
+        when: When::Long,
+        limit: BUILD,
+        run: cost::handshake,
+    },
+    Step {
         name: "fuzz",
         what: "each fuzz target finds nothing in a minute",
         when: When::Long,
@@ -146,6 +160,10 @@ pub(super) const TESTED: [&str; 5] = ["--workspace", "--lib", "--bins", "--tests
 fn tests(job: &Job) -> Result<Outcome> {
     let mut command = job.cargo_command(&["test"]);
     command.args(TESTED).arg("--no-fail-fast");
+    if job.place.long {
+        // Rounds that are counted in hundreds are all run.
+        command.env("REFLECTOR_TEST_LONG", "1");
+    }
     job.run(command)?;
     let passed = passed(&job.logged()?);
     ensure!(passed > 0, "no test ran");

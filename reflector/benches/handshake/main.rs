@@ -80,6 +80,7 @@ fn run(options: &Options) -> Result<bool> {
     ensure!(one == other, "the servers agreed on different things: {one:?}, {other:?}");
     report::heading(&servers, *one, options.rounds, options.handshakes);
     let mut good = true;
+    let before = servers.each_ref().map(Server::counted);
     for clients in CLIENTS {
         let mut table = Table::new(clients);
         for number in 0..options.rounds {
@@ -91,6 +92,13 @@ fn run(options: &Options) -> Result<bool> {
             }
         }
         good &= table.print(&servers);
+    }
+    let driven = options.rounds * CLIENTS.iter().map(|n| options.handshakes / n * n).sum::<u32>();
+    for (server, before) in servers.iter().zip(before) {
+        if let (Some(before), Some(after)) = (before?, server.counted()?) {
+            let counted = after - before;
+            ensure!(counted == u64::from(driven), "{} counts {counted} of {driven} handshakes", server.name);
+        }
     }
     Ok(good)
 }

@@ -77,7 +77,7 @@ impl Table {
         let [(our_rate, our_cpu), (their_rate, their_cpu)] = medians.as_slice() else { return false };
         let (rate, cpu) = (our_rate / their_rate, their_cpu / our_cpu);
         println!(
-            "\nratio of medians, ours to OpenSSL's: {rate:.2} in handshakes/s, {cpu:.2} in handshakes per second of server CPU (target {TARGET} in both)"
+            "\nours to OpenSSL's, by medians: {rate:.2}x the handshakes/s, {cpu:.2}x per second of server CPU (target {TARGET}x)"
         );
         rate >= TARGET && cpu >= TARGET
     }

@@ -1,6 +1,7 @@
 //! The two servers, as child processes, each with the fastest settings that do the same work.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -18,12 +19,26 @@ const START: Duration = Duration::from_secs(30);
 pub(crate) struct Server {
     pub(crate) name: String,
     pub(crate) address: SocketAddr,
+    /// Where it tells what it counted, if it does.
+    health: Option<SocketAddr>,
     child: Child,
 }
 
 impl Server {
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Handshakes it counts as good: the client cannot know what a server thinks of it.
+    pub(crate) fn counted(&self) -> Result<Option<u64>> {
+        let Some(health) = self.health else { return Ok(None) };
+        let mut socket = TcpStream::connect(health)?;
+        socket.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+        let mut text = String::new();
+        socket.read_to_string(&mut text)?;
+        let line =
+            text.lines().find_map(|line| line.strip_prefix("reflector_handshakes_total{result=\"ok\"}"));
+        Ok(Some(line.context("no count of handshakes in the metrics")?.trim().parse()?))
     }
 
     fn listening(mut self) -> Result<Self> {
@@ -70,7 +85,7 @@ pub(crate) fn ours(dir: &Path) -> Result<Server> {
         .spawn()
         .context("start the reflector")?;
     let name = format!("reflector {}", env!("CARGO_PKG_VERSION"));
-    Server { name, address, child }.listening()
+    Server { name, address, health: Some(health), child }.listening()
 }
 
 /// `openssl s_server` with everything off that the reflector does not do either: no tickets, no session cache, no
@@ -99,7 +114,7 @@ pub(crate) fn openssl(dir: &Path) -> Result<Server> {
         .stderr(Stdio::null())
         .spawn()
         .context("start openssl s_server; is the openssl command installed?")?;
-    Server { name: format!("{} s_server", version()?), address, child }.listening()
+    Server { name: format!("{} s_server", version()?), address, health: None, child }.listening()
 }
 
 /// `OpenSSL 3.0.19`

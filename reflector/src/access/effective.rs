@@ -40,6 +40,7 @@ impl ReflectorPolicy {
                 max_concurrent_tests: quotas.max_concurrent_tests,
                 tests_per_hour: quotas.max_tests_per_hour_per_peer,
                 bytes_per_day: quotas.max_bytes_per_day_per_peer.or(unset),
+                bytes_per_day_on_loopback: quotas.max_bytes_per_day_per_peer,
                 cooldown: Duration::from_secs(quotas.cooldown_sec),
                 allow_throughput: quotas.allow_throughput,
                 allow_udp_echo: quotas.allow_udp_echo,
@@ -66,6 +67,7 @@ impl ReflectorPolicy {
                 max_concurrent_tests: own.max_concurrent_tests.unwrap_or(base.max_concurrent_tests),
                 tests_per_hour: own.tests_per_hour.unwrap_or(base.tests_per_hour),
                 bytes_per_day: own.bytes_per_day.or(base.bytes_per_day),
+                bytes_per_day_on_loopback: own.bytes_per_day.or(base.bytes_per_day_on_loopback),
                 cooldown: own.cooldown.unwrap_or(base.cooldown),
                 allow_throughput: own.allow_throughput.unwrap_or(base.allow_throughput),
                 allow_udp_echo: own.allow_udp_echo.unwrap_or(base.allow_udp_echo),
@@ -128,13 +130,36 @@ mod tests {
         );
         assert_eq!(own("{ maxConcurrentTests: 5 }"), changed(&|q| q.max_concurrent_tests = 5));
         assert_eq!(own("{ testsPerHour: 99 }"), changed(&|q| q.tests_per_hour = 99));
-        assert_eq!(own("{ bytesPerDay: 7G }"), changed(&|q| q.bytes_per_day = Some(7_000_000_000)));
+        let seven = Some(7_000_000_000);
+        assert_eq!(
+            own("{ bytesPerDay: 7G }"),
+            changed(&|q| (q.bytes_per_day, q.bytes_per_day_on_loopback) = (seven, seven))
+        );
         assert_eq!(own("{ cooldown: 1s }"), changed(&|q| q.cooldown = Duration::from_secs(1)));
         assert_eq!(own("{ allowedTests: [UdpEcho] }"), changed(&|q| q.allow_throughput = false));
         assert_eq!(own("{ allowedTests: [Throughput] }"), changed(&|q| q.allow_udp_echo = false));
         assert_eq!(own("{ maxStreams: 16 }"), changed(&|q| q.max_streams = 16));
         assert_eq!(own("{ maxEchoPps: 77 }"), changed(&|q| q.max_echo_pps = 77));
         assert_eq!(own("{ maxRate: 600M }"), changed(&|q| q.max_rate = Some(600_000_000)));
+    }
+
+    /// P10: the default is about metered lines; a limit somebody set holds wherever the peer comes from.
+    #[test]
+    fn over_loopback_only_a_byte_limit_that_was_set_holds() {
+        let (lan, here) = ("192.168.1.7".parse().unwrap(), "127.0.0.1".parse().unwrap());
+        let limits = |set: Option<u64>, position, yaml: &str| {
+            let mut config = config::Config::default();
+            config.quotas.max_bytes_per_day_per_peer = set;
+            let base = ReflectorPolicy::from_config(&config.quotas, &config.iperf3, position);
+            let policy = Arc::new(base.for_peer(&peer("attic").endpoint(1).quotas(yaml).valid()));
+            (policy.seen_from(lan).quotas.bytes_per_day, policy.seen_from(here).quotas.bytes_per_day)
+        };
+        assert_eq!(limits(None, Position::Wan, "{}"), (Some(DEFAULT_BYTES_PER_DAY), None));
+        assert_eq!(limits(None, Position::Lan, "{}"), (None, None));
+        assert_eq!(limits(Some(7), Position::Wan, "{}"), (Some(7), Some(7)));
+        let nine = Some(9_000_000_000);
+        assert_eq!(limits(None, Position::Wan, "{ bytesPerDay: 9G }"), (nine, nine));
+        assert_eq!(limits(Some(7), Position::Lan, "{ bytesPerDay: 9G }"), (nine, nine));
     }
 
     #[test]

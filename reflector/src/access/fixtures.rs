@@ -33,6 +33,7 @@ pub(crate) fn reflector() -> ReflectorPolicy {
             max_concurrent_tests: 1,
             tests_per_hour: 10,
             bytes_per_day: Some(5_000_000_000),
+            bytes_per_day_on_loopback: None,
             cooldown: Duration::from_secs(5),
             allow_throughput: true,
             allow_udp_echo: true,

@@ -1,5 +1,6 @@
 //! What a peer may do, after everything has been folded together. Plain values; nobody downstream reads a raw object.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,9 @@ pub struct Quotas {
     pub tests_per_hour: u32,
     /// Bytes a UTC day, both directions. `None`: unlimited.
     pub bytes_per_day: Option<u64>,
+    /// The same over loopback, where nothing is metered. Differs only while nobody set a limit and the default of where
+    /// the reflector stands holds.
+    pub bytes_per_day_on_loopback: Option<u64>,
     /// Pause after the last session of a connection.
     pub cooldown: Duration,
     /// Throughput tests may run.
@@ -53,6 +57,19 @@ pub struct Policy {
     pub expires_at: Option<Timestamp>,
     /// The whole reflector is suspended: connections stay, tests are denied `busy`.
     pub reflector_suspended: bool,
+}
+
+impl Policy {
+    /// As it holds for a connection from this address. Sessions, and whoever tells a peer its limits, ask.
+    #[must_use]
+    pub fn seen_from(self: &Arc<Self>, source: IpAddr) -> Arc<Self> {
+        let limit = self.quotas.bytes_per_day_on_loopback;
+        if !source.is_loopback() || self.quotas.bytes_per_day == limit {
+            return Arc::clone(self);
+        }
+        let quotas = Quotas { bytes_per_day: limit, ..self.quotas.clone() };
+        Arc::new(Self { quotas, ..(**self).clone() })
+    }
 }
 
 /// Where a peer stands right now.

@@ -95,7 +95,7 @@ impl AdminSocket {
         Ok(Self { listener, path: path.into() })
     }
 
-    /// Answers until cancelled. Running answers are finished.
+    /// Answers until cancelled. Running answers are finished; whoever owns this task bounds for how long.
     pub async fn serve(self, handler: Arc<dyn Handler>, cancel: CancellationToken) {
         let tasks = TaskTracker::new();
         let places = Arc::new(Semaphore::new(MAX_CLIENTS));

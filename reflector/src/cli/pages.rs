@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_man_pages_are_fresh() {
+    fn every_man_page_is_up_to_date() {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/man");
         let command = "cargo run -q -p reflector -- man docs/man";
         let pages = man_pages().unwrap();

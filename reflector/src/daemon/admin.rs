@@ -108,7 +108,7 @@ impl Desk {
             listen_address: self.listen.to_string(),
             health_address: self.health_listen.to_string(),
             network_position: self.position.to_owned(),
-            serving: snapshot.listener_up && snapshot.policy_loaded,
+            serving: snapshot.listener_up && snapshot.policy_loaded && self.probe.can_record(),
             problems: snapshot.problems,
             connections: u32::try_from(self.server.connections()).unwrap_or(u32::MAX),
             active_tests: u32::try_from(self.sessions.active(None).len()).unwrap_or(u32::MAX),
@@ -135,7 +135,7 @@ impl Desk {
                     .unwrap_or(u32::MAX),
                 tests_today: usage.tests_today,
                 bytes_today: usage.bytes_today,
-                bytes_remaining: limit.map(|limit| limit.saturating_sub(usage.bytes_today)),
+                bytes_remaining: usage.remaining(limit),
                 last_seen: usage.last_seen.and_then(|at| self.ledger.moment().as_wall(at)),
             })
         };

@@ -7,6 +7,8 @@ mod admin;
 mod host;
 mod observer;
 mod probe;
+#[cfg(test)]
+mod rights_tests;
 mod roster;
 mod start;
 #[cfg(test)]
@@ -33,6 +35,10 @@ use self::start::{Reflector, start};
 /// a quarter of a second.
 const CLOSE: Duration = Duration::from_secs(3);
 
+/// How long core tasks may take to end: some write a last file, and a command on the admin socket that takes a moment
+/// is still answered. One that waits for a minute, or a folder on a dead mount, is left behind.
+const LAST_TASKS: Duration = Duration::from_secs(3);
+
 /// Threads for control work. Bulk data runs on threads of its own, so more would only cost memory.
 const WORKERS: usize = 2;
 
@@ -44,7 +50,10 @@ pub fn serve(loaded: Loaded, engines: Vec<Arc<dyn Engine>>) -> Result<()> {
         .enable_all()
         .build()
         .context("start the runtime")?;
-    runtime.block_on(run(loaded, engines))
+    let outcome = runtime.block_on(run(loaded, engines));
+    // Everything is on record. Dropping the runtime would wait for ever for a thread that is stuck in a file system.
+    runtime.shutdown_background();
+    outcome
 }
 
 async fn run(loaded: Loaded, engines: Vec<Arc<dyn Engine>>) -> Result<()> {
@@ -72,7 +81,11 @@ async fn run(loaded: Loaded, engines: Vec<Arc<dyn Engine>>) -> Result<()> {
     accepting.cancel();
     drain(&reflector, &mut signals, failed.is_some()).await;
     stop.cancel();
-    while core.join_next().await.is_some() {}
+    let ended = async { while core.join_next().await.is_some() {} };
+    if tokio::time::timeout(LAST_TASKS, ended).await.is_err() {
+        tracing::warn!(tasks = core.len(), "core tasks were slow to end");
+        core.shutdown().await;
+    }
     reflector.close().await?;
     match failed {
         None => {

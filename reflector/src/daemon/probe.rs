@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::access::Access;
+use crate::access::policy::Verdict;
 use crate::audit::Audit;
 use crate::clock::{self, Now};
 use crate::engine::BoxFuture;
@@ -27,6 +28,11 @@ impl Probe {
     /// Whether a policy is in force.
     pub(super) fn policy_in_force(&self) -> bool {
         matches!(self.access.status().state.as_str(), "current" | "stale")
+    }
+
+    /// Whether a grant could be written down. Without that none is given; known peers are still answered.
+    pub(super) fn can_record(&self) -> bool {
+        !self.audit.denies() && self.ledger.health().borrow().failing.is_none()
     }
 
     /// What is wrong, with what to do. Names no peer and no address: anybody may read it.
@@ -82,8 +88,12 @@ impl HealthSource for Probe {
 
     fn before_scrape(&self, metrics: &Metrics) {
         let peers = self.access.peers().into_iter().filter_map(|peer| {
-            let usage = self.ledger.usage(&peer.endpoint_id?).unwrap_or_default();
-            let bytes_remaining = self.ledger.account(peer.endpoint_id?).remaining();
+            let id = peer.endpoint_id?;
+            let usage = self.ledger.usage(&id).unwrap_or_default();
+            let bytes_remaining = match self.access.verdict(&id) {
+                Verdict::Allowed(policy) => usage.remaining(policy.quotas.bytes_per_day),
+                Verdict::Refused(_) => None,
+            };
             Some(PeerUsage {
                 name: peer.name,
                 bytes_today: usage.bytes_today,

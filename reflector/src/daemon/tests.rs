@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, advance, interval, pause, resume};
 use tokio_util::sync::CancellationToken;
@@ -24,13 +25,13 @@ use crate::session::SessionControl;
 use super::start::{Reflector, start};
 
 /// Long enough for a busy machine; nothing is asserted about it.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Beyond a limit by enough, and short of one by enough for what a busy machine takes meanwhile.
 const MARGIN: Duration = Duration::from_secs(4);
 
-/// Has a port and moves nothing until it is told to stop.
-struct Resting;
+/// Has a port and moves nothing until it is told to stop. Whoever takes the permit keeps it from preparing.
+struct Resting(Arc<Semaphore>);
 
 struct Rest(TcpListener);
 
@@ -40,7 +41,9 @@ impl Engine for Resting {
     }
 
     fn prepare(&self, what: Prepare) -> BoxFuture<Result<Box<dyn Prepared>, PrepareError>> {
+        let gate = Arc::clone(&self.0);
         Box::pin(async move {
+            let _open = gate.acquire().await.unwrap();
             let listener = TcpListener::bind((what.local_addr, 0)).await;
             let listener = listener.map_err(|error| PrepareError::Exhausted(error.to_string()))?;
             Ok(Box::new(Rest(listener)) as Box<dyn Prepared>)
@@ -65,35 +68,48 @@ impl Prepared for Rest {
     }
 }
 
-struct House {
-    dir: TempDir,
-    reflector: Reflector,
+pub(super) struct House {
+    pub(super) dir: TempDir,
+    pub(super) reflector: Reflector,
+    /// One permit; without it no session is prepared.
+    pub(super) gate: Arc<Semaphore>,
     /// Dropping them ends the reflector.
     _core: JoinSet<anyhow::Result<&'static str>>,
     /// An authorised peer whose business has nothing to do with the abuse.
-    good: Appliance,
+    pub(super) good: Appliance,
     /// An authorised peer that misbehaves.
-    bad: Appliance,
+    pub(super) bad: Appliance,
+    /// Its Endpoint ID.
+    pub(super) bad_id: String,
 }
 
 impl House {
-    async fn open() -> Self {
+    pub(super) async fn open() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (good, bad) = (Key::generate(), Key::generate());
         let text = format!(
             "[identity]\nprivate_key_path = {:?}\n[network]\nlisten_address = \"127.0.0.1:0\"\n\
-             listen_address_health = \"127.0.0.1:0\"\n[access]\nauthorized_peers = [{:?}, {:?}]\n\
-             [quotas]\nmax_test_duration_sec = 300\n",
+             listen_address_health = \"127.0.0.1:0\"\n[access]\nname = \"attic\"\nauthorized_peers = [{:?}, {:?}]\n\
+             [quotas]\nmax_test_duration_sec = 300\nmax_bytes_per_day_per_peer = 7000000000\n",
             dir.path().join("identity.ed25519"),
             good.endpoint_id(),
             bad.endpoint_id(),
         );
+        let gate = Arc::new(Semaphore::new(1));
         let loaded = config::parse(&text, &config::Variables::new()).unwrap();
-        let reflector = start(loaded, vec![Arc::new(Resting)]).await.unwrap();
+        let reflector = start(loaded, vec![Arc::new(Resting(Arc::clone(&gate)))]).await.unwrap();
         let mut core = JoinSet::new();
         reflector.spawn_core(&mut core, &CancellationToken::new());
         let good = Appliance::builder(good).bind("127.0.0.9".parse().unwrap());
-        let house = Self { dir, reflector, _core: core, good, bad: Appliance::builder(bad) };
+        let house = Self {
+            dir,
+            reflector,
+            gate,
+            _core: core,
+            good,
+            bad_id: bad.endpoint_id(),
+            bad: Appliance::builder(bad),
+        };
         // Refused until the peers folder was read.
         let began = Instant::now();
         while house.good.open(house.reflector.listen).await.is_err() {
@@ -102,16 +118,16 @@ impl House {
         house
     }
 
-    fn addr(&self) -> SocketAddr {
+    pub(super) fn addr(&self) -> SocketAddr {
         self.reflector.listen
     }
 
-    async fn good_peer_gets_through(&self) {
+    pub(super) async fn good_peer_gets_through(&self) {
         let (mut connection, _) = self.good.open(self.addr()).await.unwrap();
         connection.status().await.unwrap();
     }
 
-    async fn metric(&self, series: &str) -> f64 {
+    pub(super) async fn metric(&self, series: &str) -> f64 {
         let mut stream = tokio::net::TcpStream::connect(self.reflector.health_listen).await.unwrap();
         stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
         let mut text = String::new();
@@ -120,7 +136,7 @@ impl House {
         value.unwrap_or_else(|| panic!("no series {series}"))
     }
 
-    async fn until_metric(&self, series: &str, expected: f64) {
+    pub(super) async fn until_metric(&self, series: &str, expected: f64) {
         let began = Instant::now();
         loop {
             let value = self.metric(series).await;
@@ -132,7 +148,7 @@ impl House {
         }
     }
 
-    async fn until_audited(&self, reason: &str) {
+    pub(super) async fn until_audited(&self, reason: &str) {
         let mut look_again = interval(Duration::from_millis(5));
         let began = Instant::now();
         loop {
@@ -148,15 +164,15 @@ impl House {
 }
 
 /// Time passes for every timer at once.
-async fn pass(time: Duration) {
+pub(super) async fn pass(time: Duration) {
     pause();
     advance(time).await;
     resume();
 }
 
-const HALF_OPEN: &str = "reflector_connections{state=\"half_open\"}";
+pub(super) const HALF_OPEN: &str = "reflector_connections{state=\"half_open\"}";
 
-fn refused(reason: &str) -> String {
+pub(super) fn refused(reason: &str) -> String {
     format!("reflector_connections_refused_total{{reason=\"{reason}\"}}")
 }
 

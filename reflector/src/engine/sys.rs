@@ -43,6 +43,16 @@ pub fn interface_addresses() -> io::Result<Vec<InterfaceAddress>> {
     Ok(found)
 }
 
+/// Gives back to the system what was freed and is not used again. Of the C libraries we run on, glibc alone keeps more
+/// than it needs: the ends of its heaps are rarely free after many allocations of many sizes. Takes about a millisecond.
+pub fn release_free_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: malloc_trim(3) takes no pointer and may be called by any thread at any time.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// # Safety
 /// `address` is null or points to a socket address that is as large as the family it names requires.
 unsafe fn ip_address(address: *const libc::sockaddr) -> Option<IpAddr> {

@@ -13,9 +13,6 @@ use super::quota::{Book, LastTest};
 use super::time::{LedgerTime, Moment};
 use super::writer::Waker;
 
-/// Means "no limit" in [`Account::set_limit`]'s atomic.
-const UNLIMITED: u64 = u64::MAX;
-
 /// What a peer has used, at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Usage {
@@ -33,15 +30,21 @@ pub struct Usage {
     pub last_test: Option<LastTest>,
 }
 
+impl Usage {
+    /// What is left of a day with this limit. `None`: unlimited.
+    pub fn remaining(&self, bytes_per_day: Option<u64>) -> Option<u64> {
+        bytes_per_day.map(|limit| limit.saturating_sub(self.bytes_today))
+    }
+}
+
 /// One peer's account. Shared by all its sessions; lives as long as the ledger remembers the peer.
 #[derive(Debug)]
 pub struct Account {
     id: EndpointId,
-    /// Bytes moved today and bytes on lease. Never above the limit unless the limit came down later.
+    /// Bytes moved today and bytes on lease.
     taken: AtomicU64,
     /// Bytes moved since the book was last brought up to date. Part of `taken`.
     unbooked: AtomicU64,
-    limit: AtomicU64,
     dirty: AtomicBool,
     running: AtomicU32,
     book: Mutex<Book>,
@@ -54,7 +57,6 @@ impl Account {
             id,
             taken: AtomicU64::new(book.bytes_today()),
             unbooked: AtomicU64::new(0),
-            limit: AtomicU64::new(UNLIMITED),
             dirty: AtomicBool::new(false),
             running: AtomicU32::new(0),
             book: Mutex::new(book),
@@ -67,15 +69,9 @@ impl Account {
         &self.id
     }
 
-    /// Bytes a day from now on, for running sessions too. `None`: unlimited.
-    pub fn set_limit(&self, bytes_per_day: Option<u64>) {
-        self.limit.store(bytes_per_day.unwrap_or(UNLIMITED), Ordering::Release);
-    }
-
-    /// Leases up to `want` bytes of what is left of the day. An empty lease means: cut. What the lease does not
-    /// settle goes back when it is dropped.
-    pub fn lease(&self, want: u64) -> Lease<'_> {
-        let limit = self.limit.load(Ordering::Acquire);
+    /// Leases up to `want` bytes of what is left of a day with this limit; `u64::MAX`: unlimited. An empty lease means:
+    /// cut. What the lease does not settle goes back when it is dropped.
+    pub fn lease(&self, want: u64, limit: u64) -> Lease<'_> {
         let mut granted = 0;
         // An Err is a lease of nothing, which `granted` already says.
         let _ = self.taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, |taken| {
@@ -88,12 +84,6 @@ impl Account {
     /// Bytes that reached us without a lease: what a cut left unread in the kernel.
     pub fn charge_unread(&self, bytes: u64) {
         self.settle(0, bytes);
-    }
-
-    /// What is left of the day: neither moved nor on lease. `None`: unlimited.
-    pub fn remaining(&self) -> Option<u64> {
-        let limit = self.limit.load(Ordering::Acquire);
-        (limit != UNLIMITED).then(|| limit.saturating_sub(self.taken.load(Ordering::Acquire)))
     }
 
     /// Usage now.

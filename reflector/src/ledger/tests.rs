@@ -106,14 +106,13 @@ fn on(paper: &Paper, hand: &Hand) -> Ledger {
 fn a_lease_never_exceeds_what_is_left_and_returns_what_is_not_used() {
     let ledger = on(&Paper::default(), &Hand::at(0, NOON));
     let account = ledger.account(peer(1));
-    account.set_limit(Some(1000));
-    account.lease(600).settle(600);
-    let second = account.lease(600);
+    account.lease(600, 1000).settle(600);
+    let second = account.lease(600, 1000);
     assert_eq!(second.bytes(), 400);
-    assert_eq!(account.lease(1).bytes(), 0);
+    assert_eq!(account.lease(1, 1000).bytes(), 0);
     second.settle(150);
-    drop(account.lease(100));
-    assert_eq!(account.remaining(), Some(250));
+    drop(account.lease(100, 1000));
+    assert_eq!(account.lease(600, 1000).bytes(), 250);
     assert_eq!(account.usage(ledger.moment()).bytes_today, 750);
 }
 
@@ -122,17 +121,17 @@ fn a_lease_never_exceeds_what_is_left_and_returns_what_is_not_used() {
 fn streams_that_race_for_the_last_bytes_stay_within_the_limit() {
     let ledger = on(&Paper::default(), &Hand::at(0, NOON));
     let account = ledger.account(peer(1));
-    account.set_limit(Some(1_000_003));
+    let limit = 1_000_003;
     let moved = AtomicU64::new(0);
     std::thread::scope(|scope| {
         for stream in 0..16_u64 {
             let (account, moved) = (&account, &moved);
             scope.spawn(move || {
                 loop {
-                    let lease = account.lease(997 + stream);
+                    let lease = account.lease(997 + stream, limit);
                     if lease.bytes() == 0 {
                         // Others may still give something back.
-                        if account.remaining() == Some(0) {
+                        if moved.load(Ordering::SeqCst) >= limit {
                             break;
                         }
                         continue;
@@ -144,30 +143,38 @@ fn streams_that_race_for_the_last_bytes_stay_within_the_limit() {
             });
         }
     });
-    assert_eq!(moved.load(Ordering::SeqCst), 1_000_003);
-    assert_eq!(account.usage(ledger.moment()).bytes_today, 1_000_003);
+    assert_eq!(account.usage(ledger.moment()).bytes_today, limit);
 }
 
 #[test]
 fn a_limit_lowered_during_a_test_cuts_the_next_lease() {
     let ledger = on(&Paper::default(), &Hand::at(0, NOON));
     let account = ledger.account(peer(1));
-    account.lease(5000).settle(5000);
-    account.set_limit(Some(4000));
-    assert_eq!(account.lease(1).bytes(), 0);
-    account.set_limit(None);
-    assert_eq!(account.lease(7).bytes(), 7);
+    account.lease(5000, u64::MAX).settle(5000);
+    assert_eq!(account.lease(1, 4000).bytes(), 0);
+    assert_eq!(account.lease(7, u64::MAX).bytes(), 7);
+}
+
+/// G6: nothing else may have looked at the account since midnight.
+#[test]
+fn what_is_left_of_a_new_day_is_all_of_it() {
+    let hand = Hand::at(0, NOON);
+    let ledger = on(&Paper::default(), &hand);
+    ledger.account(peer(1)).lease(5000, 5000).settle(5000);
+    let left = |limit| ledger.usage(&peer(1)).unwrap().remaining(limit);
+    assert_eq!((left(Some(5000)), left(Some(6000)), left(None)), (Some(0), Some(1000), None));
+    hand.pass(DAY);
+    assert_eq!(left(Some(5000)), Some(5000));
 }
 
 #[test]
 fn unread_bytes_are_charged_even_beyond_the_limit() {
     let ledger = on(&Paper::default(), &Hand::at(0, NOON));
     let account = ledger.account(peer(1));
-    account.set_limit(Some(100));
-    account.lease(100).settle(100);
+    account.lease(100, 100).settle(100);
     account.charge_unread(50);
-    assert_eq!(account.usage(ledger.moment()).bytes_today, 150);
-    assert_eq!(account.remaining(), Some(0));
+    let usage = account.usage(ledger.moment());
+    assert_eq!((usage.bytes_today, usage.remaining(Some(100))), (150, Some(0)));
 }
 
 /// G7
@@ -178,9 +185,9 @@ async fn a_committed_grant_survives_a_kill_and_bytes_lose_at_most_one_flush() {
     let ledger = open(&path, &hand);
     let account = ledger.account(peer(1));
     account.record_grant(ledger.moment());
-    account.lease(10_000).settle(10_000);
+    account.lease(10_000, u64::MAX).settle(10_000);
     ledger.commit().await.unwrap();
-    account.lease(77).settle(77);
+    account.lease(77, u64::MAX).settle(77);
     ledger.vanish();
 
     let again = open(&path, &hand);
@@ -194,7 +201,7 @@ async fn a_committed_grant_survives_a_kill_and_bytes_lose_at_most_one_flush() {
 async fn moved_bytes_reach_the_store_by_themselves() {
     let paper = Paper::default();
     let ledger = on(&paper, &Hand::at(0, NOON));
-    ledger.account(peer(1)).lease(4321).settle(4321);
+    ledger.account(peer(1)).lease(4321, u64::MAX).settle(4321);
     until("the flush", || {
         paper.rows.lock().unwrap().last().is_some_and(|(_, book)| book.bytes_today() == 4321)
     })
@@ -209,7 +216,7 @@ async fn an_idle_ledger_writes_nothing() {
     ledger.commit().await.unwrap();
     let before = paper.writes.load(Ordering::SeqCst);
     ledger.commit().await.unwrap();
-    let _ = (ledger.usage(&peer(1)), ledger.account(peer(2)).lease(10));
+    let _ = (ledger.usage(&peer(1)), ledger.account(peer(2)).lease(10, u64::MAX));
     ledger.commit().await.unwrap();
     assert_eq!(paper.writes.load(Ordering::SeqCst), before);
 }
@@ -219,7 +226,7 @@ async fn an_unwritable_store_is_visible_and_forgets_nothing() {
     let paper = Paper::default();
     let ledger = on(&paper, &Hand::at(0, NOON));
     paper.failing.store(1, Ordering::SeqCst);
-    ledger.account(peer(1)).lease(99).settle(99);
+    ledger.account(peer(1)).lease(99, u64::MAX).settle(99);
     let error = ledger.commit().await.unwrap_err();
     assert!(error.to_string().contains("no space left"), "{error}");
     assert!(ledger.health().borrow().failing.is_some());
@@ -246,7 +253,7 @@ fn the_last_handle_writes_what_is_left() {
     let (folder, hand) = (folder(), Hand::at(0, NOON));
     let path = folder.path().join("ledger.redb");
     let ledger = open(&path, &hand);
-    ledger.account(peer(1)).lease(5).settle(5);
+    ledger.account(peer(1)).lease(5, u64::MAX).settle(5);
     drop(ledger);
     assert_eq!(open(&path, &hand).usage(&peer(1)).unwrap().bytes_today, 5);
 }
@@ -257,7 +264,7 @@ fn a_restart_with_the_clock_set_back_or_forth_refills_nothing() {
     let folder = folder();
     let path = folder.path().join("ledger.redb");
     let ledger = open(&path, &Hand::at(1_000, NOON));
-    ledger.account(peer(1)).lease(5).settle(5);
+    ledger.account(peer(1)).lease(5, u64::MAX).settle(5);
     ledger.account(peer(1)).record_grant(ledger.moment());
     drop(ledger);
     let day = i64::try_from(DAY.as_millis()).unwrap();
@@ -298,7 +305,7 @@ fn a_file_that_is_not_a_healthy_ledger_is_never_taken_for_an_empty_one() {
     let path = folder.path().join("ledger.redb");
     let ledger = open(&path, &hand);
     for n in 0..50 {
-        ledger.account(peer(n)).lease(1_234_567_890).settle(1_234_567_890);
+        ledger.account(peer(n)).lease(1_234_567_890, u64::MAX).settle(1_234_567_890);
     }
     drop(ledger);
     let good = std::fs::read(&path).unwrap();
@@ -355,7 +362,7 @@ async fn peers_long_unseen_are_forgotten_and_others_are_not() {
     ledger.commit().await.unwrap();
     assert_eq!(ledger.usage(&peer(1)), None);
     assert!(ledger.usage(&peer(2)).is_some());
-    held.lease(8).settle(8);
+    held.lease(8, u64::MAX).settle(8);
     drop(ledger);
     let ledger = open(&path, &hand);
     assert_eq!((ledger.usage(&peer(1)), ledger.usage(&peer(3)).unwrap().bytes_today), (None, 8));
@@ -423,8 +430,7 @@ proptest! {
                             prop_assert_eq!(before, bytes);
                         }
                     }
-                    account.set_limit(Some(LIMIT));
-                    let lease = account.lease(want);
+                    let lease = account.lease(want, LIMIT);
                     let used = used.min(lease.bytes());
                     lease.settle(used);
                     let after = account.usage(at);

@@ -35,9 +35,9 @@ pub(super) fn server_hello(connection: &Connection) -> Message {
     let (policy, bytes_remaining) = match &connection.standing.borrow().verdict {
         Verdict::Allowed(policy) => {
             services.ledger.seen(connection.peer);
-            let account = services.ledger.account(connection.peer);
-            account.set_limit(policy.quotas.bytes_per_day);
-            (policy_summary(&policy.quotas, policy.total_concurrent_tests), account.remaining())
+            let quotas = &policy.seen_from(connection.remote.ip()).quotas;
+            let usage = services.ledger.usage(&connection.peer).unwrap_or_default();
+            (policy_summary(quotas, policy.total_concurrent_tests), usage.remaining(quotas.bytes_per_day))
         }
         // Who may only pair learns what pairing would give, by default.
         Verdict::Refused(_) => (services.default_summary.clone(), None),

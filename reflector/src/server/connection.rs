@@ -1,7 +1,8 @@
 //! One connection, from proven key to closed socket: one task, one select.
 //!
-//! The order of the arms is the order of importance: a stop, losing the place and a policy change come before
-//! anything the peer says, and a session request that is being answered is raced against the same three.
+//! The order of the arms is the order of importance: what a session's end has to report, of which there is little,
+//! then a stop, losing the place and a policy change, then anything the peer says. Whatever waits for admission or for
+//! the peer is raced against the middle three.
 
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -78,7 +79,7 @@ pub(super) struct Connection {
     pub(super) shared: Arc<Shared>,
     pub(super) features: Features,
     pub(super) standing: watch::Receiver<Standing>,
-    /// Policy knew this peer while it was here.
+    /// Policy knew this peer while it was here, and it has one of the places for such.
     pub(super) known: bool,
     /// One per running session of this connection.
     pub(super) sessions: FuturesUnordered<EndingFuture>,
@@ -184,7 +185,7 @@ impl Connection {
     }
 
     /// Known from now on: strangers cannot take this place.
-    pub(super) fn take_place(&mut self, name: &str) -> Result<(), (RefuseReason, String)> {
+    fn take_place(&mut self, name: &str) -> Result<(), (RefuseReason, String)> {
         self.seat.identify(self.peer).map_err(|full| {
             let message = match full {
                 Full::OfThisId => "too many connections of this identity are open: close one first",
@@ -212,7 +213,7 @@ impl Connection {
             match self.next(self.deadline(), restricted).await {
                 Happening::Frame(frame) => self.frame(frame).await?,
                 Happening::SessionEnded(end) => self.session_ended(end).await?,
-                Happening::PolicyChanged => self.policy_changed()?,
+                Happening::PolicyChanged => self.policy_changed().await?,
                 Happening::PhaseChanged => {}
                 Happening::PairingClosed => {
                     let closed =
@@ -255,7 +256,9 @@ impl Connection {
                 self.unexpected(&envelope, "a reflector answers this message, it does not take it").await
             }
             _ if !known => self.error(&envelope, FORBIDDEN, PAIR_FIRST).await,
-            Message::SessionRequest { .. } => self.session_request(&envelope).await,
+            Message::SessionRequest { test_type, params } => {
+                self.session_request(envelope.request_id, *test_type, params).await
+            }
             _ => {
                 let answer = answers::simple(self, &envelope).await;
                 self.send(&answer).await
@@ -263,15 +266,19 @@ impl Connection {
         }
     }
 
-    async fn session_request(&mut self, envelope: &Envelope) -> Result<(), Ending> {
-        let (Message::SessionRequest { test_type, params }, Verdict::Allowed(policy)) =
-            (&envelope.payload, self.verdict())
-        else {
-            return Ok(());
-        };
-        let request_id = envelope.request_id.clone();
-        let Some(outcome) = self.ask(*test_type, params, &policy).await? else {
-            return self.error(envelope, FORBIDDEN, "the policy changed meanwhile: ask again").await;
+    async fn session_request(
+        &mut self,
+        request_id: String,
+        test_type: TestType,
+        params: &SessionParams,
+    ) -> Result<(), Ending> {
+        let outcome = loop {
+            // Refused since the frame was read: what happens next is the end.
+            let Verdict::Allowed(policy) = self.verdict() else { return Ok(()) };
+            match self.ask(test_type, params, &policy).await? {
+                Some(outcome) => break outcome,
+                None => self.policy_changed().await?,
+            }
         };
         let answer = match outcome {
             Ok(granted) => {
@@ -294,28 +301,27 @@ impl Connection {
         params: &SessionParams,
         policy: &Arc<Policy>,
     ) -> Result<Option<Result<Granted, Denied>>, Ending> {
-        if self.asked.is_none() {
-            let Ok(liveness) = Liveness::of(self.wire.get_ref().get_ref().0) else {
-                return Ok(Some(Err(answers::no_descriptors())));
-            };
-            let peer = Peer {
-                id: self.peer,
-                source: self.remote.ip(),
-                local: self.local.ip(),
-                resource_exhausted: self.features.has(Feature::ResourceExhausted),
-                silence: Arc::new(liveness.silence()),
-            };
-            self.asked = Some((Requester::new(peer), liveness));
-        }
-        let Some((requester, _)) = &self.asked else { return Ok(None) };
+        let (requester, _) = match &mut self.asked {
+            Some(asked) => asked,
+            first => {
+                let Ok(liveness) = Liveness::of(self.wire.get_ref().get_ref().0) else {
+                    return Ok(Some(Err(answers::no_descriptors())));
+                };
+                let peer = Peer {
+                    id: self.peer,
+                    source: self.remote.ip(),
+                    local: self.local.ip(),
+                    resource_exhausted: self.features.has(Feature::ResourceExhausted),
+                    silence: Arc::new(liveness.silence()),
+                };
+                first.insert((Requester::new(peer), liveness))
+            }
+        };
         let shared = Arc::clone(&self.shared);
         tokio::select! {
             biased;
-            () = stopping(&mut self.phase) => Err(Ending::Stopped),
-            _ = self.standing.changed() => {
-                self.standing.mark_changed();
-                Ok(None)
-            }
+            () = stopping(self.phase.clone()) => Err(Ending::Stopped),
+            _ = self.standing.changed() => Ok(None),
             outcome = shared.services.sessions.request(requester, policy, test_type, params) => Ok(Some(outcome)),
         }
     }
@@ -335,14 +341,21 @@ impl Connection {
         }
     }
 
-    /// A narrower policy holds at once; losing the right to be here ends the connection.
-    fn policy_changed(&mut self) -> Result<(), Ending> {
+    /// A narrower policy holds at once, whoever became known takes a known place, and losing the right to be here ends
+    /// the connection.
+    async fn policy_changed(&mut self) -> Result<(), Ending> {
         match self.verdict() {
             Verdict::Allowed(policy) => {
+                if !self.known
+                    && let Err((reason, message)) = self.take_place(&policy.peer)
+                {
+                    self.send(&reply::error("", FORBIDDEN, message)).await?;
+                    return Err(Ending::Closed(reason));
+                }
                 self.shared.services.sessions.narrow(&self.peer, &policy);
                 Ok(())
             }
-            Verdict::Refused(refusal) if self.may_pair(&refusal) && self.sessions.is_empty() => Ok(()),
+            Verdict::Refused(refusal) if !self.known && self.may_pair(&refusal) => Ok(()),
             Verdict::Refused(refusal) => Err(Ending::Revoked(refusal)),
         }
     }
@@ -356,13 +369,13 @@ impl Connection {
         self.wire.limit(if self.is_allowed() { MAX_PAYLOAD } else { STRANGER_PAYLOAD });
         tokio::select! {
             biased;
+            Some(end) = self.sessions.next(), if !self.sessions.is_empty() => Happening::SessionEnded(end),
             changed = self.phase.changed() => match (changed, *self.phase.borrow_and_update()) {
                 (Ok(()), Phase::Serving | Phase::Draining) => Happening::PhaseChanged,
                 _ => Happening::Ended(Ending::Stopped),
             },
             () = self.seat.evicted.cancelled() => Happening::Ended(Ending::Closed(RefuseReason::Crowded)),
             _ = self.standing.changed() => Happening::PolicyChanged,
-            Some(end) = self.sessions.next(), if !self.sessions.is_empty() => Happening::SessionEnded(end),
             // An error: the pairing room is gone, and the window with it.
             _ = self.window.wait_for(Option::is_none), if restricted => Happening::PairingClosed,
             read = self.wire.read() => match read {
@@ -391,16 +404,39 @@ impl Connection {
         self.send(&Envelope { request_id: question.request_id.clone(), payload }).await
     }
 
+    /// A peer that does not take its answer must not hold off what would end the connection meanwhile: then half a frame
+    /// stays behind and the socket is closed. Watches through clones, so that whatever ends nothing here is still news
+    /// to [`Connection::next`].
     pub(super) async fn send(&mut self, envelope: &Envelope) -> Result<(), Ending> {
-        self.wire.write(envelope).await.map_err(|end| match end {
-            WriteEnd::Slow => Ending::Closed(RefuseReason::SlowReader),
-            WriteEnd::Broken => Ending::PeerLeft,
-        })
+        let allowed = self.is_allowed();
+        tokio::select! {
+            biased;
+            written = self.wire.write(envelope) => written.map_err(|end| match end {
+                WriteEnd::Slow => Ending::Closed(RefuseReason::SlowReader),
+                WriteEnd::Broken => Ending::PeerLeft,
+            }),
+            () = stopping(self.phase.clone()) => Err(Ending::Stopped),
+            () = self.seat.evicted.cancelled() => Err(Ending::Closed(RefuseReason::Crowded)),
+            refusal = cut_off(self.standing.clone()), if allowed => Err(Ending::Revoked(refusal)),
+        }
+    }
+}
+
+/// Resolves when policy refuses this peer.
+async fn cut_off(mut standing: watch::Receiver<Standing>) -> Refusal {
+    loop {
+        if let Verdict::Refused(refusal) = &standing.borrow_and_update().verdict {
+            return refusal.clone();
+        }
+        if standing.changed().await.is_err() {
+            // Policy itself is gone, and everybody's rights with it.
+            return Refusal::NeverLoaded;
+        }
     }
 }
 
 /// Resolves when everything is to stop.
-async fn stopping(phase: &mut watch::Receiver<Phase>) {
+async fn stopping(mut phase: watch::Receiver<Phase>) {
     // An error: whoever could still say so is gone, which means the same.
     let _ = phase.wait_for(|phase| *phase == Phase::Stopping).await;
 }

@@ -7,9 +7,12 @@ use crds::EndpointId;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::engine::sys;
 use crate::metrics::{ConnectionState, Metrics};
 use crate::network::SourceKey;
 
+use super::crowd::Crowd;
+use super::limits::MAKE_ROOM;
 use super::places::{ConnectionId, Full, Places};
 
 /// Shared by the accept loop and every connection.
@@ -24,6 +27,8 @@ pub(super) struct Floor {
 struct Inner {
     places: Places,
     doors: HashMap<ConnectionId, CancellationToken>,
+    /// Everyone whose socket is open, the evicted included.
+    crowd: Crowd,
 }
 
 /// One connection's place. Dropping it frees the place: it must outlive the socket by nothing and precede it by
@@ -37,7 +42,7 @@ pub(super) struct Seat {
 
 impl Floor {
     pub(super) fn new(metrics: Metrics) -> Self {
-        let inner = Inner { places: Places::default(), doors: HashMap::new() };
+        let inner = Inner { places: Places::default(), doors: HashMap::new(), crowd: Crowd::default() };
         Self { inner: Arc::new(Mutex::new(inner)), departures: watch::Sender::new(0), metrics }
     }
 
@@ -45,6 +50,7 @@ impl Floor {
     pub(super) fn enter(&self, source: SourceKey) -> Seat {
         let evicted = CancellationToken::new();
         let mut inner = self.lock();
+        inner.crowd.enter();
         let entered = inner.places.enter(source);
         if let Some(door) = entered.evicted.and_then(|id| inner.doors.remove(&id)) {
             door.cancel();
@@ -55,11 +61,14 @@ impl Floor {
         Seat { floor: self.clone(), id: entered.id, evicted }
     }
 
-    /// Descriptors ran out: one stranger goes.
+    /// Descriptors ran out: some strangers go.
     pub(super) fn make_room(&self) {
         let mut inner = self.lock();
-        if let Some(door) = inner.places.evict_one().and_then(|id| inner.doors.remove(&id)) {
-            door.cancel();
+        for _ in 0..MAKE_ROOM {
+            let Some(id) = inner.places.evict_one() else { break };
+            if let Some(door) = inner.doors.remove(&id) {
+                door.cancel();
+            }
         }
         self.publish(&inner);
     }
@@ -105,8 +114,12 @@ impl Drop for Seat {
         let mut inner = self.floor.lock();
         inner.places.leave(self.id);
         inner.doors.remove(&self.id);
+        let crowd_gone = inner.crowd.leave();
         self.floor.publish(&inner);
         drop(inner);
+        if crowd_gone {
+            sys::release_free_memory();
+        }
         self.floor.departures.send_modify(|n| *n = n.wrapping_add(1));
     }
 }

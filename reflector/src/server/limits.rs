@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Control connections in all. Each costs a descriptor and some 40 KiB of TLS state, so 512 fit a small host beside
+/// Control connections in all. Each costs a descriptor and some 20 KiB (docs/bench/cost.md), so 512 fit a small host beside
 /// the engines. Test: `home_made_certificates_cannot_fill_every_place`.
 pub const MAX_CONNECTIONS: usize = MAX_HALF_OPEN + MAX_KNOWN;
 
@@ -19,6 +19,11 @@ pub const MAX_KNOWN: usize = 256;
 
 /// Control connections of one known ID; an appliance needs one. Test: `the_ninth_connection_of_an_id_is_refused`.
 pub const MAX_PER_ID: usize = 8;
+
+/// When so many connections have gone, their memory is given back to the system. Some 20 KiB each: fewer would not be
+/// worth the millisecond it takes, and a stranger who makes us do it has paid for as many connections.
+/// Test: `a_crowd_that_left_is_noticed_once`.
+pub const CROWD: usize = 64;
 
 /// From accept to the first byte. Longer than any real client takes, short enough that silent sockets go.
 /// Test: `a_silent_socket_is_closed`.
@@ -64,6 +69,11 @@ pub const GOODBYE: Duration = Duration::from_millis(250);
 /// Pause after `accept()` fails for want of descriptors or memory, so that the loop does not spin.
 /// Test: `running_out_of_descriptors_does_not_stop_a_good_peer`.
 pub const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
+
+/// Strangers sent away each time descriptors run out. One would let in 20 connections a second, with a good peer at the
+/// end of a long queue, and leave its test none to run with: a test takes up to eleven.
+/// Test: `running_out_of_descriptors_does_not_stop_a_good_peer`.
+pub const MAKE_ROOM: usize = 16;
 
 /// Keepalive while a session runs: a vanished client is noticed within 3 s (link.md §8).
 pub const SESSION_KEEPALIVE: Duration = Duration::from_secs(1);

@@ -10,7 +10,8 @@ use crate::network::source_key;
 use super::answers;
 use super::connection::{Connection, Ending};
 
-/// Answers `pair_request`. After a success the same connection has full access.
+/// Answers `pair_request`. After a success the same connection has full access: the change of policy gives it a known
+/// place before its next frame is read.
 pub(super) async fn attempt(connection: &mut Connection, code: &str) -> Result<Message, Ending> {
     match connection.verdict() {
         // The code stays good for whoever needs it.
@@ -65,10 +66,6 @@ async fn unknown(connection: &mut Connection, code: &str) -> Message {
             ..answers::about(connection, EventType::PeerPaired)
         })
         .await;
-    // Eight connections of an ID that was unknown a moment ago: it is paired all the same and can come back.
-    if let Err((reason, _)) = connection.take_place(&name) {
-        tracing::debug!(%reason, "paired, but no place for a known connection");
-    }
     paired(connection, "paired")
 }
 

@@ -1,6 +1,11 @@
 //! Frames over a socket: the only file of this room that reads and writes message bytes.
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::link::message::Envelope;
@@ -60,17 +65,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
                 self.frame_began = self.decoder.is_mid_frame().then(Instant::now);
                 return Ok(decoded);
             }
-            let mut chunk = [0u8; READ_CHUNK];
-            let read = self.stream.read(&mut chunk);
+            let read = read(&mut self.stream, |bytes| self.decoder.push(bytes));
             let result = match self.frame_began {
                 Some(began) => timeout_at(began + FRAME, read).await.map_err(|_| ReadEnd::Slow)?,
                 None => read.await,
             };
             match result {
                 Ok(0) => return Err(ReadEnd::Closed),
-                Ok(n) => {
+                Ok(_) => {
                     self.frame_began.get_or_insert_with(Instant::now);
-                    self.decoder.push(chunk.get(..n).unwrap_or_default());
                 }
                 Err(error) => {
                     tracing::trace!(%error, "read from peer");
@@ -104,10 +107,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// reset the connection under the error frame it should read.
     pub(super) async fn drain(&mut self) {
         let mut left = DRAIN_BYTES;
-        let mut chunk = [0u8; READ_CHUNK];
         let reading = async {
             while left > 0 {
-                match self.stream.read(&mut chunk).await {
+                match read(&mut self.stream, |_thrown_away| {}).await {
                     Ok(0) | Err(_) => break,
                     Ok(n) => left = left.saturating_sub(n),
                 }
@@ -127,4 +129,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
         self.stream
     }
+}
+
+/// Reads once and hands on what came; zero bytes are the end. The buffer lives on the stack of the thread that reads: as
+/// a part of the connection's task it would take its 4 KiB for as long as the connection waits.
+async fn read(stream: &mut (impl AsyncRead + Unpin), mut take: impl FnMut(&[u8])) -> io::Result<usize> {
+    poll_fn(|context| {
+        let mut chunk = [0u8; READ_CHUNK];
+        let mut buffer = ReadBuf::new(&mut chunk);
+        ready!(Pin::new(&mut *stream).poll_read(context, &mut buffer))?;
+        take(buffer.filled());
+        Poll::Ready(Ok(buffer.filled().len()))
+    })
+    .await
 }

@@ -29,6 +29,8 @@ pub(super) struct Active {
     pub(super) bytes: AtomicU64,
     pub(super) unread: AtomicU64,
     policy: Mutex<Arc<Policy>>,
+    /// Bytes a day of that policy, for the streams; `u64::MAX`: unlimited.
+    bytes_per_day: AtomicU64,
     ends_at_ms: AtomicI64,
     deadline: OnceLock<Instant>,
     reason: OnceLock<EndReason>,
@@ -57,6 +59,7 @@ impl Active {
             history,
             bytes: AtomicU64::new(0),
             unread: AtomicU64::new(0),
+            bytes_per_day: AtomicU64::new(byte_limit(&policy)),
             policy: Mutex::new(policy),
             ends_at_ms: AtomicI64::new(0),
             deadline: OnceLock::new(),
@@ -120,7 +123,12 @@ impl Active {
     }
 
     pub(super) fn set_policy(&self, policy: &Arc<Policy>) {
+        self.bytes_per_day.store(byte_limit(policy), Ordering::Release);
         *self.policy.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(policy);
+    }
+
+    pub(super) fn bytes_per_day(&self) -> u64 {
+        self.bytes_per_day.load(Ordering::Acquire)
     }
 
     pub(super) fn set_data_silence(&self, silence: Silence) {
@@ -132,6 +140,10 @@ impl Active {
     pub(super) fn data_silence(&self) -> Option<Duration> {
         self.data_silence.get().map(|silence| silence())
     }
+}
+
+fn byte_limit(policy: &Policy) -> u64 {
+    policy.quotas.bytes_per_day.unwrap_or(u64::MAX)
 }
 
 impl std::fmt::Debug for Active {

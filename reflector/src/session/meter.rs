@@ -19,7 +19,7 @@ impl Meter {
         if self.0.stop_reason().is_some() {
             return SessionLease { active: &self.0, lease: None };
         }
-        let lease = self.0.account.lease(want);
+        let lease = self.0.account.lease(want, self.0.bytes_per_day());
         if lease.bytes() == 0 && want > 0 {
             self.0.stop(EndReason::QuotaExceeded);
         }

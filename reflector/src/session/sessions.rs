@@ -101,6 +101,7 @@ impl Sessions {
         test_type: TestType,
         params: &SessionParams,
     ) -> Result<Granted, Denied> {
+        let policy = &policy.seen_from(requester.peer.source);
         let answer = admit(&self.core, requester, policy, test_type, params).await;
         if let Err(denied) = &answer {
             self.core.ledger.account(requester.peer.id).record_denial(self.core.moment());
@@ -137,9 +138,8 @@ impl Sessions {
     /// A peer's policy changed and still allows it: smaller limits hold for running sessions at once, and a test
     /// type that was switched off ends as `revoked`.
     pub fn narrow(&self, peer: &EndpointId, policy: &Arc<Policy>) {
-        self.core.ledger.account(*peer).set_limit(policy.quotas.bytes_per_day);
         for active in self.core.sessions().iter().filter(|active| active.peer.id == *peer) {
-            active.set_policy(policy);
+            active.set_policy(&policy.seen_from(active.peer.source));
             let allowed = match active.plan.test_type {
                 TestType::Throughput => policy.quotas.allow_throughput,
                 TestType::UdpEcho => policy.quotas.allow_udp_echo,

@@ -74,7 +74,6 @@ impl Core {
         plan: Plan,
     ) -> Result<Place, Denied> {
         let account = self.ledger.account(requester.peer.id);
-        account.set_limit(policy.quotas.bytes_per_day);
         let now = (self.clock)();
         let closed_for = (self.windows)(policy, now)
             .map(|edge| Duration::try_from(edge.duration_since(now.wall)).unwrap_or(Duration::ZERO));

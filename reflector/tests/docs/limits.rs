@@ -40,7 +40,7 @@ fn every_limit_on_the_page_is_the_one_in_force() {
 
 fn time(limit: Duration) -> String {
     let seconds = limit.as_secs();
-    if seconds % 60 == 0 { format!("{} min", seconds / 60) } else { format!("{seconds} s") }
+    if seconds.is_multiple_of(60) { format!("{} min", seconds / 60) } else { format!("{seconds} s") }
 }
 
 /// 1048576 → `1 048 576`

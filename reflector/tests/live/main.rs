@@ -8,9 +8,11 @@ mod bed;
 
 mod events;
 mod manifests;
+mod numbers;
 mod quota;
 mod rotation;
 mod source;
+mod stop;
 
 use std::time::Duration;
 

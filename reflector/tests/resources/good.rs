@@ -35,6 +35,11 @@ impl Good {
         Self { from, ..self.clone() }
     }
 
+    /// The same peer at the address of a reflector that was started again.
+    pub(crate) fn moved_to(&self, addr: SocketAddr) -> Self {
+        Self { addr, ..self.clone() }
+    }
+
     pub(crate) async fn connect(&self) -> Result<Connection, Error> {
         let appliance = Appliance::builder(self.key.clone()).bind(self.from).wait(PATIENCE);
         appliance.open(self.addr).await.map(|(connection, _)| connection)

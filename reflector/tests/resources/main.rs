@@ -1,21 +1,31 @@
 //! The abuse table, rows about resources: each shows the answer an abuser gets, and that a good peer gets through
 //! meanwhile. The whole program runs as a child; abusers come from addresses of 127.0.0.0/8, each a source of its own.
-#![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::panic, reason = "a test")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::float_cmp,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::needless_range_loop,
+    reason = "a test; counters are whole numbers, far below 2^52"
+)]
 
 #[path = "../support/bed.rs"]
 #[allow(dead_code, reason = "shared by all tests of the whole program")]
 mod bed;
 
 mod crowd;
-//mod descriptors;
-//mod disk;
-//mod drain;
+mod descriptors;
+mod disk;
+mod drain;
 mod good;
-//mod health;
+mod health;
 mod pairing;
 mod parallel;
 mod strangers;
-//mod vanished;
+mod vanished;
 mod window;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -33,6 +43,16 @@ fn long() -> bool {
 fn source(n: usize) -> IpAddr {
     let n = u32::try_from(n).unwrap();
     IpAddr::V4(Ipv4Addr::from(0x7f01_0000 + n))
+}
+
+/// A series that counts things.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "counts are small and not negative"
+)]
+async fn count(bed: &bed::Bed, series: &str) -> usize {
+    bed.metric(series).await as usize
 }
 
 /// Tests that load the machine, or promise a time, take turns. The first one also makes room for thousands of sockets

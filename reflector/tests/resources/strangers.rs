@@ -11,7 +11,7 @@ use reflector::server::limits::{
 use crate::bed::{Bed, PATIENCE, until};
 use crate::crowd::Crowd;
 use crate::good::Good;
-use crate::{GENEROUS, source, turn};
+use crate::{GENEROUS, count, source, turn};
 
 const HALF_OPEN: &str = r#"reflector_connections{state="half_open"}"#;
 const KNOWN: &str = r#"reflector_connections{state="known"}"#;
@@ -30,16 +30,16 @@ async fn five_hundred_silent_sockets_do_not_keep_a_good_peer_waiting() {
     let crowd = Crowd::gather(bed.addr, &sources, 10).await;
     good.is_served_in_time(10).await;
     good.at(sources[7]).is_served_in_time(5).await;
-    let half_open = bed.metric(HALF_OPEN).await;
-    assert!((200.0..=MAX_HALF_OPEN as f64).contains(&half_open), "{half_open}");
-    assert!(bed.metric(CROWDED).await >= 200.0);
+    let half_open = count(&bed, HALF_OPEN).await;
+    assert!((200..=MAX_HALF_OPEN).contains(&half_open), "{half_open}");
+    assert!(count(&bed, CROWDED).await >= 200);
     crowd.leave().await;
 
     // All from one source, which a good peer shares: it pushes out its own, and the good peer still comes in.
     let crowd = Crowd::gather(bed.addr, &[source(99)], 500).await;
     good.is_served_in_time(10).await;
-    let half_open = bed.metric(HALF_OPEN).await;
-    assert!(half_open <= (MAX_HALF_OPEN_PER_SOURCE + 1) as f64, "{half_open}");
+    let half_open = count(&bed, HALF_OPEN).await;
+    assert!(half_open <= MAX_HALF_OPEN_PER_SOURCE + 1, "{half_open}");
     good.at(source(99)).is_served_in_time(5).await;
     assert!(crowd.opened() >= 500);
     crowd.leave().await;
@@ -82,8 +82,8 @@ async fn home_made_certificates_cannot_fill_every_place() {
     }
     good.is_served_in_time(10).await;
     // The good peer pushed one out before policy knew it, and left that place empty.
-    assert!(bed.metric(HALF_OPEN).await >= (MAX_HALF_OPEN - 1) as f64);
-    assert!(bed.metric(CROWDED).await >= 44.0);
+    assert!(count(&bed, HALF_OPEN).await >= MAX_HALF_OPEN - 1);
+    assert!(count(&bed, CROWDED).await >= 44);
 
     // Every place of known IDs fills up beside them: eight for each ID and no ninth.
     let mut inside = Vec::new();
@@ -101,7 +101,7 @@ async fn home_made_certificates_cannot_fill_every_place() {
     let one_too_many = Appliance::builder(spare.clone()).open(bed.addr).await.unwrap_err();
     assert_eq!(one_too_many.code(), Some(403), "{one_too_many}");
     assert!(!one_too_many.to_string().contains("of this identity"), "{one_too_many}");
-    assert_eq!(bed.metric(KNOWN).await, MAX_KNOWN as f64);
+    assert_eq!(count(&bed, KNOWN).await, MAX_KNOWN);
     assert!(bed.status()["connections"].as_u64().unwrap() <= MAX_CONNECTIONS as u64);
 
     // Whoever is inside is served as ever, and one that leaves makes room for one.

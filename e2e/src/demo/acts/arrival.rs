@@ -58,7 +58,7 @@ impl Show {
             peer["endpoint_id"] == self.key.endpoint_id().as_str(),
             "the list shows somebody else: {peer}"
         );
-        self.name = peer["name"].as_str().context("a peer without a name")?.to_owned();
+        peer["name"].as_str().context("a peer without a name")?.clone_into(&mut self.name);
         self.stage.typed(&self.screen, &["peers", "list"]).await?;
         self.screen.good(&format!("durable: it is the manifest peers/{}.yaml now", self.name));
         Ok(())

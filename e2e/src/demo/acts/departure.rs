@@ -36,8 +36,8 @@ impl Show {
         let ours = running.finish().await?;
         let seen = watch.await.context("watch the connection")?;
         ensure!(ours.ended_by == EndedBy::Server, "the test went on: {ours:?}");
-        let line = self.stage.audited("session_completed", &grant.test_id).await?;
-        ensure!(line["reason"] == "suspended", "the test ended for another reason: {line}");
+        let end = self.stage.audited("session_completed", &grant.test_id).await?;
+        ensure!(end["reason"] == "suspended", "the test ended for another reason: {end}");
         let latency = latency_ms(&told).context("no latency in the answer")?;
         ensure!(latency < PROMISED_MS, "it took {latency} ms, promised are {PROMISED_MS} ms");
         self.screen.good(&format!(

@@ -162,7 +162,7 @@ fn the_first_file_that_exists_is_read_and_a_broken_one_is_never_skipped() {
 }
 
 #[test]
-fn the_reference_page_is_fresh() {
+fn the_reference_page_is_up_to_date() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reference/configuration.md");
     let kept = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(

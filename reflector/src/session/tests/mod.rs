@@ -44,6 +44,7 @@ fn policy() -> Policy {
             max_concurrent_tests: 1,
             tests_per_hour: 10,
             bytes_per_day: Some(5_000),
+            bytes_per_day_on_loopback: None,
             cooldown: seconds(5),
             allow_throughput: true,
             allow_udp_echo: true,
@@ -249,7 +250,7 @@ impl Bench {
         let silence = Arc::clone(&self.silence_ms);
         Requester::new(Peer {
             id: peer(n),
-            source: IpAddr::V4(Ipv4Addr::new(127, 0, 0, n)),
+            source: IpAddr::V4(Ipv4Addr::new(192, 0, 2, n)),
             local: IpAddr::V4(Ipv4Addr::LOCALHOST),
             resource_exhausted: false,
             silence: Arc::new(move || Duration::from_millis(silence.load(Ordering::SeqCst))),

@@ -183,6 +183,32 @@ async fn stopping_a_peer_ends_its_sessions_and_nobody_elses() {
     bench.complete(theirs).await;
 }
 
+/// P10: over loopback the default of the position does not hold, and takes nothing from other sessions of the peer
+/// when it is asked for; a limit that is set while a test runs does.
+#[tokio::test]
+async fn over_loopback_a_test_is_cut_by_a_limit_that_was_set_and_not_by_the_default() {
+    let bench = Bench::new();
+    let policy =
+        with(|policy| (policy.quotas.max_concurrent_tests, policy.quotas.cooldown) = (2, seconds(0)));
+    let wan = bench.up(&bench.connect(1), &policy).await.unwrap();
+    let mut near = bench.connect(1);
+    near.peer.source = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let local = bench.up(&near, &policy).await.unwrap();
+    let (wan, local) = (bench.strings(&wan).await, bench.strings(&local).await);
+    local.control.meter().lease(4_000).settle(4_000);
+    assert_eq!(wan.control.meter().lease(4_000).bytes(), 1_000);
+    local.control.meter().lease(4_000).settle(4_000);
+    assert_eq!(wan.control.meter().lease(1).bytes(), 0);
+    assert_eq!(wan.control.stop_reason(), Some(EndReason::QuotaExceeded));
+
+    bench.sessions.narrow(&peer(1), &policy);
+    assert_eq!(local.control.meter().lease(1).bytes(), 1);
+    let set = with(|policy| policy.quotas.bytes_per_day_on_loopback = Some(8_000));
+    bench.sessions.narrow(&peer(1), &set);
+    assert_eq!(local.control.meter().lease(1).bytes(), 0);
+    assert_eq!(local.control.stop_reason(), Some(EndReason::QuotaExceeded));
+}
+
 #[tokio::test]
 async fn a_narrower_policy_holds_for_the_running_test() {
     let bench = Bench::new();
