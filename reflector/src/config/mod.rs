@@ -27,6 +27,8 @@ use crds::EndpointId;
 
 use crate::access::windows::Window;
 
+pub(crate) use nearest::nearest;
+
 pub use load::{Candidate, Error, candidates, environment, hostname, load};
 pub use parse::{Loaded, Origin, Source, Variables, check_value, parse, parse_source};
 pub use report::{Place, Problem, Report, Severity};
