@@ -277,3 +277,26 @@ fn a_rotation_without_a_server_is_in_the_audit_log() {
     let log = std::fs::read_to_string(dir.path().join("state/audit.jsonl")).unwrap();
     assert!(log.contains("\"event_type\":\"identity_rotated\""), "{log}");
 }
+
+/// After a revocation nobody must read "authorized" about the same appliance in the next line.
+#[test]
+fn a_configured_peer_that_was_revoked_is_listed_once_and_as_suspended() {
+    let dir = dir();
+    std::fs::create_dir_all(dir.path().join("state/peers")).unwrap();
+    let run = |args: &[&str]| {
+        let output =
+            reflector(dir.path()).env("REFLECTOR__ACCESS__AUTHORIZED_PEERS", ID).args(args).output().unwrap();
+        (output.status.code(), out(&output), err(&output))
+    };
+    assert!(run(&["peers", "list"]).1.contains("config-7dn2-ff6e\tauthorized"));
+    let (code, _, told) = run(&["peers", "remove", ID]);
+    assert_eq!(code, Some(1));
+    assert!(told.contains("access.authorized_peers") && told.contains("peers revoke"), "{told}");
+    assert_eq!(run(&["peers", "revoke", ID]).0, Some(0));
+    let listed = run(&["peers", "list"]).1;
+    assert_eq!(listed.matches("7DN2-FF6E").count(), 1, "{listed}");
+    assert!(listed.contains("suspended") && !listed.contains("authorized"), "{listed}");
+    let (code, told, _) = run(&["peers", "remove", ID]);
+    assert_eq!(code, Some(0));
+    assert!(told.contains("still named by access.authorized_peers"), "{told}");
+}
