@@ -197,7 +197,10 @@ async fn over_loopback_a_test_is_cut_by_a_limit_that_was_set_and_not_by_the_defa
     let (wan, local) = (bench.strings(&wan).await, bench.strings(&local).await);
     local.control.meter().lease(4_000).settle(4_000);
     assert_eq!(wan.control.meter().lease(4_000).bytes(), 1_000);
-    local.control.meter().lease(4_000).settle(4_000);
+    let meter = local.control.meter();
+    let beyond = meter.lease(4_000);
+    assert_eq!(beyond.bytes(), 4_000);
+    beyond.settle(4_000);
     assert_eq!(wan.control.meter().lease(1).bytes(), 0);
     assert_eq!(wan.control.stop_reason(), Some(EndReason::QuotaExceeded));
 
