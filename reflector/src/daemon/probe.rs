@@ -83,7 +83,7 @@ impl HealthSource for Probe {
         });
         Box::pin(async move {
             if !asked.await.unwrap_or(false) {
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         })
     }

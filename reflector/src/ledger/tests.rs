@@ -166,7 +166,7 @@ async fn asking_whether_the_writer_lives_writes_nothing() {
     }
     assert!(paper.writes.load(Ordering::SeqCst) <= 1, "only the flush that was due anyway");
     until("asking for ever puts off no flush", || {
-        drop(futures_util::FutureExt::now_or_never(ledger.answers()));
+        let _unanswered = futures_util::FutureExt::now_or_never(ledger.answers());
         paper.writes.load(Ordering::SeqCst) == 1
     })
     .await;
