@@ -35,6 +35,8 @@ impl Small {
         let dir = tempfile::tempdir().unwrap();
         let disk = dir.path().join("disk");
         std::fs::create_dir(&disk).unwrap();
+        // A peers folder that is named must exist.
+        std::fs::create_dir(dir.path().join("peers")).unwrap();
         let beside = |name: &str| dir.path().join(name);
         let mut env = vec![
             ("REFLECTOR__NETWORK__ADMIN_SOCKET", beside("admin.sock")),
