@@ -34,6 +34,8 @@ impl Small {
         let dir = tempfile::tempdir().unwrap();
         let disk = dir.path().join("disk");
         std::fs::create_dir(&disk).unwrap();
+        // A peers folder that is named must exist.
+        std::fs::create_dir(dir.path().join("peers")).unwrap();
         let beside = |name: &str| dir.path().join(name);
         // A folder that somebody configured is never made for them.
         std::fs::create_dir(beside("peers")).unwrap();
