@@ -121,9 +121,9 @@ impl Server {
         }
     }
 
-    /// What cutting this ID off took, the last time policy did so.
-    pub fn revocation_of(&self, id: &EndpointId) -> Option<Revocation> {
-        self.shared.revocations.of(id)
+    /// What cutting this ID off took, if policy did so since then.
+    pub fn revocation_of(&self, id: &EndpointId, since_mono_ms: u64) -> Option<Revocation> {
+        self.shared.revocations.of(id, since_mono_ms)
     }
 }
 

@@ -37,8 +37,6 @@ impl Small {
         // A peers folder that is named must exist.
         std::fs::create_dir(dir.path().join("peers")).unwrap();
         let beside = |name: &str| dir.path().join(name);
-        // A folder that somebody configured is never made for them.
-        std::fs::create_dir(beside("peers")).unwrap();
         let mut env = vec![
             ("REFLECTOR__NETWORK__ADMIN_SOCKET", beside("admin.sock")),
             ("REFLECTOR__ACCESS__PEERS_DIR", beside("peers")),
