@@ -241,6 +241,9 @@ fn before_the_first_start_a_command_says_what_makes_the_thing_it_misses() {
         assert_eq!(output.status.code(), Some(1), "{command:?}");
         assert!(err(&output).contains(hint), "{command:?}: {}", err(&output));
     }
+    let named =
+        reflector(dir.path()).args(["peers", "list"]).env("REFLECTOR__ACCESS__PEERS_DIR", "gone").output();
+    assert!(err(&named.unwrap()).contains("make it, or mend access.peers_dir"));
 }
 
 /// I1: another length or mode is exit 1, and nothing is changed.

@@ -87,10 +87,11 @@ impl Backend for Wired {
     fn peers(&self, config: &Config) -> anyhow::Result<Vec<ManifestPeer>> {
         let dir = config.peers_dir();
         if !dir.exists() {
-            bail!(
-                "there is no folder {} yet: the first `reflector serve` or `reflector peers add` makes it",
-                dir.display()
-            );
+            let cure = match config.access.peers_dir {
+                None => "the first `reflector serve` or `reflector peers add` makes it",
+                Some(_) => "make it, or mend access.peers_dir",
+            };
+            bail!("there is no folder {} yet: {cure}", dir.display());
         }
         let now = clock::now().wall;
         let listed = peers_dir(config).list()?.into_iter().map(|peer| ManifestPeer {
