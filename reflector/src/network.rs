@@ -133,6 +133,13 @@ pub fn normalise(address: IpAddr) -> IpAddr {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SourceKey(IpAddr);
 
+impl SourceKey {
+    /// The address, or the first one of the /64.
+    pub fn address(&self) -> IpAddr {
+        self.0
+    }
+}
+
 /// The source an address belongs to.
 pub fn source_key(address: IpAddr) -> SourceKey {
     match normalise(address) {

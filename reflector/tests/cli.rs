@@ -241,6 +241,9 @@ fn before_the_first_start_a_command_says_what_makes_the_thing_it_misses() {
         assert_eq!(output.status.code(), Some(1), "{command:?}");
         assert!(err(&output).contains(hint), "{command:?}: {}", err(&output));
     }
+    let named =
+        reflector(dir.path()).args(["peers", "list"]).env("REFLECTOR__ACCESS__PEERS_DIR", "gone").output();
+    assert!(err(&named.unwrap()).contains("make it, or mend access.peers_dir"));
 }
 
 /// I1: another length or mode is exit 1, and nothing is changed.
@@ -276,4 +279,27 @@ fn a_rotation_without_a_server_is_in_the_audit_log() {
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
     let log = std::fs::read_to_string(dir.path().join("state/audit.jsonl")).unwrap();
     assert!(log.contains("\"event_type\":\"identity_rotated\""), "{log}");
+}
+
+/// After a revocation nobody must read "authorized" about the same appliance in the next line.
+#[test]
+fn a_configured_peer_that_was_revoked_is_listed_once_and_as_suspended() {
+    let dir = dir();
+    std::fs::create_dir_all(dir.path().join("state/peers")).unwrap();
+    let run = |args: &[&str]| {
+        let output =
+            reflector(dir.path()).env("REFLECTOR__ACCESS__AUTHORIZED_PEERS", ID).args(args).output().unwrap();
+        (output.status.code(), out(&output), err(&output))
+    };
+    assert!(run(&["peers", "list"]).1.contains("config-7dn2-ff6e\tauthorized"));
+    let (code, _, told) = run(&["peers", "remove", ID]);
+    assert_eq!(code, Some(1));
+    assert!(told.contains("access.authorized_peers") && told.contains("peers revoke"), "{told}");
+    assert_eq!(run(&["peers", "revoke", ID]).0, Some(0));
+    let listed = run(&["peers", "list"]).1;
+    assert_eq!(listed.matches("7DN2-FF6E").count(), 1, "{listed}");
+    assert!(listed.contains("suspended") && !listed.contains("authorized"), "{listed}");
+    let (code, told, _) = run(&["peers", "remove", ID]);
+    assert_eq!(code, Some(0));
+    assert!(told.contains("still named by access.authorized_peers"), "{told}");
 }

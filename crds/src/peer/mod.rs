@@ -13,7 +13,7 @@ mod tests;
 mod valid;
 mod validate;
 
-pub use read::read;
+pub use read::{fields, read};
 pub use spec::{
     PairingSpec, PeerQuotas, ReflectorKind, ReflectorPeer, ReflectorPeerSpec, ReflectorRef, TestType,
 };
@@ -26,4 +26,4 @@ pub use valid::{
     MAX_PAIRING_TTL, MAX_STREAMS, MAX_TEST_DURATION, MAX_TESTS_PER_HOUR, MIN_PAIRING_TTL, MIN_RATE, Problem,
     RefKind, Seniority, ValidPeer, ValidQuotas, ValidRef,
 };
-pub use validate::validate;
+pub use validate::{is_object_name, validate};

@@ -47,6 +47,11 @@ const SHAPES: &[(&str, Shape)] = &[
     ("spec.suspend", Shape::Bool),
 ];
 
+/// Paths of the fields a person can write, such as `spec.quotas.maxStreams`.
+pub fn fields() -> impl Iterator<Item = &'static str> {
+    SHAPES.iter().map(|(path, _)| *path)
+}
+
 /// Reads an object. Whoever feeds a policy index calls this before [`super::validate()`].
 pub fn read(mut object: Value) -> Result<ReflectorPeer, Vec<Problem>> {
     drop_nulls(&mut object);

@@ -50,6 +50,18 @@ pub fn validate(peer: &ReflectorPeer) -> Result<ValidPeer, Vec<Problem>> {
     }
 }
 
+/// Whether an object can be called this: labels of at most 63 characters with dots between them (DNS-1123 subdomain).
+pub fn is_object_name(name: &str) -> bool {
+    let label = |l: &str| {
+        !l.is_empty()
+            && l.len() <= 63
+            && !l.starts_with('-')
+            && !l.ends_with('-')
+            && l.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    };
+    name.len() <= MAX_NAME && name.split('.').all(label)
+}
+
 #[derive(Default)]
 struct Check {
     problems: Vec<Problem>,
@@ -61,17 +73,10 @@ impl Check {
     }
 
     fn dns_name(&mut self, path: &str, name: &str) {
-        let label = |l: &str| {
-            !l.is_empty()
-                && l.len() <= 63
-                && !l.starts_with('-')
-                && !l.ends_with('-')
-                && l.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-        };
         if name.is_empty() {
             self.problem(path, "is missing: write a name such as living-room");
-        } else if name.len() > MAX_NAME || !name.split('.').all(label) {
-            let rule = "write lower-case letters, digits and dashes, such as living-room";
+        } else if !is_object_name(name) {
+            let rule = "write lower-case letters, digits and dashes, at most 63, such as living-room";
             self.problem(path, format!("cannot be {:?}: {rule}", shortened(name)));
         }
     }

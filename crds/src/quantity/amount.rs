@@ -85,10 +85,9 @@ impl Amount {
 
     /// What it means, exactly.
     pub fn value(&self) -> Result<u64, AmountError> {
-        let typed = self.0.as_str();
-        let owned = || typed.to_owned();
-        let text = typed.trim();
-        if text.is_empty() {
+        let text = self.0.as_str();
+        let owned = || text.to_owned();
+        if text.trim().is_empty() {
             return Err(AmountError::Empty);
         }
         let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
@@ -102,9 +101,12 @@ impl Amount {
         {
             return Err(AmountError::Number { text: owned() });
         }
-        let suffix = suffix.trim_start();
         let Some((_, unit)) = SUFFIXES.iter().find(|(name, _)| *name == suffix) else {
-            return Err(AmountError::Suffix { text: owned(), suffix: suffix.to_owned(), hint: hint(suffix) });
+            return Err(AmountError::Suffix {
+                text: owned(),
+                suffix: suffix.trim_start().to_owned(),
+                hint: hint(suffix),
+            });
         };
         let unit = u128::from(*unit);
         let overflow = || AmountError::Overflow { text: owned() };
@@ -133,6 +135,7 @@ impl Amount {
 
 fn hint(suffix: &str) -> &'static str {
     match suffix {
+        s if s.starts_with(' ') => "leave the space out, write 5G instead of 5 G",
         "K" => "write k for thousands or Ki for 1024",
         "m" | "g" | "t" | "p" | "e" => "large suffixes are upper case: M, G, T, P, E",
         s if s.ends_with(['B', 'b']) => "leave the unit out, write 5G instead of 5GB",
@@ -208,6 +211,8 @@ mod tests {
             ("", "missing"),
             ("lots", "write digits and a suffix"),
             ("-1G", "write digits"),
+            (" 1G", "write digits"),
+            ("1 G", "leave the space out"),
             (".5G", "write digits"),
             ("5.G", "write digits"),
             ("1.2.3G", "write digits"),

@@ -61,10 +61,9 @@ impl DurationText {
 
     /// What it means.
     pub fn value(&self) -> Result<Duration, DurationError> {
-        let typed = self.0.as_str();
-        let owned = || typed.to_owned();
-        let text = typed.trim();
-        if text.is_empty() {
+        let text = self.0.as_str();
+        let owned = || text.to_owned();
+        if text.trim().is_empty() {
             return Err(DurationError::Empty);
         }
         let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -72,13 +71,17 @@ impl DurationText {
         if number.is_empty() || unit.starts_with(['.', ',']) || self.0.too_long() {
             return Err(DurationError::Number { text: owned() });
         }
-        let seconds_each: u64 = match unit.trim_start() {
+        let seconds_each: u64 = match unit {
             "" | "s" => 1,
             "m" => 60,
             "h" => 3600,
             "d" => 86_400,
             other => {
-                return Err(DurationError::Unit { text: owned(), unit: other.to_owned(), hint: hint(other) });
+                return Err(DurationError::Unit {
+                    text: owned(),
+                    unit: other.trim_start().to_owned(),
+                    hint: hint(other),
+                });
             }
         };
         number
@@ -93,6 +96,7 @@ impl DurationText {
 fn hint(unit: &str) -> &'static str {
     match unit {
         "ms" | "us" | "ns" => "the smallest unit is the second, write 1s",
+        u if u.starts_with(' ') => "leave the space out and write s, m, h or d",
         "S" | "M" | "H" | "D" => "units are lower case: s, m, h, d",
         "w" => "there are no weeks, write 7d",
         u if u.contains(|c: char| c.is_ascii_digit()) => {
@@ -157,6 +161,8 @@ mod tests {
             ("", "missing"),
             ("ten minutes", "whole number and one unit"),
             ("-5s", "whole number"),
+            (" 60s", "whole number"),
+            ("60 s", "leave the space out"),
             ("1.5h", "whole number"),
             ("500ms", "smallest unit is the second"),
             ("1h30m", "90m instead of 1h30m"),

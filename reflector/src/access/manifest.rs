@@ -194,6 +194,12 @@ fn sort(value: &Value, mine: &Mine) -> Class {
     };
     let version = text("/apiVersion").unwrap_or_default();
     let ours = version.split('/').next() == Some(GROUP) || version.is_empty();
+    if holds_peers(value, kind, mine) {
+        return Class::Broken(
+            "a list of objects: write each as a document of its own, with a line of --- between them"
+                .to_owned(),
+        );
+    }
     if !kind.eq_ignore_ascii_case("ReflectorPeer") || !ours {
         return Class::Foreign;
     }
@@ -207,6 +213,13 @@ fn sort(value: &Value, mine: &Mine) -> Class {
         (Some("ReflectorFleet"), Some(name)) if Some(name) != mine.fleet.as_deref() => Class::Foreign,
         _ => Class::Ours,
     }
+}
+
+/// What `kubectl get -o yaml` prints. Ignoring it in silence would load nobody, and revoke nobody.
+fn holds_peers(value: &Value, kind: &str, mine: &Mine) -> bool {
+    let items = value.get("items").and_then(Value::as_array).into_iter().flatten();
+    kind == "ReflectorPeerList"
+        || (kind == "List" && items.into_iter().any(|item| !matches!(sort(item, mine), Class::Foreign)))
 }
 
 #[cfg(test)]
@@ -231,6 +244,22 @@ mod tests {
 
     fn problem(parsed: &Parsed) -> &str {
         &parsed.objects[0].1.peer.as_ref().unwrap_err().problem
+    }
+
+    #[test]
+    fn a_list_as_kubectl_prints_it_is_named_and_denies_whom_it_names() {
+        let item = peer("attic").endpoint(3).json();
+        let list = |kind: &str, item: &Value| {
+            let list = serde_json::json!({ "apiVersion": "v1", "kind": kind, "items": [item] });
+            parse("l.json", Format::Json, &list.to_string(), &mine())
+        };
+        for kind in ["List", "ReflectorPeerList"] {
+            let parsed = list(kind, &item);
+            assert!(problem(&parsed).contains("a document of its own"), "{}", problem(&parsed));
+            assert_eq!(parsed.objects[0].1.claims(), [id(3)]);
+        }
+        let other = serde_json::json!({ "apiVersion": "v1", "kind": "Secret" });
+        assert_eq!((list("List", &other).foreign, list("List", &other).objects.len()), (1, 0));
     }
 
     #[test]

@@ -3,10 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crds::peer::{Problem, ValidPeer};
+use crds::peer::ValidPeer;
 use crds::{EndpointId, ReflectorPeer};
 use jiff::Timestamp;
 use serde_json::Value;
+
+use crate::config::nearest;
 
 /// Endpoint IDs a broken object can block. One manifest names one ID; a text that cannot be parsed at all may
 /// hold several, and none of them is guessed to be allowed.
@@ -70,26 +72,44 @@ impl Object {
 
 /// Reads and checks one object. `fallback` names it when it has no readable name.
 pub fn judge(value: &Value, fallback: &str) -> Result<ValidPeer, Broken> {
-    crds::peer::read(value.clone()).and_then(|peer: ReflectorPeer| crds::peer::validate(&peer)).map_err(
-        |problems| {
-            let text = |path: &str| value.pointer(path).and_then(Value::as_str);
-            let claims = [text("/spec/endpointId"), text("/status/endpointId")];
-            Broken {
-                name: text("/metadata/name")
-                    .unwrap_or(fallback)
-                    .chars()
-                    .take(crds::peer::MAX_NAME)
-                    .collect::<String>()
-                    .into(),
-                claims: claims.into_iter().flatten().find_map(|id| id.parse().ok()).into_iter().collect(),
-                problem: one_line(&problems),
-            }
-        },
-    )
+    let judged = crds::peer::read(value.clone()).and_then(|peer: ReflectorPeer| crds::peer::validate(&peer));
+    let mut wrong = Vec::new();
+    misspelt("spec", value.get("spec").unwrap_or(&Value::Null), &mut wrong);
+    let problems = match judged {
+        Ok(peer) if wrong.is_empty() => return Ok(peer),
+        Ok(_) => wrong,
+        Err(problems) => problems.iter().map(ToString::to_string).chain(wrong).collect(),
+    };
+    let text = |path: &str| value.pointer(path).and_then(Value::as_str);
+    let claims = [text("/spec/endpointId"), text("/status/endpointId")];
+    Err(Broken {
+        name: text("/metadata/name")
+            .unwrap_or(fallback)
+            .chars()
+            .take(crds::peer::MAX_NAME)
+            .collect::<String>()
+            .into(),
+        claims: claims.into_iter().flatten().find_map(|id| id.parse().ok()).into_iter().collect(),
+        problem: problems.join("; "),
+    })
 }
 
-fn one_line(problems: &[Problem]) -> String {
-    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+/// Fields that are one of ours but for a slip: `supend: true` would leave a peer in that somebody meant to shut out. kubectl
+/// refuses every unknown field; we let pass what looks like nothing we know, because it may be of a newer release.
+fn misspelt(at: &str, value: &Value, problems: &mut Vec<String>) {
+    for (name, child) in value.as_object().into_iter().flatten() {
+        let path = format!("{at}.{name}");
+        if crds::peer::fields().any(|field| field == path) {
+            misspelt(&path, child, problems);
+            continue;
+        }
+        let siblings = crds::peer::fields()
+            .filter_map(|field| field.strip_prefix(at)?.strip_prefix('.'))
+            .filter(|field| !field.contains('.'));
+        if let Some(near) = nearest(name, siblings) {
+            problems.push(format!("{at}.{} is no field: did you mean {near}?", name.escape_debug()));
+        }
+    }
 }
 
 /// Every Endpoint ID that can be read in a text nobody can parse, so that each is denied by name.
@@ -119,6 +139,30 @@ mod tests {
         let broken = judge(&value, "a.yaml").unwrap_err();
         assert_eq!((&*broken.name, &broken.claims[..]), ("attic-pi", &[id(7)][..]));
         assert!(broken.problem.contains("spec.quotas.maxStreams cannot be 0"), "{}", broken.problem);
+    }
+
+    /// A slip must not leave in whom somebody meant to shut out or limit.
+    #[test]
+    fn a_field_that_is_nearly_one_of_ours_is_refused_and_one_of_a_newer_release_is_not() {
+        let with = |field: &str, value: Value| {
+            let mut object = peer("attic-pi").endpoint(7).json();
+            object["spec"][field] = value;
+            judge(&object, "a.yaml")
+        };
+        for (field, value, says) in [
+            ("supend", true.into(), "spec.supend is no field: did you mean suspend?"),
+            ("Suspend", true.into(), "did you mean suspend?"),
+            ("expires", "2026-01-01T00:00:00Z".into(), "did you mean expiresAt?"),
+            ("quota", serde_json::json!({ "maxStreams": 1 }), "did you mean quotas?"),
+            ("quotas", serde_json::json!({ "bytesPerday": "1G" }), "did you mean bytesPerDay?"),
+        ] {
+            let broken = with(field, value).unwrap_err();
+            assert!(broken.problem.contains(says), "{}", broken.problem);
+            assert_eq!(broken.claims, [id(7)]);
+        }
+        for newer in ["somethingNewer", "maintenance", "labels"] {
+            assert!(with(newer, true.into()).is_ok(), "{newer}");
+        }
     }
 
     #[test]

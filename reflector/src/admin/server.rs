@@ -18,7 +18,7 @@ use crate::engine::BoxFuture;
 
 use super::protocol::{Request, Response};
 
-/// A request is a few dozen bytes. Test: `a_line_that_never_ends_is_refused`.
+/// A request is a few dozen bytes. Test: `nonsense_and_a_line_that_never_ends_is_refused`.
 const MAX_LINE: u64 = 4096;
 /// The CLI writes its line at once. Test: `a_silent_client_is_let_go` (paused clock).
 const READ: Duration = Duration::from_secs(5);
@@ -226,6 +226,32 @@ mod tests {
         fs::write(&path, "precious").unwrap();
         assert!(matches!(AdminSocket::bind(&path).await, Err(AdminError::NotASocket { .. })));
         assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
+    }
+
+    #[tokio::test]
+    async fn a_silent_client_is_let_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("admin.sock");
+        let cancel = CancellationToken::new();
+        let task =
+            tokio::spawn(AdminSocket::bind(&path).await.unwrap().serve(Arc::new(Echo), cancel.clone()));
+        let mut silent = Vec::new();
+        for _ in 0..MAX_CLIENTS {
+            silent.push(UnixStream::connect(&path).await.unwrap());
+        }
+        tokio::time::pause();
+        let mut answer = Vec::new();
+        for mut client in silent {
+            client.read_to_end(&mut answer).await.unwrap();
+        }
+        assert_eq!(answer, b"");
+        tokio::time::resume();
+        assert!(
+            ask(&path, b"{\"command\":\"status\"}\n").await.contains("Status"),
+            "the places are free again"
+        );
+        cancel.cancel();
+        task.await.unwrap();
     }
 
     #[tokio::test]

@@ -7,12 +7,10 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use crds::EndpointId;
+use crds::peer::{MAX_PAIRING_TTL, MIN_PAIRING_TTL};
 
 use super::help;
 use crate::config::{check_value, duration};
-
-/// Longest pairing window: a code that lives longer than a day is a password.
-pub(super) const MAX_PAIRING: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The endpoint PacketParamedic appliances measure their network against
 ///
@@ -212,7 +210,7 @@ fn name(text: &str) -> Result<String, String> {
 
 fn ttl(text: &str) -> Result<Duration, String> {
     match duration::parse(text) {
-        Ok(ttl) if ttl.is_zero() || ttl > MAX_PAIRING => {
+        Ok(ttl) if !(MIN_PAIRING_TTL..=MAX_PAIRING_TTL).contains(&ttl) => {
             Err("must be from 1s to 24h, such as 10m".to_owned())
         }
         Ok(ttl) => Ok(ttl),

@@ -49,6 +49,8 @@ pub struct Edited {
     pub endpoint_id: Option<EndpointId>,
     /// The file that was written or removed.
     pub file: PathBuf,
+    /// After a removal: what goes on naming the same Endpoint ID and decides about it now.
+    pub still_named_by: Vec<String>,
 }
 
 /// An identity after its rotation.

@@ -75,8 +75,10 @@ impl Style {
 
     /// A table. The first row is its heading; the last column is not padded.
     pub fn table(self, rows: &[Vec<String>]) -> String {
+        let rows: Vec<Vec<String>> =
+            rows.iter().map(|row| row.iter().map(|cell| plain(cell)).collect()).collect();
         let mut widths: Vec<usize> = Vec::new();
-        for row in rows {
+        for row in &rows {
             widths.resize(widths.len().max(row.len()), 0);
             for (width, cell) in widths.iter_mut().zip(row) {
                 *width = (*width).max(cell.chars().count());
@@ -95,6 +97,11 @@ impl Style {
         }
         out
     }
+}
+
+/// Foreign text on one line and without escape sequences: file names and the names in manifests may hold either.
+pub(super) fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 /// Whether to colour a stream: `--color`, and for `auto` a terminal, `NO_COLOR` and its kin.
@@ -159,6 +166,12 @@ mod tests {
             TERMINAL.table(&rows),
             "\u{1b}[1mNAME \u{1b}[0m  \u{1b}[1mSTATE\u{1b}[0m\nattic  authorized\n"
         );
+    }
+
+    #[test]
+    fn foreign_text_moves_no_cursor_and_forges_no_row() {
+        let rows = [vec!["a\u{1b}[2Jb".to_owned(), "c\nd\te".to_owned()]];
+        assert_eq!(PIPE.table(&rows), "a\u{fffd}[2Jb\tc\u{fffd}d\u{fffd}e\n");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::exit::Exit;
-use super::output::{Answer, BAD, GOOD, Style, count, pretty};
+use super::output::{Answer, BAD, GOOD, Style, count, plain, pretty};
 use crate::admin::protocol::{PairingStatus, PolicyStatus, Status};
 use crate::config::duration;
 
@@ -46,7 +46,8 @@ fn render_status(status: &Status, style: Style) -> String {
         }
     }
     for broken in &status.policy.broken {
-        let _ = writeln!(out, "  {} {}: {}", style.paint(BAD, "!"), broken.name, broken.problem);
+        let _ =
+            writeln!(out, "  {} {}: {}", style.paint(BAD, "!"), plain(&broken.name), plain(&broken.problem));
     }
     out
 }

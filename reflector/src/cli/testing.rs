@@ -51,6 +51,8 @@ pub(super) fn status() -> Status {
 pub(super) struct Fake {
     pub(super) manifests: Vec<ManifestPeer>,
     pub(super) answer: Option<Response>,
+    /// What goes on naming a removed peer.
+    pub(super) still_named_by: Vec<String>,
     pub(super) seen: RefCell<Vec<String>>,
 }
 
@@ -66,7 +68,12 @@ impl Fake {
     fn edited(&self, what: &str, name: &str) -> Edited {
         self.saw(format!("{what} {name}"));
         let file = PathBuf::from(format!("/p/{name}.yaml"));
-        Edited { name: name.to_owned(), endpoint_id: (name != "waiting").then(|| id(ID)), file }
+        Edited {
+            name: name.to_owned(),
+            endpoint_id: (name != "waiting").then(|| id(ID)),
+            file,
+            still_named_by: self.still_named_by.clone(),
+        }
     }
 }
 

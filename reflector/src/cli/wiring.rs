@@ -87,10 +87,11 @@ impl Backend for Wired {
     fn peers(&self, config: &Config) -> anyhow::Result<Vec<ManifestPeer>> {
         let dir = config.peers_dir();
         if !dir.exists() {
-            bail!(
-                "there is no folder {} yet: the first `reflector serve` or `reflector peers add` makes it",
-                dir.display()
-            );
+            let cure = match config.access.peers_dir {
+                None => "the first `reflector serve` or `reflector peers add` makes it",
+                Some(_) => "make it, or mend access.peers_dir",
+            };
+            bail!("there is no folder {} yet: {cure}", dir.display());
         }
         let now = clock::now().wall;
         let listed = peers_dir(config).list()?.into_iter().map(|peer| ManifestPeer {
@@ -98,12 +99,16 @@ impl Backend for Wired {
             name: peer.name,
             endpoint_id: peer.endpoint_id,
         });
-        let configured = config.access.authorized_peers.iter().map(|id| ManifestPeer {
+        let listed: Vec<ManifestPeer> = listed.collect();
+        // An object decides over the configuration.
+        let undecided = |id: &&EndpointId| listed.iter().all(|peer| peer.endpoint_id != Some(**id));
+        let configured = config.access.authorized_peers.iter().filter(undecided).map(|id| ManifestPeer {
             name: configured_name(id),
             endpoint_id: Some(*id),
             state: "authorized".to_owned(),
         });
-        Ok(listed.chain(configured).collect())
+        let configured: Vec<ManifestPeer> = configured.collect();
+        Ok(listed.into_iter().chain(configured).collect())
     }
 
     fn add_peer(&self, config: &Config, peer: &NewPeer) -> anyhow::Result<Edited> {
@@ -120,8 +125,18 @@ impl Backend for Wired {
     }
 
     fn remove_peer(&self, config: &Config, peer: &str) -> anyhow::Result<Edited> {
-        let done = peers_dir(config).remove(peer)?;
-        first(config, &done)
+        let done = match peers_dir(config).remove(peer) {
+            Err(edit::Error::UnknownPeer { .. }) if configured(config, peer).is_some() => bail!(
+                "{peer} stands in access.authorized_peers of the configuration: delete it there and restart, or shut it out with `reflector peers revoke`"
+            ),
+            done => done?,
+        };
+        let mut removed = first(config, &done)?;
+        removed.still_named_by = done.remaining.iter().map(|peer| peer.file.clone()).collect();
+        if removed.endpoint_id.is_some_and(|id| config.access.authorized_peers.contains(&id)) {
+            removed.still_named_by.push("access.authorized_peers".to_owned());
+        }
+        Ok(removed)
     }
 
     fn revoke_peer(&self, config: &Config, peer: &str) -> anyhow::Result<Edited> {
@@ -167,6 +182,7 @@ fn edited(config: &Config, peer: &Listed) -> Edited {
         name: peer.name.clone(),
         endpoint_id: peer.endpoint_id,
         file: config.peers_dir().join(&peer.file),
+        still_named_by: Vec::new(),
     }
 }
 

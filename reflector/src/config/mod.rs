@@ -1,7 +1,7 @@
 //! The configuration of a reflector: one TOML file, environment overrides, defaults.
 //!
 //! In: text and variables. Out: one validated [`Config`]; nobody else reads the file or the environment. [`keys`]
-//! is the table everything else is driven by; [`mod@load`] is the only file here that touches the world.
+//! is the table everything else is driven by; `load.rs` is the only file here that touches the world.
 
 mod check;
 mod defaults;
@@ -26,6 +26,8 @@ use std::time::Duration;
 use crds::EndpointId;
 
 use crate::access::windows::Window;
+
+pub(crate) use nearest::nearest;
 
 pub use load::{Candidate, Error, candidates, environment, hostname, load};
 pub use parse::{Loaded, Origin, Source, Variables, check_value, parse, parse_source};

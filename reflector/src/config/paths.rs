@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::Config;
 
+/// Longest part between dots of an object's name.
+const LONGEST_LABEL: usize = 63;
 /// `audit_log_path` that means standard output.
 const STDOUT: &str = "-";
 
@@ -57,10 +59,13 @@ impl Config {
             .map(|c| c.to_ascii_lowercase())
             .map(|c| if c.is_ascii_lowercase() || c.is_ascii_digit() || c == '.' { c } else { '-' })
             .collect();
-        match fitted.trim_matches(['-', '.']) {
-            "" => "reflector".to_owned(),
-            name => name.to_owned(),
-        }
+        // A label of a host's name may have 64 characters, one of an object's has 63.
+        let labels = fitted.split('.').map(|label| {
+            let label = label.trim_matches('-');
+            label.get(..LONGEST_LABEL).unwrap_or(label).trim_end_matches('-')
+        });
+        let name = labels.filter(|label| !label.is_empty()).collect::<Vec<_>>().join(".");
+        if name.is_empty() { "reflector".to_owned() } else { name }
     }
 }
 
@@ -105,6 +110,10 @@ mod tests {
         let mut config = Config::default();
         assert_eq!(config.reflector_name("Attic_Pi.local"), "attic-pi.local");
         assert_eq!(config.reflector_name("__"), "reflector");
+        for odd in ["a..b", "a-.-b", "_.x", &"h".repeat(64), "pi.", "\u{fc}ber"] {
+            let name = config.reflector_name(odd);
+            assert!(crds::peer::is_object_name(&name), "{odd}: {name}");
+        }
         config.access.name = Some("cellar".to_owned());
         assert_eq!(config.reflector_name("attic"), "cellar");
     }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crds::EndpointId;
+use crds::peer::is_object_name;
 use toml::Spanned;
 use toml::de::DeValue;
 use tracing_subscriber::EnvFilter;
@@ -16,8 +17,6 @@ use super::slot::Flaw;
 
 /// How much of a foreign value a message repeats.
 const SHOWN_CHARS: usize = 40;
-/// Longest object name in Kubernetes.
-const LONGEST_NAME: usize = 253;
 /// Longest path Linux takes.
 const LONGEST_PATH: usize = 4096;
 /// Words that are levels; a bare word in a filter that is none of them is a typo, though tracing would take it
@@ -69,6 +68,8 @@ impl Reader<'_, '_> {
             "holds a zero byte, which no path can"
         } else if text.ends_with('/') {
             "ends with a slash; name the file or folder itself"
+        } else if text == "~" || text.starts_with("~/") {
+            "begins with ~, which only a shell knows; write the whole path"
         } else if text.len() > LONGEST_PATH {
             "is longer than any path can be (4096 bytes)"
         } else {
@@ -79,13 +80,7 @@ impl Reader<'_, '_> {
 
     pub(super) fn name(&self) -> Result<String, Vec<Flaw>> {
         let text = self.text()?;
-        let end = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
-        let inside = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
-        let fits = text.len() <= LONGEST_NAME
-            && end(text.chars().next())
-            && end(text.chars().next_back())
-            && text.chars().all(inside);
-        if fits { Ok(text.to_owned()) } else { Err(self.refused()) }
+        if is_object_name(text) { Ok(text.to_owned()) } else { Err(self.refused()) }
     }
 
     pub(super) fn address(&self) -> Result<SocketAddr, Vec<Flaw>> {

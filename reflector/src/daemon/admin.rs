@@ -26,6 +26,8 @@ use crate::session::Sessions;
 
 use super::probe::Probe;
 
+/// Whoever asks what a revocation cut has written it down this long ago at most.
+const JUST_NOW_MS: u64 = 5000;
 /// Longest wait a command may ask for.
 const MAX_WAIT: Duration = Duration::from_secs(60);
 /// Life of a code made at start because `access.pairing_enabled` is set.
@@ -209,6 +211,7 @@ impl Desk {
 
     async fn revoked(&self, id: EndpointId, timeout_ms: u64) -> Response {
         let wait = Duration::from_millis(timeout_ms).min(MAX_WAIT);
+        let just_now = clock::now().mono_ms.saturating_sub(JUST_NOW_MS);
         if timeout(wait, self.server.gone(id)).await.is_err() {
             return error(format!(
                 "{} is still connected or authorised after {} ms",
@@ -216,7 +219,7 @@ impl Desk {
                 wait.as_millis()
             ));
         }
-        let last = self.server.revocation_of(&id);
+        let last = self.server.revocation_of(&id, just_now);
         Response::Revoked {
             connections: last.map_or(0, |cut| cut.connections),
             latency_ms: last.map_or(0.0, |cut| cut.latency_ms),

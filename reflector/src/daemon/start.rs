@@ -292,6 +292,13 @@ impl Reflector {
                 () = ledger.ended() => Err(anyhow!("the ledger writer ended unasked")),
             }
         });
+        let (audit, cancel) = (self.audit.clone(), stop.clone());
+        core.spawn(async move {
+            tokio::select! {
+                () = cancel.cancelled() => Ok("the audit log"),
+                () = audit.ended() => Err(anyhow!("the audit writer ended unasked")),
+            }
+        });
         accepting
     }
 

@@ -14,8 +14,8 @@ use super::sys::{self, InterfaceAddress};
 /// Set by the release build.
 const BUILD_HASH: Option<&str> = option_env!("REFLECTOR_BUILD_HASH");
 
-/// Collects the facts for a connection that arrived at `local_addr`. A handful of small reads, no lock; whoever calls
-/// it for a peer bounds the rate.
+/// Collects the facts for a connection that arrived at `local_addr`. A handful of small reads from memory of the kernel,
+/// no lock and no disk: cheap enough to be made for every question of a known peer, one at a time per connection.
 pub fn collect(local_addr: IpAddr) -> PathMeta {
     let load_avg = load_avg();
     let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);

@@ -194,6 +194,17 @@ impl Ledger {
         let _ = self.inner.shared.on_commit.set(to);
     }
 
+    /// Whether the writer still looks at its queue. Writes nothing, so that anybody may ask. One that has ended does
+    /// not hang: [`Ledger::ended`] tells about it.
+    pub async fn answers(&self) -> bool {
+        let (done, answered) = oneshot::channel();
+        match self.inner.shared.waker.queue.try_send(Request::Ping(done)) {
+            Ok(()) => tokio::time::timeout(COMMIT_DEADLINE, answered).await.is_ok(),
+            Err(TrySendError::Full(_)) => false,
+            Err(TrySendError::Disconnected(_)) => true,
+        }
+    }
+
     /// How writing goes; changes are rare.
     pub fn health(&self) -> watch::Receiver<Health> {
         self.inner.health.clone()

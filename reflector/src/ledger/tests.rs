@@ -155,6 +155,25 @@ fn a_limit_lowered_during_a_test_cuts_the_next_lease() {
     assert_eq!(account.lease(7, u64::MAX).bytes(), 7);
 }
 
+/// Whoever may ask for `/livez` must not choose how often the disk is written.
+#[tokio::test]
+async fn asking_whether_the_writer_lives_writes_nothing() {
+    let paper = Paper::default();
+    let ledger = on(&paper, &Hand::at(0, NOON));
+    ledger.account(peer(1)).lease(5, u64::MAX).settle(5);
+    for _ in 0..100 {
+        assert!(ledger.answers().await);
+    }
+    assert!(paper.writes.load(Ordering::SeqCst) <= 1, "only the flush that was due anyway");
+    until("the flush that was due comes all the same", || {
+        let _asked = futures_util::FutureExt::now_or_never(ledger.answers());
+        paper.writes.load(Ordering::SeqCst) == 1
+    })
+    .await;
+    ledger.vanish();
+    assert!(ledger.answers().await);
+}
+
 /// G6: nothing else may have looked at the account since midnight.
 #[test]
 fn what_is_left_of_a_new_day_is_all_of_it() {

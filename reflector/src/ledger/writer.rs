@@ -43,6 +43,8 @@ pub(super) enum Request {
     Wake,
     /// Write now and say so.
     Commit(oneshot::Sender<Result<(), Error>>),
+    /// Are you there?
+    Ping(oneshot::Sender<()>),
     /// Write what is left and end.
     Stop(oneshot::Sender<()>),
     /// End as `kill -9` would.
@@ -106,6 +108,14 @@ impl<S: Store> Writer<S> {
                     due.get_or_insert_with(|| Instant::now() + FLUSH_INTERVAL);
                     continue;
                 }
+                Ok(Request::Ping(done)) => {
+                    // Whoever asked may have given up.
+                    let _ = done.send(());
+                    // Many who ask must not put off a flush.
+                    if due.is_none_or(|due| Instant::now() < due) {
+                        continue;
+                    }
+                }
                 Ok(Request::Commit(done)) => waiting.push(done),
                 Ok(Request::Stop(done)) => stop = Some(Some(done)),
                 #[cfg(test)]
@@ -117,6 +127,9 @@ impl<S: Store> Writer<S> {
                 match self.queue.try_recv() {
                     Ok(Request::Commit(done)) => waiting.push(done),
                     Ok(Request::Stop(done)) => stop = Some(Some(done)),
+                    Ok(Request::Ping(done)) => {
+                        let _ = done.send(());
+                    }
                     Ok(Request::Wake) => {}
                     #[cfg(test)]
                     Ok(Request::Vanish) => return None,

@@ -14,7 +14,8 @@ use crate::link::reply::{self, FORBIDDEN, INTERNAL};
 use crate::reason::{DenyReason, RefuseReason};
 use crate::session::Denied;
 
-use super::connection::{Connection, SessionEnd};
+use super::connection::Connection;
+use super::requests::SessionEnd;
 
 /// Messages a reflector takes. The others it only sends.
 pub(super) fn is_request(message: &Message) -> bool {

@@ -5,7 +5,6 @@
 //! the peer is raced against the middle three.
 
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use crds::EndpointId;
@@ -18,22 +17,21 @@ use tokio::time::{Instant, sleep_until};
 use tokio_rustls::server::TlsStream;
 
 use crate::access::Standing;
-use crate::access::policy::{Policy, Refusal, Verdict};
-use crate::audit::{Event, EventType};
-use crate::link::features::{self, Feature, Features};
+use crate::access::policy::{Refusal, Verdict};
+use crate::link::features::Features;
 use crate::link::frame::MAX_PAYLOAD;
-use crate::link::message::{Envelope, Message, SessionParams, TestType};
+use crate::link::message::{Envelope, Message};
 use crate::link::reply::{self, FORBIDDEN};
 use crate::link::{DecodeError, FrameError};
 use crate::metrics::BadFrame;
 use crate::reason::RefuseReason;
-use crate::session::{Denied, Granted, Peer, Requester, SessionRecord};
+use crate::session::Requester;
 
 use super::floor::Seat;
-use super::limits::{DRAIN_SECOND_HALF, HELLO, IDLE, STRANGER_PAYLOAD};
+use super::limits::{DRAIN_SECOND_HALF, IDLE, STRANGER_PAYLOAD};
 use super::liveness::Liveness;
 use super::misuse::PAIR_FIRST;
-use super::places::Full;
+use super::requests::{EndingFuture, SessionEnd};
 use super::shared::{Phase, Shared};
 use super::wire::{ReadEnd, Wire, WriteEnd};
 use super::{answers, pairing};
@@ -52,7 +50,7 @@ pub(super) enum Ending {
 }
 
 /// What can happen next.
-enum Happening {
+pub(super) enum Happening {
     Frame(Result<Envelope, DecodeError>),
     PolicyChanged,
     SessionEnded(SessionEnd),
@@ -62,12 +60,6 @@ enum Happening {
     Ended(Ending),
     Oversized(FrameError),
 }
-
-/// The end of one of this connection's sessions, and the request that began it. No record: its task died.
-pub(super) type SessionEnd = (String, Option<SessionRecord>);
-
-/// Shared by reference while answers are built, hence `Sync`.
-type EndingFuture = Pin<Box<dyn Future<Output = SessionEnd> + Send + Sync>>;
 
 /// A connection whose key is proven.
 pub(super) struct Connection {
@@ -85,11 +77,11 @@ pub(super) struct Connection {
     pub(super) sessions: FuturesUnordered<EndingFuture>,
     /// What admission knows of this connection; made at its first request.
     pub(super) asked: Option<(Requester, Liveness)>,
-    phase: watch::Receiver<Phase>,
+    pub(super) phase: watch::Receiver<Phase>,
     window: watch::Receiver<Option<Timestamp>>,
     pub(super) bad_frames: u32,
     /// Last frame, or end of the last session.
-    active_at: Instant,
+    pub(super) active_at: Instant,
 }
 
 impl Connection {
@@ -139,74 +131,6 @@ impl Connection {
         self.standing.borrow().verdict.clone()
     }
 
-    /// The first frame must be `hello`, and from someone who may be here.
-    async fn hello(&mut self) -> Result<(), Ending> {
-        let deadline = self.active_at + HELLO;
-        let frame = loop {
-            match self.next(Some(deadline), false).await {
-                Happening::Frame(frame) => break frame,
-                Happening::TimedOut => return Err(Ending::Closed(RefuseReason::HelloTimeout)),
-                Happening::Ended(ending) => return Err(ending),
-                Happening::Oversized(error) => return Err(self.oversized(error).await),
-                // Whether the peer may be here is decided when it has spoken.
-                Happening::PolicyChanged
-                | Happening::PairingClosed
-                | Happening::PhaseChanged
-                | Happening::SessionEnded(_) => {}
-            }
-        };
-        let envelope = match frame {
-            Ok(envelope) => envelope,
-            Err(error) => return Err(self.no_hello(&error).await),
-        };
-        let Message::Hello { version, features } = &envelope.payload else {
-            return Err(self.hello_missing(envelope.request_id).await);
-        };
-        if let Err(problem) = version.parse::<features::Version>() {
-            return Err(self.other_version(&envelope.request_id, problem).await);
-        }
-        self.standing.mark_unchanged();
-        if let Err((reason, message)) = self.admit() {
-            self.error(&envelope, FORBIDDEN, &message).await?;
-            return Err(Ending::Closed(reason));
-        }
-        self.features = features::negotiate(features, self.shared.services.features);
-        let hello = answers::server_hello(self);
-        self.answer(&envelope, hello).await
-    }
-
-    /// May this peer be here at all?
-    fn admit(&mut self) -> Result<(), (RefuseReason, String)> {
-        match self.verdict() {
-            Verdict::Allowed(policy) => self.take_place(&policy.peer),
-            Verdict::Refused(refusal) if self.may_pair(&refusal) => Ok(()),
-            Verdict::Refused(refusal) => Err((refusal.reason(), answers::refusal(&refusal))),
-        }
-    }
-
-    /// Known from now on: strangers cannot take this place.
-    fn take_place(&mut self, name: &str) -> Result<(), (RefuseReason, String)> {
-        self.seat.identify(self.peer).map_err(|full| {
-            let message = match full {
-                Full::OfThisId => "too many connections of this identity are open: close one first",
-                Full::InAll => "every place for known appliances is taken: try again in a minute",
-            };
-            (RefuseReason::TooManyConnections, message.to_owned())
-        })?;
-        self.known = true;
-        self.shared.services.audit.record_limited(Event {
-            peer_name: Some(name.to_owned()),
-            decision: Some("allowed"),
-            ..answers::about(self, EventType::ConnectionAccepted)
-        });
-        Ok(())
-    }
-
-    fn may_pair(&self, refusal: &Refusal) -> bool {
-        let services = &self.shared.services;
-        matches!(refusal, Refusal::Unknown) && services.access.may_pair() && services.pairing.is_open()
-    }
-
     async fn converse(&mut self) -> Result<std::convert::Infallible, Ending> {
         loop {
             let restricted = !self.is_allowed();
@@ -240,7 +164,7 @@ impl Connection {
     }
 
     async fn frame(&mut self, frame: Result<Envelope, DecodeError>) -> Result<(), Ending> {
-        self.active_at = now();
+        self.touch();
         let envelope = match frame {
             Ok(envelope) => envelope,
             Err(error) => return self.bad_frame(&error).await,
@@ -266,84 +190,9 @@ impl Connection {
         }
     }
 
-    async fn session_request(
-        &mut self,
-        request_id: String,
-        test_type: TestType,
-        params: &SessionParams,
-    ) -> Result<(), Ending> {
-        let outcome = loop {
-            // Refused since the frame was read: what happens next is the end.
-            let Verdict::Allowed(policy) = self.verdict() else { return Ok(()) };
-            match self.ask(test_type, params, &policy).await? {
-                Some(outcome) => break outcome,
-                None => self.policy_changed().await?,
-            }
-        };
-        let answer = match outcome {
-            Ok(granted) => {
-                let id = request_id.clone();
-                self.sessions.push(Box::pin(async move { (id, granted.ended.await.ok()) }));
-                self.probe();
-                Envelope { request_id, payload: Message::SessionGrant(granted.grant) }
-            }
-            Err(denied) => {
-                reply::deny(request_id, self.features, denied.reason, denied.message, denied.retry_after_sec)
-            }
-        };
-        self.send(&answer).await
-    }
-
-    /// Admission, raced against everything that may take the right to an answer away. `None`: the policy changed.
-    async fn ask(
-        &mut self,
-        test_type: TestType,
-        params: &SessionParams,
-        policy: &Arc<Policy>,
-    ) -> Result<Option<Result<Granted, Denied>>, Ending> {
-        let (requester, _) = match &mut self.asked {
-            Some(asked) => asked,
-            first => {
-                let Ok(liveness) = Liveness::of(self.wire.get_ref().get_ref().0) else {
-                    return Ok(Some(Err(answers::no_descriptors())));
-                };
-                let peer = Peer {
-                    id: self.peer,
-                    source: self.remote.ip(),
-                    local: self.local.ip(),
-                    resource_exhausted: self.features.has(Feature::ResourceExhausted),
-                    silence: Arc::new(liveness.silence()),
-                };
-                first.insert((Requester::new(peer), liveness))
-            }
-        };
-        let shared = Arc::clone(&self.shared);
-        tokio::select! {
-            biased;
-            () = stopping(self.phase.clone()) => Err(Ending::Stopped),
-            _ = self.standing.changed() => Ok(None),
-            outcome = shared.services.sessions.request(requester, policy, test_type, params) => Ok(Some(outcome)),
-        }
-    }
-
-    fn probe(&self) {
-        if let Some((_, liveness)) = &self.asked {
-            liveness.probe(!self.sessions.is_empty());
-        }
-    }
-
-    async fn session_ended(&mut self, end: SessionEnd) -> Result<(), Ending> {
-        self.active_at = now();
-        self.probe();
-        match answers::session_result(self.features, end) {
-            Some(envelope) => self.send(&envelope).await,
-            None => Ok(()),
-        }
-    }
-
     /// A narrower policy holds at once, whoever became known takes a known place, and losing the right to be here ends
     /// the connection.
-    async fn policy_changed(&mut self) -> Result<(), Ending> {
+    pub(super) async fn policy_changed(&mut self) -> Result<(), Ending> {
         match self.verdict() {
             Verdict::Allowed(policy) => {
                 if !self.known
@@ -360,12 +209,17 @@ impl Connection {
         }
     }
 
+    /// Idle time counts from here.
+    pub(super) fn touch(&mut self) {
+        self.active_at = now();
+    }
+
     /// Policy knows this peer and lets it in, at this moment.
     pub(super) fn is_allowed(&self) -> bool {
         matches!(self.standing.borrow().verdict, Verdict::Allowed(_))
     }
 
-    async fn next(&mut self, deadline: Option<Instant>, restricted: bool) -> Happening {
+    pub(super) async fn next(&mut self, deadline: Option<Instant>, restricted: bool) -> Happening {
         self.wire.limit(if self.is_allowed() { MAX_PAYLOAD } else { STRANGER_PAYLOAD });
         tokio::select! {
             biased;
@@ -400,7 +254,7 @@ impl Connection {
         self.send(&reply::error(question.request_id.as_str(), code, message)).await
     }
 
-    async fn answer(&mut self, question: &Envelope, payload: Message) -> Result<(), Ending> {
+    pub(super) async fn answer(&mut self, question: &Envelope, payload: Message) -> Result<(), Ending> {
         self.send(&Envelope { request_id: question.request_id.clone(), payload }).await
     }
 
@@ -436,7 +290,7 @@ async fn cut_off(mut standing: watch::Receiver<Standing>) -> Refusal {
 }
 
 /// Resolves when everything is to stop.
-async fn stopping(mut phase: watch::Receiver<Phase>) {
+pub(super) async fn stopping(mut phase: watch::Receiver<Phase>) {
     // An error: whoever could still say so is gone, which means the same.
     let _ = phase.wait_for(|phase| *phase == Phase::Stopping).await;
 }

@@ -9,12 +9,14 @@ mod crowd;
 mod finish;
 mod floor;
 mod gate;
+mod hello;
 pub mod limits;
 mod listen;
 mod liveness;
 mod misuse;
 mod pairing;
 pub mod places;
+mod requests;
 mod revocations;
 mod shared;
 mod wire;
@@ -119,9 +121,9 @@ impl Server {
         }
     }
 
-    /// What cutting this ID off took, the last time policy did so.
-    pub fn revocation_of(&self, id: &EndpointId) -> Option<Revocation> {
-        self.shared.revocations.of(id)
+    /// What cutting this ID off took, if policy did so since then.
+    pub fn revocation_of(&self, id: &EndpointId, since_mono_ms: u64) -> Option<Revocation> {
+        self.shared.revocations.of(id, since_mono_ms)
     }
 }
 

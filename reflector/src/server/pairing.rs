@@ -5,6 +5,7 @@ use crate::access::policy::{Refusal, Verdict};
 use crate::audit::{Event, EventType};
 use crate::link::message::Message;
 use crate::metrics::PairingResult;
+use crate::network::source_key;
 
 use super::answers;
 use super::connection::{Connection, Ending};
@@ -25,7 +26,7 @@ pub(super) async fn attempt(connection: &mut Connection, code: &str) -> Result<M
 async fn unknown(connection: &mut Connection, code: &str) -> Message {
     let shared = connection.shared.clone();
     let services = &shared.services;
-    let source = connection.remote.ip().into();
+    let source = source_key(connection.remote.ip());
     let reservation = match services.pairing.attempt(source, connection.peer, code).await {
         Outcome::Accepted(reservation) => reservation,
         Outcome::Refused(why) => {

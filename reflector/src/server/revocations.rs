@@ -42,9 +42,10 @@ impl Revocations {
         }
     }
 
-    /// The last cut of this peer.
-    pub fn of(&self, id: &EndpointId) -> Option<Revocation> {
-        self.lock().get(id).copied()
+    /// The last cut of this peer, unless it was before `since_mono_ms`: a revocation that met no connection has cut
+    /// nothing, whatever the one before it did.
+    pub fn of(&self, id: &EndpointId, since_mono_ms: u64) -> Option<Revocation> {
+        self.lock().get(id).copied().filter(|cut| cut.since_mono_ms >= since_mono_ms)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<EndpointId, Revocation>> {
@@ -63,9 +64,18 @@ mod tests {
         all.record(id, 100, 3.0);
         all.record(id, 100, 7.0);
         all.record(id, 100, 5.0);
-        assert_eq!(all.of(&id), Some(Revocation { since_mono_ms: 100, connections: 3, latency_ms: 7.0 }));
+        assert_eq!(all.of(&id, 0), Some(Revocation { since_mono_ms: 100, connections: 3, latency_ms: 7.0 }));
         all.record(id, 200, 1.0);
-        assert_eq!(all.of(&id), Some(Revocation { since_mono_ms: 200, connections: 1, latency_ms: 1.0 }));
+        assert_eq!(all.of(&id, 0), Some(Revocation { since_mono_ms: 200, connections: 1, latency_ms: 1.0 }));
+    }
+
+    #[test]
+    fn a_cut_of_an_earlier_revocation_is_not_told_again() {
+        let all = Revocations::default();
+        let id = EndpointId::from_public_key([1; 32]);
+        all.record(id, 100, 3.0);
+        assert!(all.of(&id, 100).is_some());
+        assert_eq!(all.of(&id, 101), None);
     }
 
     #[test]
@@ -77,6 +87,6 @@ mod tests {
             all.record(EndpointId::from_public_key(key), n, 1.0);
         }
         assert_eq!(all.lock().len(), REMEMBERED);
-        assert_eq!(all.of(&EndpointId::from_public_key([0; 32])), None);
+        assert_eq!(all.of(&EndpointId::from_public_key([0; 32]), 0), None);
     }
 }

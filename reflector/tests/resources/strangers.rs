@@ -56,7 +56,7 @@ async fn stranger(addr: SocketAddr, from: IpAddr) -> Connection {
     appliance.open(addr).await.unwrap().0
 }
 
-/// P9, I6
+/// P9
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn home_made_certificates_cannot_fill_every_place() {
     let _turn = turn().await;

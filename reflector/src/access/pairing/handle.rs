@@ -15,9 +15,9 @@ use tracing::warn;
 use crate::access::handle::Clock;
 use crate::admin::protocol::PairingStatus;
 use crate::clock::Now;
+use crate::network::SourceKey;
 
 use super::code::Code;
-use super::limits::Source;
 use super::outcome::{Error, Opened, Outcome, Refused};
 use super::store::Store;
 use super::window::{Answer, Window};
@@ -131,7 +131,7 @@ impl Pairing {
     }
 
     /// An appliance no policy knows presents a code. The caller has made sure of that, and that the policy is current.
-    pub async fn attempt(&self, source: Source, id: EndpointId, code: &str) -> Outcome {
+    pub async fn attempt(&self, source: SourceKey, id: EndpointId, code: &str) -> Outcome {
         let (answer, generation) = {
             let now = (self.shared.clock)();
             let mut state = self.settled();

@@ -1,9 +1,10 @@
 //! How often wrong codes are looked at, and where most of them came from. Bounded whatever happens outside.
 
 use std::collections::{HashMap, VecDeque};
-use std::fmt;
 use std::hash::Hash;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
+
+use crate::network::{SourceKey, source_key};
 
 /// Wrong codes looked at per source, and per ID, in any minute.
 pub const CODES_PER_MINUTE: usize = 5;
@@ -15,38 +16,6 @@ pub const MAX_TRACKED: usize = 128;
 /// Sources counted for the list of the worst. When more come, the smallest count makes room and is taken over, so a
 /// heavy source is never lost and a count is never too low.
 const MAX_COUNTED: usize = 32;
-
-/// Where an attempt came from: an IPv4 address or an IPv6 /64, since one host owns the whole /64.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Source(IpAddr);
-
-impl From<IpAddr> for Source {
-    fn from(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V6(v6) => {
-                let network = u128::from(v6) & !u128::from(u64::MAX);
-                Self(IpAddr::V6(Ipv6Addr::from(network)))
-            }
-            v4 @ IpAddr::V4(_) => Self(v4),
-        }
-    }
-}
-
-impl Source {
-    /// The address, or the first one of the /64.
-    pub fn address(&self) -> IpAddr {
-        self.0
-    }
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            IpAddr::V4(v4) => v4.fmt(f),
-            IpAddr::V6(v6) => write!(f, "{v6}/64"),
-        }
-    }
-}
 
 /// The last wrong codes by key.
 #[derive(Debug)]
@@ -100,15 +69,15 @@ fn is_live(at: u64, mono_ms: u64) -> bool {
 /// Wrong codes by source, over the life of a window.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Worst {
-    counts: Vec<(Source, u32)>,
+    counts: Vec<(SourceKey, u32)>,
 }
 
 impl Worst {
     pub(super) fn restore(counts: impl IntoIterator<Item = (IpAddr, u32)>) -> Self {
-        Self { counts: counts.into_iter().take(MAX_COUNTED).map(|(ip, n)| (ip.into(), n)).collect() }
+        Self { counts: counts.into_iter().take(MAX_COUNTED).map(|(ip, n)| (source_key(ip), n)).collect() }
     }
 
-    pub(super) fn record(&mut self, source: Source) {
+    pub(super) fn record(&mut self, source: SourceKey) {
         if let Some((_, count)) = self.counts.iter_mut().find(|(known, _)| *known == source) {
             *count = count.saturating_add(1);
         } else if self.counts.len() < MAX_COUNTED {
@@ -119,7 +88,7 @@ impl Worst {
     }
 
     /// The worst first.
-    pub(super) fn top(&self, most: usize) -> Vec<(Source, u32)> {
+    pub(super) fn top(&self, most: usize) -> Vec<(SourceKey, u32)> {
         let mut sorted = self.counts.clone();
         sorted.sort_by_key(|(source, count)| (std::cmp::Reverse(*count), *source));
         sorted.truncate(most);
@@ -132,15 +101,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    #[test]
-    fn a_source_is_an_ipv4_address_or_an_ipv6_64() {
-        let source = |text: &str| Source::from(text.parse::<IpAddr>().unwrap());
-        assert_eq!(source("2001:db8:1:2:3::4"), source("2001:db8:1:2:ffff::"));
-        assert_ne!(source("2001:db8:1:2::1"), source("2001:db8:1:3::1"));
-        assert_eq!(source("::ffff:192.0.2.7"), source("192.0.2.7"), "mapped addresses are IPv4");
-        assert_eq!(source("2001:db8:1:2:3::4").to_string(), "2001:db8:1:2::/64");
-    }
 
     #[test]
     fn the_sixth_wrong_code_of_a_minute_waits_for_the_first_to_age() {
@@ -177,7 +137,7 @@ mod tests {
         #[test]
         fn a_count_of_the_worst_is_never_too_low(sources in prop::collection::vec(0u8..60, 0..300)) {
             let mut worst = Worst::default();
-            let source = |n: u8| Source::from(IpAddr::from([192, 0, 2, n]));
+            let source = |n: u8| source_key(IpAddr::from([192, 0, 2, n]));
             for n in &sources {
                 worst.record(source(*n));
             }

@@ -16,6 +16,6 @@ mod window;
 
 pub use code::Code;
 pub use handle::{Pairing, Reservation};
-pub use limits::{CODES_PER_MINUTE, MAX_TRACKED, Source};
+pub use limits::{CODES_PER_MINUTE, MAX_TRACKED};
 pub use outcome::{Error, Opened, Outcome, Refused};
 pub use window::{FAST_WRONG_CODES, SLOW_CHECK};

@@ -16,13 +16,14 @@ use super::*;
 use crate::access::fixtures::{at, id, numbered};
 use crate::access::handle::Clock;
 use crate::clock::Now;
+use crate::network::{SourceKey, source_key};
 
 const TTL: Duration = Duration::from_secs(600);
 const DEADLINE: Duration = Duration::from_secs(10);
 
-fn ip(n: u16) -> Source {
+fn ip(n: u16) -> SourceKey {
     let [a, b] = n.to_be_bytes();
-    IpAddr::from([10, 0, a, b]).into()
+    source_key(IpAddr::from([10, 0, a, b]))
 }
 
 fn window() -> Window {

@@ -12,9 +12,10 @@ use std::net::IpAddr;
 
 use crate::admin::protocol::PairingStatus;
 use crate::clock::Now;
+use crate::network::SourceKey;
 
 use super::code::Code;
-use super::limits::{Limiter, Source, Worst};
+use super::limits::{Limiter, Worst};
 
 /// Wrong codes looked at before checking slows down: enough for clumsy thumbs, 2^-33 of the codes for a guesser.
 pub const FAST_WRONG_CODES: u32 = 100;
@@ -54,7 +55,7 @@ pub(super) struct Window {
     wrong: u32,
     slowed_since: Option<Timestamp>,
     next_slow_check_ms: u64,
-    by_source: Limiter<Source>,
+    by_source: Limiter<SourceKey>,
     by_id: Limiter<EndpointId>,
     worst: Worst,
     reserved: bool,
@@ -99,7 +100,7 @@ impl Window {
     }
 
     /// An appliance presents a code.
-    pub(super) fn attempt(&mut self, source: Source, id: EndpointId, text: &str, now: Now) -> Answer {
+    pub(super) fn attempt(&mut self, source: SourceKey, id: EndpointId, text: &str, now: Now) -> Answer {
         let wait = self.wait_ms(source, id, now.mono_ms);
         if wait > 0 {
             return Answer::Wait { seconds: wait.div_ceil(1000) };
@@ -147,7 +148,7 @@ impl Window {
         self.by_source.len() + self.by_id.len()
     }
 
-    fn wait_ms(&self, source: Source, id: EndpointId, mono_ms: u64) -> u64 {
+    fn wait_ms(&self, source: SourceKey, id: EndpointId, mono_ms: u64) -> u64 {
         let slow = match self.slowed_since {
             Some(_) => self.next_slow_check_ms.saturating_sub(mono_ms),
             None => 0,

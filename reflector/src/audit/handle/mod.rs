@@ -171,6 +171,11 @@ impl Audit {
         self.on_failure == OnFailure::Deny && self.failing()
     }
 
+    /// Resolves when the writer has ended, as after a panic: a reason to end the process, for nothing is recorded any more.
+    pub async fn ended(&self) {
+        self.queue.closed().await;
+    }
+
     /// The last line that was written.
     pub fn head(&self) -> Head {
         self.shared.head()

@@ -460,3 +460,29 @@ async fn a_pipe_gets_every_line() {
     let report = verify_log(&log(&folder), Some(head)).unwrap();
     assert!(report.intact && report.lines == 50, "{report}");
 }
+
+/// A sink with a bug.
+struct Broken;
+
+impl Sink for Broken {
+    fn ready(&mut self) -> io::Result<Option<Opens>> {
+        panic!("as the test asked")
+    }
+
+    fn append(&mut self, _lines: &[u8]) -> Result<(), Partial> {
+        Ok(())
+    }
+
+    fn sync(&mut self, _head: Head) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The daemon ends the process then: it must not go on unrecorded.
+#[tokio::test]
+async fn a_writer_that_dies_is_noticed() {
+    let audit = Audit::start(Broken, Head::GENESIS, Some(Opens::New), settings(Path::new("unused"))).unwrap();
+    assert!(tokio::time::timeout(Duration::from_millis(20), audit.ended()).await.is_err(), "it lives");
+    audit.record(event(1)).await;
+    tokio::time::timeout(PATIENCE, audit.ended()).await.unwrap();
+}

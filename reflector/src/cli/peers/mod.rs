@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::args::Peers;
 use super::backend::{Backend, Edited, ManifestPeer, NewPeer};
 use super::commands::unexpected;
-use super::output::{Answer, Style, bytes, count, pretty};
+use super::output::{Answer, Style, bytes, count, plain, pretty};
 use crate::admin::client::AskError;
 use crate::admin::protocol::{LivePeer, Request, Response};
 use crate::config::Config;
@@ -166,6 +166,8 @@ struct Changed {
     name: String,
     endpoint_id: Option<EndpointId>,
     file: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    still_named_by: Vec<String>,
     /// The running server confirmed; false when none runs or there is nobody to wait for.
     confirmed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -186,11 +188,16 @@ fn confirm(
         name: edited.name,
         endpoint_id: edited.endpoint_id,
         file: edited.file.display().to_string(),
+        still_named_by: edited.still_named_by,
         confirmed: false,
         connections_closed: None,
         latency_ms: None,
     };
     let Some(endpoint_id) = edited.endpoint_id else { return Ok(changed) };
+    if !changed.still_named_by.is_empty() {
+        // Whether it is shut out is for the others to say; waiting for it would be waiting for nothing.
+        return Ok(changed);
+    }
     let written = || format!("{} is written, but not confirmed", changed.file);
     match backend.ask(socket, &wait(endpoint_id)) {
         Ok(Response::Ok) => changed.confirmed = true,
@@ -217,6 +224,14 @@ impl Answer for Changed {
             Change::Removed => ("removed", "it is shut out, and may pair again"),
             Change::Revoked => ("revoked", "it is shut out, and cannot pair again"),
         };
+        if !self.still_named_by.is_empty() {
+            return format!(
+                "{done} {} ({}): its Endpoint ID is still named by {}, which decides now\n",
+                plain(&self.name),
+                plain(&self.file),
+                plain(&self.still_named_by.join(", "))
+            );
+        }
         let effect = match (self.confirmed, self.connections_closed, self.latency_ms) {
             (true, Some(0), _) => format!("{now}; it was not connected"),
             (true, Some(closed), Some(ms)) => {
@@ -226,7 +241,7 @@ impl Answer for Changed {
             (false, ..) if self.endpoint_id.is_none() => "it had no Endpoint ID yet".to_owned(),
             (false, ..) => "the reflector is not running; it takes effect when it starts".to_owned(),
         };
-        format!("{done} {} ({}): {effect}\n", self.name, self.file)
+        format!("{done} {} ({}): {effect}\n", plain(&self.name), plain(&self.file))
     }
 }
 

@@ -47,6 +47,18 @@ fn the_list_joins_manifests_and_the_running_server() {
     assert_eq!(list["peers"][0], expected!({"name": "attic", "state": "pairing", "endpoint_id": null}));
 }
 
+/// Removing one of two manifests shuts nobody out, and waiting for that would end in an error.
+#[test]
+fn a_removal_that_leaves_another_manifest_says_which_one_decides_now() {
+    let server = Fake { still_named_by: vec!["b.yaml".to_owned()], ..Fake::answering(Response::Ok) };
+    assert_eq!(
+        text(&server, "peers remove a").unwrap(),
+        "removed a (/p/a.yaml): its Endpoint ID is still named by b.yaml, which decides now\n"
+    );
+    assert_eq!(*server.seen.borrow(), ["remove a"], "nobody was asked to wait");
+    assert_eq!(json(&server, "peers remove a --json")["still_named_by"], expected!(["b.yaml"]));
+}
+
 #[test]
 fn nothing_remains_to_a_peer_that_may_not_connect() {
     let suspended =
