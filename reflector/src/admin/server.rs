@@ -74,10 +74,14 @@ impl AdminSocket {
             Ok(meta) if !meta.file_type().is_socket() => {
                 return Err(AdminError::NotASocket { path: path.into() });
             }
-            Ok(_) if UnixStream::connect(path).await.is_ok() => {
-                return Err(AdminError::InUse { path: path.into() });
-            }
-            Ok(_) => fs::remove_file(path).map_err(io("remove stale admin socket"))?,
+            Ok(_) => match UnixStream::connect(path).await {
+                // Only this says that nobody listens: a full backlog or a missing right may hide a living reflector.
+                Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => {
+                    fs::remove_file(path).map_err(io("remove stale admin socket"))?;
+                }
+                Err(e) => return Err(io("ask who listens on admin socket")(e)),
+                Ok(_) => return Err(AdminError::InUse { path: path.into() }),
+            },
             Err(e) if e.kind() == io::ErrorKind::NotFound => {}
             Err(e) => return Err(io("look at admin socket")(e)),
         }
