@@ -8,6 +8,7 @@ pub mod door;
 pub mod measured;
 pub mod path;
 pub mod secrets;
+pub mod site;
 pub mod sys;
 
 use std::future::Future;
