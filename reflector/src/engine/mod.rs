@@ -5,6 +5,8 @@
 //! session's meter before each syscall, and stops when told.
 
 pub mod path;
+pub mod purse;
+pub mod streams;
 pub mod sys;
 
 use std::future::Future;
