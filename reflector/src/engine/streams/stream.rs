@@ -4,7 +4,7 @@ use std::io;
 use std::net::TcpStream;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
 use crate::engine::purse::Purse;
@@ -49,8 +49,8 @@ pub struct Streams {
 pub struct Stream {
     socket: Arc<TcpStream>,
     counters: Arc<Counters>,
-    thread: Option<JoinHandle<End>>,
-    end: Option<End>,
+    end: Arc<OnceLock<End>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Streams {
@@ -140,11 +140,6 @@ impl Streams {
         self.all.iter()
     }
 
-    /// The same, to ask for ends.
-    pub fn iter_mut(&mut self) -> impl ExactSizeIterator<Item = &mut Stream> {
-        self.all.iter_mut()
-    }
-
     fn add(
         &mut self,
         name: &str,
@@ -153,27 +148,29 @@ impl Streams {
         worker: impl FnOnce(&Work) -> End + Send + 'static,
     ) -> io::Result<&Stream> {
         tcp::prepare(&socket, fq_rate)?;
-        let counters = Arc::new(Counters::default());
+        let (counters, end) = (Arc::new(Counters::default()), Arc::new(OnceLock::new()));
         let (run, purse) = (Arc::clone(&self.run), Arc::clone(&self.purse));
-        let work = Work { run, purse, counters: Arc::clone(&counters) };
-        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || live(&work, worker))?;
-        self.all.push(Stream { socket, counters, thread: Some(thread), end: None });
+        let (work, ending) = (Work { run, purse, counters: Arc::clone(&counters) }, Arc::clone(&end));
+        let thread =
+            std::thread::Builder::new().name(name.to_owned()).spawn(move || live(&work, &ending, worker))?;
+        self.all.push(Stream { socket, counters, end, thread: Some(thread) });
         // Just pushed.
         self.all.last().ok_or_else(|| io::ErrorKind::Other.into())
     }
 }
 
 /// A thread from its first to its last line.
-fn live(work: &Work, worker: impl FnOnce(&Work) -> End) -> End {
+fn live(work: &Work, end: &OnceLock<End>, worker: impl FnOnce(&Work) -> End) {
     work.counters.thread_begins();
-    let end = if work.run.wait_for_start() {
+    let why = if work.run.wait_for_start() {
         catch_unwind(AssertUnwindSafe(|| worker(work))).unwrap_or(End::Panicked)
     } else {
         End::Frozen
     };
     work.counters.thread_ends();
+    // Set once, here.
+    let _ = end.set(why);
     work.run.one_ended();
-    end
 }
 
 impl Stream {
@@ -188,11 +185,8 @@ impl Stream {
     }
 
     /// Why it has ended; `None` while it runs.
-    pub fn end(&mut self) -> Option<&End> {
-        if self.thread.as_ref().is_some_and(JoinHandle::is_finished) {
-            self.join();
-        }
-        self.end.as_ref()
+    pub fn end(&self) -> Option<&End> {
+        self.end.get()
     }
 
     /// Bytes that wait in the kernel unread.
@@ -207,7 +201,8 @@ impl Stream {
 
     fn join(&mut self) {
         if let Some(thread) = self.thread.take() {
-            self.end = Some(thread.join().unwrap_or(End::Panicked));
+            // A panic is caught in there.
+            let _ = thread.join();
         }
     }
 }

@@ -188,10 +188,17 @@ mod tests {
     fn batch_tells_length_sender_and_stamp_of_each_datagram_and_keeps_its_beginning() {
         let (one, two) = pair();
         enable_receive_stamps(&two).unwrap();
+        let mut batch = Batch::new(64, 16);
+        // The stack begins to stamp a moment after it was first asked to.
+        let begun = (0..10_000).any(|_| {
+            one.send(&[0]).unwrap();
+            std::thread::yield_now();
+            batch.receive(&two, 64).unwrap() == 1 && batch.iter().all(|one| one.software_stamp.is_some())
+        });
+        assert!(begun);
         for length in [3_usize, 1000, 20] {
             one.send(&vec![u8::try_from(length % 251).unwrap(); length]).unwrap();
         }
-        let mut batch = Batch::new(64, 16);
         assert_eq!(batch.receive(&two, 64).unwrap(), 3);
         let got: Vec<Received<'_>> = batch.iter().collect();
         assert_eq!(got.iter().map(|one| one.length).collect::<Vec<_>>(), [3, 1000, 20]);

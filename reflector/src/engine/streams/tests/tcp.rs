@@ -38,7 +38,7 @@ async fn every_byte_is_counted_once_on_both_sides_and_by_the_kernel() {
             sinks.start();
             sources.start();
             ended(&sources).await;
-            assert!(sources.iter_mut().all(|stream| matches!(stream.end(), Some(End::NoBudget))));
+            assert!(sources.iter().all(|stream| matches!(stream.end(), Some(End::NoBudget))));
             assert_eq!((total(&sources), purse.left()), (BYTES, 0), "{source:?}");
             until("the rest arrives", || total(&sinks) == BYTES);
             sinks.freeze();
@@ -91,7 +91,7 @@ async fn nothing_moves_before_the_start_and_a_freeze_before_it_ends_all() {
     sources.freeze();
     sources.start();
     ended(&sources).await;
-    assert!(matches!(sources.iter_mut().next().unwrap().end(), Some(End::Frozen)));
+    assert!(matches!(sources.iter().next().unwrap().end(), Some(End::Frozen)));
     assert_eq!(sinks.iter().next().unwrap().unread(), 0);
 }
 
@@ -122,7 +122,7 @@ async fn freeze_ends_idle_blocked_and_busy_streams_and_leaves_their_sockets_open
         ended(&sources).await;
         ended(&sinks).await;
         let last = (total(&sources), total(&sinks));
-        for stream in sources.iter_mut().chain(sinks.iter_mut()) {
+        for stream in sources.iter().chain(sinks.iter()) {
             assert!(matches!(stream.end(), Some(End::Frozen)));
             tcp_info(stream.socket()).unwrap();
         }
@@ -178,9 +178,9 @@ async fn peer_that_closes_or_resets_ends_its_stream_alone_and_says_so() {
     drop(reset);
     ended(&sources).await;
     tokio::time::timeout(SOON, sinks.any_ended()).await.unwrap();
-    assert!(matches!(sources.iter_mut().next().unwrap().end(), Some(End::PeerClosed)));
-    until("the end is there", || sinks.iter_mut().next().unwrap().end().is_some());
-    assert!(matches!(sinks.iter_mut().next().unwrap().end(), Some(End::PeerClosed)));
+    assert!(matches!(sources.iter().next().unwrap().end(), Some(End::PeerClosed)));
+    until("the end is there", || sinks.iter().next().unwrap().end().is_some());
+    assert!(matches!(sinks.iter().next().unwrap().end(), Some(End::PeerClosed)));
     assert_eq!(sinks.ended(), 1);
 }
 
@@ -193,7 +193,7 @@ async fn sink_that_was_reset_says_peer_closed_too() {
     socket2::SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();
     drop(client);
     ended(&sinks).await;
-    assert!(matches!(sinks.iter_mut().next().unwrap().end(), Some(End::PeerClosed)));
+    assert!(matches!(sinks.iter().next().unwrap().end(), Some(End::PeerClosed)));
 }
 
 /// E6: the rate is the average over the time measured, so a busy machine does not matter.
@@ -291,7 +291,7 @@ async fn other_links_are_sinks_and_sources_too() {
     sinks.start();
     ended(&sinks).await;
     assert_eq!(total(&sinks), 5_000_123);
-    assert!(matches!(sinks.iter_mut().next().unwrap().end(), Some(End::PeerClosed)));
+    assert!(matches!(sinks.iter().next().unwrap().end(), Some(End::PeerClosed)));
 }
 
 #[tokio::test]
@@ -311,5 +311,5 @@ async fn panic_of_one_stream_is_its_end_and_nobody_elses() {
     sinks.tcp_sink("broken", server.into(), TcpSink::default()).unwrap();
     sinks.start();
     ended(&sinks).await;
-    assert!(matches!(sinks.iter_mut().next().unwrap().end(), Some(End::Panicked)));
+    assert!(matches!(sinks.iter().next().unwrap().end(), Some(End::Panicked)));
 }
