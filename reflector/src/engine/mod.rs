@@ -8,8 +8,12 @@ pub mod door;
 pub mod iperf;
 pub mod measured;
 pub mod path;
+pub mod purse;
 pub mod secrets;
+pub mod site;
+pub mod streams;
 pub mod sys;
+pub mod throughput;
 
 use std::future::Future;
 use std::net::IpAddr;
