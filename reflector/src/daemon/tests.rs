@@ -63,7 +63,7 @@ impl Prepared for Rest {
     fn run(self: Box<Self>, control: SessionControl) -> BoxFuture<Ended> {
         Box::pin(async move {
             control.stopped().await;
-            Ended { reason: EndReason::ClientTerminated, duration: Duration::ZERO }
+            Ended::plain(EndReason::ClientTerminated, Duration::ZERO)
         })
     }
 }

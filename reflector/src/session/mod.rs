@@ -17,6 +17,7 @@ mod requester;
 mod sessions;
 mod table;
 mod task;
+mod ticket;
 
 pub use control::SessionControl;
 pub use denial::Denied;
@@ -24,6 +25,7 @@ pub use meter::{Meter, SessionLease};
 pub use observer::{Denial, Observer, SessionRecord};
 pub use requester::{ConnectionId, Peer, Requester};
 pub use sessions::{ActiveSession, Ending, Granted, NotYours, Parts, Sessions, Windows};
+pub use ticket::Ticket;
 
 #[cfg(test)]
 mod tests;

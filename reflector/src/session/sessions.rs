@@ -23,6 +23,7 @@ use super::observer::{Denial, Observer, SessionRecord};
 use super::request::admit;
 use super::requester::{ConnectionId, Requester};
 use super::table::Core;
+use super::ticket::Ticket;
 
 /// How long a stopped session may take to be gone: the engine's second for goodbyes and time to tear down.
 const STOPPED_WITHIN: Duration = Duration::from_millis(1500);
@@ -97,12 +98,13 @@ impl Sessions {
     pub async fn request(
         &self,
         requester: &Requester,
+        ticket: Ticket,
         policy: &Arc<Policy>,
         test_type: TestType,
         params: &SessionParams,
     ) -> Result<Granted, Denied> {
         let policy = &policy.seen_from(requester.peer.source);
-        let answer = admit(&self.core, requester, policy, test_type, params).await;
+        let answer = admit(&self.core, requester, &ticket, policy, test_type, params).await;
         if let Err(denied) = &answer {
             self.core.ledger.account(requester.peer.id).record_denial(self.core.moment());
             self.core.observer.denied(&Denial {

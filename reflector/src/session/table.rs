@@ -22,6 +22,7 @@ use super::observer::Observer;
 use super::place::Place;
 use super::requester::Requester;
 use super::sessions::Windows;
+use super::ticket::Ticket;
 
 /// How long a drain waits for the second half of a test whose first half just ended. Appliances ask at once.
 const SECOND_HALF_COMES_WITHIN: Duration = Duration::from_secs(2);
@@ -70,6 +71,7 @@ impl Core {
     pub(super) fn reserve(
         self: &Arc<Self>,
         requester: &Requester,
+        ticket: &Ticket,
         policy: &Arc<Policy>,
         plan: Plan,
     ) -> Result<Place, Denied> {
@@ -93,6 +95,7 @@ impl Core {
         };
         let plan = admission::decide(plan, &view)?;
         let active = Arc::new(Active::new(
+            ticket,
             plan,
             requester.peer.clone(),
             requester.connection,
