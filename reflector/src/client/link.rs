@@ -14,12 +14,12 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use uuid::Uuid;
-use zeroize::Zeroizing;
 
 use super::dial::dial;
 use super::error::LinkError;
 use super::target::Address;
 use super::wire::{Wire, name};
+use crate::engine::secrets::Secrets;
 use crate::identity::Current;
 use crate::link::features::{Feature, Features, VERSION, negotiate};
 use crate::link::message::{
@@ -48,11 +48,6 @@ const FEATURES: Features = Features::of(&[
     Feature::ResourceExhausted,
     Feature::Succession,
 ]);
-
-/// Label and length of the keys for keyed UDP echo (engines.md §4 of the specification: both directions).
-const ECHO_KEYS: &[u8] = b"EXPORTER-pp-link/1 udp-echo";
-/// Label of the key that proves a tunneled data connection belongs to this one.
-const DATA_KEY: &[u8] = b"EXPORTER-pp-link/1 pp-data";
 
 /// A connection past its `hello`.
 #[derive(Debug)]
@@ -189,20 +184,13 @@ impl Link {
         }
     }
 
-    /// Keys of keyed UDP echo in this session: 32 bytes client to server, 32 bytes back.
-    pub fn echo_keys(&self, test_id: Uuid) -> Result<Zeroizing<[u8; 64]>, LinkError> {
-        self.export(ECHO_KEYS, test_id)
-    }
-
-    /// The key by which data connections prove that they belong to this one.
-    pub fn data_key(&self, test_id: Uuid) -> Result<Zeroizing<[u8; 32]>, LinkError> {
-        self.export(DATA_KEY, test_id)
-    }
-
-    fn export<const N: usize>(&self, label: &[u8], test_id: Uuid) -> Result<Zeroizing<[u8; N]>, LinkError> {
+    /// The keys that bind the data of a session to this connection. The reflector makes the same ones.
+    pub fn secrets(&self, test_id: Uuid) -> Result<Secrets, LinkError> {
         let (_, connection) = self.wire.stream().get_ref();
-        let key = Zeroizing::new([0u8; N]);
-        connection.export_keying_material(key, label, Some(test_id.as_bytes())).map_err(LinkError::Exporter)
+        Secrets::export(test_id, |out, label, context| {
+            connection.export_keying_material(out, label, context).map(|_| ())
+        })
+        .map_err(LinkError::Exporter)
     }
 
     /// Says goodbye and closes. Sessions that still run end as `client_vanished`: close them first.

@@ -134,12 +134,12 @@ async fn keys_differ_by_session_by_purpose_and_by_connection() {
     let link = Link::connect(&address(&bed), &us).await.unwrap();
     let other = Link::connect(&address(&bed), &us).await.unwrap();
     let (one, two) = (Uuid::new_v4(), Uuid::new_v4());
-    assert_eq!(link.data_key(one).unwrap(), link.data_key(one).unwrap());
-    assert_ne!(link.data_key(one).unwrap(), link.data_key(two).unwrap());
-    assert_ne!(link.data_key(one).unwrap(), other.data_key(one).unwrap());
-    let echo = link.echo_keys(one).unwrap();
-    assert_ne!(echo[..32], echo[32..]);
-    assert_ne!(echo[..32], link.data_key(one).unwrap()[..]);
+    let mine = link.secrets(one).unwrap();
+    assert_eq!(mine.data, link.secrets(one).unwrap().data);
+    assert_ne!(mine.data, link.secrets(two).unwrap().data);
+    assert_ne!(mine.data, other.secrets(one).unwrap().data);
+    assert_ne!(mine.echo[..32], mine.echo[32..]);
+    assert_ne!(mine.echo[..32], mine.data);
 }
 
 #[tokio::test]
