@@ -20,6 +20,7 @@ pub mod link;
 pub mod metrics;
 pub mod network;
 pub mod reason;
+mod said;
 pub mod selftest;
 pub mod server;
 pub mod session;

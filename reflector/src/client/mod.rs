@@ -8,6 +8,7 @@ mod dial;
 pub mod error;
 pub mod key;
 pub mod link;
+pub mod plan;
 pub mod target;
 mod wire;
 
