@@ -9,7 +9,9 @@ pub mod evidence;
 pub mod iperf;
 pub mod measured;
 pub mod path;
+pub mod purse;
 pub mod secrets;
+pub mod streams;
 pub mod sys;
 
 use std::future::Future;
