@@ -14,7 +14,6 @@ pub mod secrets;
 pub mod site;
 pub mod streams;
 pub mod sys;
-pub mod throughput;
 
 use std::future::Future;
 use std::net::IpAddr;
