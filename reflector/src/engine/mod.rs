@@ -4,6 +4,7 @@
 //! sent, and one [`Ended`] when the test is over. An engine decides nothing about quotas: it leases bytes from the
 //! session's meter before each syscall, and stops when told.
 
+pub mod iperf;
 pub mod path;
 pub mod purse;
 pub mod streams;
