@@ -152,6 +152,15 @@ pub(super) fn no_descriptors() -> Denied {
     }
 }
 
+/// The TLS connection gave no keys for a test: cannot happen after a handshake, and is not the peer's doing.
+pub(super) fn no_keys() -> Denied {
+    Denied {
+        reason: DenyReason::Busy,
+        message: "this connection cannot make keys for a test: connect again".to_owned(),
+        retry_after_sec: Some(60),
+    }
+}
+
 /// An event about this connection.
 pub(super) fn about(connection: &Connection, kind: EventType) -> Event {
     Event { peer_id: Some(connection.peer), source: Some(connection.remote.ip()), ..Event::new(kind) }

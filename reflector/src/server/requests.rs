@@ -4,10 +4,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::access::policy::{Policy, Verdict};
-use crate::link::features::Feature;
 use crate::link::message::{Envelope, Message, SessionParams, TestType};
 use crate::link::reply;
-use crate::session::{Denied, Granted, Peer, Requester, SessionRecord};
+use crate::session::{Denied, Granted, Peer, Requester, SessionRecord, Ticket};
 
 use super::answers;
 use super::connection::{Connection, Ending, stopping};
@@ -65,18 +64,23 @@ impl Connection {
                     id: self.peer,
                     source: self.remote.ip(),
                     local: self.local.ip(),
-                    resource_exhausted: self.features.has(Feature::ResourceExhausted),
+                    features: self.features,
                     silence: Arc::new(liveness.silence()),
                 };
                 first.insert((Requester::new(peer), liveness))
             }
         };
+        let tls = self.wire.get_ref().get_ref().1;
+        let export = |out: &mut [u8], label: &[u8], context: Option<&[u8]>| {
+            tls.export_keying_material(out, label, context).map(|_| ())
+        };
+        let Ok(ticket) = Ticket::new(export) else { return Ok(Some(Err(answers::no_keys()))) };
         let shared = Arc::clone(&self.shared);
         tokio::select! {
             biased;
             () = stopping(self.phase.clone()) => Err(Ending::Stopped),
             _ = self.standing.changed() => Ok(None),
-            outcome = shared.services.sessions.request(requester, policy, test_type, params) => Ok(Some(outcome)),
+            outcome = shared.services.sessions.request(requester, ticket, policy, test_type, params) => Ok(Some(outcome)),
         }
     }
 

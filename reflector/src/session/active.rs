@@ -9,11 +9,13 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::access::policy::Policy;
+use crate::engine::secrets::Secrets;
 use crate::ledger::{Account, LedgerTime};
 use crate::reason::EndReason;
 
 use super::admission::{GRANT_SLACK, Plan};
 use super::requester::{ConnectionId, History, Peer};
+use super::ticket::Ticket;
 
 type Silence = Box<dyn Fn() -> Duration + Send + Sync>;
 
@@ -21,6 +23,7 @@ type Silence = Box<dyn Fn() -> Duration + Send + Sync>;
 pub(super) struct Active {
     pub(super) test_id: Uuid,
     pub(super) token: Uuid,
+    pub(super) secrets: Arc<Secrets>,
     pub(super) connection: ConnectionId,
     pub(super) peer: Peer,
     pub(super) plan: Plan,
@@ -42,6 +45,7 @@ pub(super) struct Active {
 
 impl Active {
     pub(super) fn new(
+        ticket: &Ticket,
         plan: Plan,
         peer: Peer,
         connection: ConnectionId,
@@ -50,7 +54,8 @@ impl Active {
         policy: Arc<Policy>,
     ) -> Self {
         Self {
-            test_id: Uuid::new_v4(),
+            test_id: ticket.test_id,
+            secrets: Arc::clone(&ticket.secrets),
             token: Uuid::new_v4(),
             connection,
             peer,

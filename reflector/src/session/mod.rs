@@ -12,18 +12,22 @@ mod denial;
 mod meter;
 mod observer;
 mod place;
+mod placement;
 mod request;
 mod requester;
 mod sessions;
 mod table;
 mod task;
+mod ticket;
 
 pub use control::SessionControl;
 pub use denial::Denied;
 pub use meter::{Meter, SessionLease};
 pub use observer::{Denial, Observer, SessionRecord};
+pub use placement::Routes;
 pub use requester::{ConnectionId, Peer, Requester};
 pub use sessions::{ActiveSession, Ending, Granted, NotYours, Parts, Sessions, Windows};
+pub use ticket::Ticket;
 
 #[cfg(test)]
 mod tests;

@@ -17,7 +17,7 @@ use super::denial::Denied;
 use super::requester::ConnectionId;
 
 /// A session, at its grant and at its end. The one record behind audit, metrics, status and the peer's result.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct SessionRecord {
     /// The session.
     pub test_id: Uuid,

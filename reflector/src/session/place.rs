@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::oneshot;
@@ -78,20 +77,21 @@ impl Place {
     }
 
     /// The engine is gone, with its port. `None`: it panicked or did not stop, so the time is ours.
-    pub(super) fn finish(mut self, reason: EndReason, duration: Option<Duration>) {
-        self.end(reason, duration);
+    pub(super) fn finish(mut self, reason: EndReason, ended: Option<Ended>) {
+        self.end(reason, ended);
     }
 
-    fn end(&mut self, reason: EndReason, duration: Option<Duration>) {
+    fn end(&mut self, reason: EndReason, engine: Option<Ended>) {
         let Some(Grant { mut record, granted_at, ended }) = self.granted.take() else { return };
         let active = &self.active;
         self.core.release(active);
         // A thread the engine left behind leases nothing more.
         active.stop(reason);
-        let duration = duration.unwrap_or_else(|| granted_at.elapsed());
+        let (duration, measured) =
+            engine.map_or_else(|| (granted_at.elapsed(), None), |ended| (ended.duration, ended.measured));
         record.bytes = active.bytes.load(Ordering::Acquire);
         record.unread_bytes = active.unread.load(Ordering::Acquire);
-        record.ended = Some(Ended { reason, duration });
+        record.ended = Some(Ended { reason, duration, measured });
         active.account.record_test(LastTest {
             test_id: record.test_id,
             test_type: record.plan.test_type,

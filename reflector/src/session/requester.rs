@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use crds::EndpointId;
 
+use crate::link::features::Features;
+
 use super::admission::Finished;
 
 /// Names one control connection for as long as the process runs.
@@ -22,8 +24,8 @@ pub struct Peer {
     pub source: IpAddr,
     /// Our address on this connection.
     pub local: IpAddr,
-    /// It negotiated `resource_exhausted`.
-    pub resource_exhausted: bool,
+    /// What it negotiated.
+    pub features: Features,
     /// How long nothing was received or acknowledged on the control socket.
     pub silence: Arc<dyn Fn() -> Duration + Send + Sync>,
 }

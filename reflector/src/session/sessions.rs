@@ -20,9 +20,11 @@ use crate::reason::EndReason;
 use super::active::Active;
 use super::denial::Denied;
 use super::observer::{Denial, Observer, SessionRecord};
+use super::placement::Routes;
 use super::request::admit;
 use super::requester::{ConnectionId, Requester};
 use super::table::Core;
+use super::ticket::Ticket;
 
 /// How long a stopped session may take to be gone: the engine's second for goodbyes and time to tear down.
 const STOPPED_WITHIN: Duration = Duration::from_millis(1500);
@@ -42,6 +44,8 @@ pub struct Parts {
     pub clock: Clock,
     /// The windows of a policy.
     pub windows: Windows,
+    /// The ways data may take.
+    pub routes: Routes,
 }
 
 /// A grant that may be sent now: its listener is up, its record is on disk.
@@ -89,20 +93,20 @@ pub struct Sessions {
 impl Sessions {
     /// Nothing runs yet.
     pub fn new(parts: Parts) -> Self {
-        let Parts { ledger, engines, observer, clock, windows } = parts;
-        Self { core: Arc::new(Core::new(ledger, engines, observer, clock, windows)) }
+        Self { core: Arc::new(Core::new(parts)) }
     }
 
     /// Asks for a session under the peer's current policy. Dropping the future before it resolves leaves no trace.
     pub async fn request(
         &self,
         requester: &Requester,
+        ticket: Ticket,
         policy: &Arc<Policy>,
         test_type: TestType,
         params: &SessionParams,
     ) -> Result<Granted, Denied> {
         let policy = &policy.seen_from(requester.peer.source);
-        let answer = admit(&self.core, requester, policy, test_type, params).await;
+        let answer = admit(&self.core, requester, &ticket, policy, test_type, params).await;
         if let Err(denied) = &answer {
             self.core.ledger.account(requester.peer.id).record_denial(self.core.moment());
             self.core.observer.denied(&Denial {

@@ -41,7 +41,7 @@ pub(super) async fn run(core: Arc<Core>, place: Place, prepared: Box<dyn Prepare
     let outcome = supervise(&core, &active, engine).await;
     let told = active.stop_reason();
     match outcome {
-        Outcome::Ended(ended) => place.finish(told.unwrap_or(ended.reason), Some(ended.duration)),
+        Outcome::Ended(ended) => place.finish(told.unwrap_or(ended.reason), Some(ended)),
         Outcome::Panicked => {
             tracing::error!(test_id = %active.test_id, "an engine panicked; its session ends as internal");
             place.finish(EndReason::Internal, None);

@@ -268,7 +268,7 @@ fn since(started: Option<Instant>) -> Duration {
 }
 
 fn ended(reason: EndReason, duration: Duration) -> Ended {
-    Ended { reason, duration }
+    Ended::plain(reason, duration)
 }
 
 fn plain(address: IpAddr) -> IpAddr {

@@ -180,7 +180,7 @@ async fn what_cannot_be_prepared_leaves_no_trace_and_says_why() {
     let exhausted = deny(Act::Exhausted, bench.connect(1)).await;
     assert_eq!((exhausted.reason, exhausted.retry_after_sec), (DenyReason::Busy, Some(60)));
     let mut modern = bench.connect(1);
-    modern.peer.resource_exhausted = true;
+    modern.peer.features = Features::of(&[Feature::ResourceExhausted]);
     assert_eq!(deny(Act::Exhausted, modern).await.reason, DenyReason::ResourceExhausted);
     let unsupported = deny(Act::Unsupported, bench.connect(1)).await;
     assert_eq!((unsupported.reason, unsupported.retry_after_sec), (DenyReason::InvalidParams, None));
@@ -259,8 +259,10 @@ async fn nothing_is_granted_that_cannot_be_recorded() {
 #[tokio::test]
 async fn a_type_without_an_engine_is_denied_and_says_so() {
     let bench = Bench::new();
-    let echo =
-        bench.sessions.request(&bench.connect(1), &with(|_| ()), TestType::UdpEcho, &ask(10, false)).await;
+    let echo = bench
+        .sessions
+        .request(&bench.connect(1), ticket(), &with(|_| ()), TestType::UdpEcho, &ask(10, false))
+        .await;
     let denied = echo.unwrap_err();
     assert_eq!((denied.reason, denied.retry_after_sec), (DenyReason::InvalidParams, None));
     assert!(denied.message.contains("no engine for udp_echo"), "{}", denied.message);

@@ -13,8 +13,10 @@ use tokio::sync::Notify;
 use super::*;
 use crate::access::policy::{Policy, Quotas};
 use crate::clock::Now;
+use crate::config::NetworkMode;
 use crate::engine::{BoxFuture, Ended, Engine, Prepare, PrepareError, Prepared};
 use crate::ledger::{Clock, Ledger};
+use crate::link::features::{Feature, Features};
 use crate::link::message::{Mode, Protocol, SessionParams, TestType};
 use crate::reason::{DenyReason, EndReason};
 
@@ -175,7 +177,7 @@ impl Prepared for Stage {
                 () = control.stopped(), if !ignores => {}
             }
             let reason = *reason.lock().unwrap();
-            Ended { reason, duration: Duration::from_millis(1234) }
+            Ended::plain(reason, Duration::from_millis(1234))
         })
     }
 }
@@ -238,6 +240,7 @@ impl Bench {
             engines: vec![Arc::clone(&puppet) as Arc<dyn Engine>],
             observer: Arc::clone(&diary) as Arc<dyn Observer>,
             clock,
+            routes: Routes { mode: NetworkMode::Auto, data_ports: true, plain_on_control_port: true },
             windows: Arc::new(move |policy, _| match policy.display_name.as_deref() {
                 Some("closed") => Timestamp::from_millisecond(NOON + 60_000).ok(),
                 _ => *windows.lock().unwrap(),
@@ -252,7 +255,7 @@ impl Bench {
             id: peer(n),
             source: IpAddr::V4(Ipv4Addr::new(192, 0, 2, n)),
             local: IpAddr::V4(Ipv4Addr::LOCALHOST),
-            resource_exhausted: false,
+            features: Features::NONE,
             silence: Arc::new(move || Duration::from_millis(silence.load(Ordering::SeqCst))),
         })
     }
@@ -265,11 +268,11 @@ impl Bench {
     }
 
     async fn up(&self, from: &Requester, policy: &Arc<Policy>) -> Result<Granted, Denied> {
-        self.sessions.request(from, policy, TestType::Throughput, &ask(10, false)).await
+        self.sessions.request(from, ticket(), policy, TestType::Throughput, &ask(10, false)).await
     }
 
     async fn down(&self, from: &Requester, policy: &Arc<Policy>) -> Result<Granted, Denied> {
-        self.sessions.request(from, policy, TestType::Throughput, &ask(10, true)).await
+        self.sessions.request(from, ticket(), policy, TestType::Throughput, &ask(10, true)).await
     }
 
     /// The engine's side of the newest session, once it runs.
@@ -316,4 +319,9 @@ async fn until(what: &str, condition: impl Fn() -> bool) {
         }
     };
     tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("in vain: {what}"));
+}
+
+/// A session's name and keys; who tests sessions has no TLS connection to ask.
+fn ticket() -> Ticket {
+    Ticket::new(|_, _, _| Ok::<(), std::convert::Infallible>(())).unwrap()
 }

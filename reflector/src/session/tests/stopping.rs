@@ -130,7 +130,7 @@ async fn while_we_send_udp_silence_lasts_ten_seconds() {
     let params = SessionParams { protocol: Some(Protocol::Udp), ..ask(30, true) };
     let granted = bench
         .sessions
-        .request(&bench.connect(1), &with(|_| ()), TestType::Throughput, &params)
+        .request(&bench.connect(1), ticket(), &with(|_| ()), TestType::Throughput, &params)
         .await
         .unwrap();
     bench.strings(&granted).await;

@@ -1,0 +1,29 @@
+//! What an engine saw while it ran, beyond the bytes the meter counted: goes into audit, metrics, status and the peer's
+//! `session_result`. Grows with the engines; nothing here decides anything.
+
+use serde::{Deserialize, Serialize};
+
+/// The engine's own numbers of one session.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    /// One entry per data stream.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub streams: Vec<StreamMeasured>,
+    /// Echo datagrams that got no answer, by cause; causes that never happened are left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub echo_dropped: Vec<(String, u64)>,
+}
+
+/// One data stream, counted on this side.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct StreamMeasured {
+    /// As iperf3 numbers it: 1, 3, 4, 5 …
+    pub id: u32,
+    /// We sent it.
+    pub sender: bool,
+    /// Payload bytes.
+    pub bytes: u64,
+    /// Segments sent again; absent when we did not send or the kernel did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retransmits: Option<u64>,
+}
