@@ -12,7 +12,7 @@ use std::time::Duration;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 
-use crate::engine::door::{Datagram, Door};
+use crate::engine::door::Door;
 use crate::engine::iperf::udp::HELLO;
 
 use super::listen;
@@ -179,20 +179,9 @@ impl ControlPort {
         }
     }
 
-    /// The stream's own socket beside the one that everybody's datagrams come to. What it catches before it is connected
-    /// may be another session's.
+    /// What came early is a repeat of the hello: the one answer serves both.
     fn open_udp(&mut self, from: SocketAddr) -> io::Result<UdpSocket> {
-        let socket = listen::beside_control(self.local, from)?;
-        let mut buffer = [0; crate::engine::door::MAX_DATAGRAM];
-        while let Ok((length, sender)) = socket.try_recv_from(&mut buffer) {
-            if sender != from
-                && let Some(bytes) = buffer.get(..length)
-            {
-                let sender = SocketAddr::new(sender.ip().to_canonical(), sender.port());
-                self.door.hand_back(Datagram { from: sender, bytes: bytes.to_vec() });
-            }
-        }
-        Ok(socket)
+        UdpSocket::from_std(self.door.connect(self.local, from)?.socket)
     }
 }
 

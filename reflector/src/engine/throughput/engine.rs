@@ -57,7 +57,8 @@ impl Throughput {
             }
             Placement::ControlPort => {
                 let occupied = |error| PrepareError::Occupied(format!("{error}"));
-                let door = self.site.doors.open(what.peer_addr.to_canonical()).map_err(occupied)?;
+                let door = self.site.doors.open(what.peer_addr.to_canonical(), what.peer, what.streams);
+                let door = door.map_err(occupied)?;
                 let port = self.site.control_port;
                 let local = SocketAddr::new(what.local_addr, port);
                 Ok((Arrivals::ControlPort(ControlPort { door, local, accepted: 0 }), port))
