@@ -5,6 +5,7 @@
 //! session's meter before each syscall, and stops when told.
 
 pub mod door;
+pub mod evidence;
 pub mod iperf;
 pub mod measured;
 pub mod path;
@@ -13,7 +14,7 @@ pub mod secrets;
 pub mod site;
 pub mod streams;
 pub mod sys;
-pub mod throughput;
+pub mod tcp_info;
 
 use std::future::Future;
 use std::net::IpAddr;
