@@ -9,6 +9,7 @@ pub mod measured;
 pub mod path;
 pub mod secrets;
 pub mod sys;
+pub mod tunnel;
 
 use std::future::Future;
 use std::net::IpAddr;
