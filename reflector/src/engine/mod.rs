@@ -9,6 +9,8 @@ pub mod iperf;
 pub mod measured;
 pub mod path;
 pub mod secrets;
+pub mod purse;
+pub mod streams;
 pub mod sys;
 pub mod tunnel;
 
