@@ -11,6 +11,7 @@ pub mod path;
 pub mod secrets;
 pub mod purse;
 pub mod streams;
+pub mod site;
 pub mod sys;
 pub mod tunnel;
 
