@@ -8,10 +8,10 @@ pub mod door;
 pub mod iperf;
 pub mod measured;
 pub mod path;
-pub mod secrets;
 pub mod purse;
-pub mod streams;
+pub mod secrets;
 pub mod site;
+pub mod streams;
 pub mod sys;
 pub mod tunnel;
 

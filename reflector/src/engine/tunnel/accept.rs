@@ -42,7 +42,8 @@ pub async fn accept(
     config: Arc<ServerConfig>,
     tunnels: &Tunnels,
 ) -> Result<Welcome, Refused> {
-    let mut stream = TunnelStream::accept(tcp, received, config).await.map_err(|error| refused(&error, None))?;
+    let mut stream =
+        TunnelStream::accept(tcp, received, config).await.map_err(|error| refused(&error, None))?;
     let peer = stream.peer();
     let hello = match stream.frame().await.and_then(|payload| Ok(Hello::read(&payload)?)) {
         Ok(hello) => hello,

@@ -129,7 +129,8 @@ impl Bytes for Blocking {
 impl Drop for Blocking {
     fn drop(&mut self) {
         if self.tls.outgoing().is_empty() && self.tls.close().is_ok() {
-            let _ = rustix::net::send(&*self.tcp, self.tls.outgoing(), SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
+            let _ =
+                rustix::net::send(&*self.tcp, self.tls.outgoing(), SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
         }
     }
 }

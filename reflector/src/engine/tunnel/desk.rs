@@ -128,9 +128,7 @@ impl Entry {
             // Control is bytes, whatever it controls.
             Kind::Tcp if number == 0 => throughput,
             Kind::Tcp => throughput && self.protocol == Protocol::Tcp && number < self.highest,
-            Kind::Udp => {
-                throughput && self.protocol == Protocol::Udp && (1..self.highest).contains(&number)
-            }
+            Kind::Udp => throughput && self.protocol == Protocol::Udp && (1..self.highest).contains(&number),
             // One, and then no more.
             Kind::Echo => (self.echo || self.used.contains(&number)) && (1..=self.highest).contains(&number),
         }

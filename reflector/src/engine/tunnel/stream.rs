@@ -142,9 +142,7 @@ impl TunnelStream {
             self.read_exact(&mut payload).await?;
             Ok(payload)
         };
-        timeout(FIRST_FRAME, reading)
-            .await
-            .unwrap_or(Err(OpenError::Timeout { during, limit: FIRST_FRAME }))
+        timeout(FIRST_FRAME, reading).await.unwrap_or(Err(OpenError::Timeout { during, limit: FIRST_FRAME }))
     }
 
     /// Sends a frame of the opening.
@@ -155,9 +153,7 @@ impl TunnelStream {
             self.flush().await?;
             Ok(())
         };
-        timeout(FIRST_FRAME, writing)
-            .await
-            .unwrap_or(Err(OpenError::Timeout { during, limit: FIRST_FRAME }))
+        timeout(FIRST_FRAME, writing).await.unwrap_or(Err(OpenError::Timeout { during, limit: FIRST_FRAME }))
     }
 
     /// Says goodbye, if the other side listens, and closes.

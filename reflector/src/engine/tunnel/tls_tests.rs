@@ -216,9 +216,7 @@ fn exchange(theirs: &mut Connection, ours: &mut Tls) -> Vec<u8> {
 }
 
 fn read_all(ours: &mut Tls, received: &mut Vec<u8>) {
-    while let Got::Plaintext(_) =
-        ours.read(usize::MAX, |bytes| received.extend_from_slice(bytes)).unwrap()
-    {}
+    while let Got::Plaintext(_) = ours.read(usize::MAX, |bytes| received.extend_from_slice(bytes)).unwrap() {}
 }
 
 fn plaintext(theirs: &mut Connection) -> Vec<u8> {
