@@ -20,6 +20,7 @@ use crate::engine::Placement;
 use crate::engine::door::Doors;
 use crate::engine::door::post::Post;
 use crate::engine::site::Site;
+use crate::engine::tunnel::Tunnels;
 use crate::health::{self, MetricsAccess};
 use crate::ledger::Ledger;
 use crate::link::features::Feature;
@@ -80,6 +81,7 @@ pub(super) async fn start(loaded: Loaded, engines: Engines) -> Result<Reflector>
         control_port: control.local_addr()?.port(),
         data_ports: config.network.data_ports,
         doors: doors.clone(),
+        tunnels: Tunnels::default(),
     };
     let wired = wire(&config, &rooms, doors, engines.at(&site))?;
     let health = host::listen(config.network.listen_address_health, "health")?;

@@ -5,11 +5,15 @@
 //! session's meter before each syscall, and stops when told.
 
 pub mod door;
+pub mod iperf;
 pub mod measured;
 pub mod path;
+pub mod purse;
 pub mod secrets;
 pub mod site;
+pub mod streams;
 pub mod sys;
+pub mod tunnel;
 
 use std::future::Future;
 use std::net::IpAddr;

@@ -5,7 +5,7 @@ use e2e::appliance::{Connection, Direction, Grant, Test};
 use tokio::net::TcpStream;
 
 use crate::GENEROUS;
-use crate::bed::{Bed, PATIENCE, until};
+use crate::bed::{Bed, PATIENCE, testbed, until};
 use crate::good::Good;
 
 const PACE: u64 = 1_000_000;
@@ -117,6 +117,50 @@ async fn a_second_sigterm_cuts_what_runs() {
     assert!(ended["bytes"].as_u64().unwrap() >= moved.bytes, "{ended} {moved:?}");
     assert!(bed.cli(&["audit", "verify"]).status.success());
     refuses(grant.data_addr()).await;
+}
+
+/// C6: in a container nobody stands above the process, and the kernel delivers it only signals it has a handler for.
+#[tokio::test]
+async fn as_pid_1_sigterm_drains_and_ends_a_session_with_its_reason() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = dir.path().join("as-pid-1");
+    let user = if rustix::process::geteuid().is_root() { "" } else { "--user --map-current-user" };
+    let script = format!(
+        "#!/bin/sh\nexec unshare {user} --pid --fork --kill-child -- {} \"$@\"\n",
+        testbed().display()
+    );
+    std::fs::write(&program, script).unwrap();
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    let able = std::process::Command::new(&program).arg("--version").output().unwrap();
+    if !able.status.success() {
+        let why = String::from_utf8_lossy(&able.stderr).into_owned();
+        assert!(std::env::var_os("CI").is_none(), "no PID namespace: {why}");
+        eprintln!("SKIPPED: this machine gives no PID namespace: {why}");
+        return;
+    }
+
+    let pace = PACE.to_string();
+    let paced = |spawn: e2e::proc::Spawn| spawn.env("REFLECTOR_TESTBED_PACE", &pace);
+    let mut bed = Bed::launch_as(&program, dir, GENEROUS, paced).await;
+    let pid = bed.daemon.pid();
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+    let inside: i32 = children.trim().parse().unwrap();
+    let status = std::fs::read_to_string(format!("/proc/{inside}/status")).unwrap();
+    let names = status.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap();
+    assert_eq!(names.split_whitespace().last(), Some("1"), "{names}");
+
+    let good = Good::new(&bed, "good");
+    let mut connection = good.connect().await.unwrap();
+    let grant = connection.request(&Test::throughput(1)).await.unwrap().granted().unwrap();
+    let download = transfer(&Target::from(&grant), Direction::Download, Limits::default());
+    until(|| (download.bytes() > 50_000).then_some(()), "a running test").await;
+    let inside = rustix::process::Pid::from_raw(inside).unwrap();
+    rustix::process::kill_process(inside, rustix::process::Signal::TERM).unwrap();
+    refuses(bed.addr).await;
+    let moved = download.finish().await.unwrap();
+    assert_eq!(bed.daemon.wait(PATIENCE).await.unwrap().code(), Some(0));
+    let ended = bed.audited("session_completed", |line| line["test_id"] == grant.test_id.as_str()).await;
+    assert_eq!((&ended["reason"], &ended["bytes"]), (&"completed".into(), &moved.bytes.into()), "{moved:?}");
 }
 
 /// E4
