@@ -6,6 +6,9 @@ use reflector::access::manifest::{self, Format, MAX_DOCUMENTS, Mine};
 use reflector::config::{self, Place, Variables};
 use reflector::engine::echo::accept::{Desk, Proof, Terms, Times};
 use reflector::engine::echo::wire::{self, KEY_BYTES, Keys, Request, StampSource};
+use reflector::engine::iperf::reader::ReaderError;
+use reflector::engine::iperf::{Code, ControlReader, Parameters, Results, params, results, udp};
+use reflector::engine::tunnel::hello::{Answer, HEADER as HELLO_HEADER, Hello, MAX_HELLO, length};
 use reflector::link::cert::{CertError, key_of, parse_peer};
 use reflector::link::features::Version;
 use reflector::link::frame::{HEADER, MAX_PAYLOAD};
@@ -176,4 +179,78 @@ pub fn echo_packet(data: &[u8]) {
         }
     }
     let _ = wire::read_reply(&packet, &keys());
+}
+
+/// The first byte says how the rest arrives: a cookie, parameters, a late end, results, states. Whole or in pieces it is
+/// the same test, and what is read can be written and reads the same.
+pub fn iperf_control(data: &[u8]) {
+    let Some((first, stream)) = data.split_first() else { return };
+    let whole = control(stream, stream.len().max(1));
+    let pieces = control(stream, usize::from(*first).max(1));
+    assert_eq!(whole, pieces, "splitting changed the test");
+    let header = udp::Header::read(stream, first % 2 == 0);
+    if let Some(header) = header {
+        let mut tally = udp::Tally::default();
+        tally.arrived(header, header.sent());
+    }
+}
+
+fn control(stream: &[u8], piece: usize) -> (Vec<String>, Option<ReaderError>) {
+    let mut reader = ControlReader::new();
+    let mut read = Vec::new();
+    for bytes in stream.chunks(piece) {
+        reader.push(bytes);
+        loop {
+            match next_item(&mut reader, read.len()) {
+                Ok(Some(item)) => read.push(item),
+                Ok(None) => break,
+                Err(error) => return (read, Some(error)),
+            }
+        }
+    }
+    (read, None)
+}
+
+fn next_item(reader: &mut ControlReader, read: usize) -> Result<Option<String>, ReaderError> {
+    match read {
+        0 => Ok(reader.cookie()?.map(|cookie| format!("{:?}", cookie.to_bytes()))),
+        1 => Ok(reader.json(params::MAX_BYTES)?.map(|text| match Parameters::parse(&text) {
+            Ok(parameters) => {
+                assert_eq!(Parameters::parse(&parameters.to_json()).as_ref(), Ok(&parameters));
+                format!("{parameters:?}")
+            }
+            Err(error) => format!("{:?}", Code::from_number(error.code().number())),
+        })),
+        2 => {
+            reader.skip_late_end();
+            Ok(reader.json(results::MAX_BYTES)?.map(|text| match Results::parse(&text) {
+                Ok(results) => {
+                    let again = Results::parse(&results.to_json()).expect("what we write we read");
+                    assert_eq!(again.streams.len(), results.streams.len());
+                    format!("{results:?}")
+                }
+                Err(error) => error.to_string(),
+            }))
+        }
+        _ => Ok(reader.state()?.map(|state| format!("{state:?}"))),
+    }
+}
+
+/// The first frame of a data connection, or its answer: what is read can be written and reads the same, and a refusal
+/// repeats little of what it refuses.
+pub fn data_hello(data: &[u8]) {
+    let Some((header, payload)) = data.split_first_chunk::<HELLO_HEADER>() else { return };
+    let Ok(announced) = length(*header) else { return };
+    assert!(announced <= MAX_HELLO);
+    let payload = &payload[..announced.min(payload.len())];
+    match Hello::read(payload) {
+        Ok(hello) => {
+            let frame = hello.frame().expect("a frame of ours fits");
+            assert_eq!(Hello::read(&frame[HELLO_HEADER..]), Ok(hello));
+        }
+        Err(error) => assert!(error.to_string().len() < 512, "an error is bounded"),
+    }
+    if let Ok(Answer::Refused(reason)) = Answer::read(payload) {
+        assert!(reason.len() < 512 && !reason.contains(char::is_control), "a reason is one short line");
+    }
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::args::Colour;
 use super::exit::Exit;
+pub(super) use crate::said::bytes;
 
 /// How to write for the reader at hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,19 +133,6 @@ pub(super) fn emit(
     }
 }
 
-/// Bytes as people say them.
-pub(super) fn bytes(count: u64) -> String {
-    const UNITS: [(&str, u64); 4] =
-        [("TB", 1_000_000_000_000), ("GB", 1_000_000_000), ("MB", 1_000_000), ("kB", 1_000)];
-    for (name, unit) in UNITS {
-        if count >= unit {
-            let tenths = count / (unit / 10);
-            return format!("{}.{} {name}", tenths / 10, tenths % 10);
-        }
-    }
-    format!("{count} B")
-}
-
 /// `1 test`, `2 tests`
 pub(super) fn count(number: u32, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
@@ -172,20 +160,6 @@ mod tests {
     fn foreign_text_moves_no_cursor_and_forges_no_row() {
         let rows = [vec!["a\u{1b}[2Jb".to_owned(), "c\nd\te".to_owned()]];
         assert_eq!(PIPE.table(&rows), "a\u{fffd}[2Jb\tc\u{fffd}d\u{fffd}e\n");
-    }
-
-    #[test]
-    fn bytes_are_said_in_the_largest_unit_never_rounded_up() {
-        for (count, said) in [
-            (0, "0 B"),
-            (999, "999 B"),
-            (1_000, "1.0 kB"),
-            (1_999_999, "1.9 MB"),
-            (5_000_000_000, "5.0 GB"),
-            (u64::MAX, "18446744.0 TB"),
-        ] {
-            assert_eq!(bytes(count), said);
-        }
     }
 
     #[test]

@@ -6,10 +6,15 @@
 
 pub mod door;
 pub mod echo;
+pub mod iperf;
 pub mod measured;
 pub mod path;
+pub mod purse;
 pub mod secrets;
+pub mod site;
+pub mod streams;
 pub mod sys;
+pub mod tunnel;
 
 use std::future::Future;
 use std::net::IpAddr;

@@ -1,23 +1,27 @@
-//! From a fresh socket to a proven identity: first byte, TLS, Endpoint ID. Knows nothing of policy.
+//! From a fresh socket to a proven identity, or to the session that waits for it: first byte, TLS, Endpoint ID. Knows
+//! nothing of policy.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crds::EndpointId;
 use rustls::ServerConfig;
-use rustls::server::Acceptor;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
-use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::StartHandshake;
 use tokio_rustls::server::TlsStream;
 
+use crate::engine::door::{Doors, Pass, Shut};
 use crate::link::tls;
-use crate::metrics::{Handshake, Metrics};
+use crate::metrics::Handshake;
 use crate::reason::RefuseReason;
 
+use super::greeting::{Greeting, greet, refuse_without_alpn};
 use super::limits::{COOKIE, FIRST_BYTE, GOODBYE, HANDSHAKE};
+use super::shared::{Phase, Shared};
 
 /// First byte of a TLS handshake record.
 const TLS_HANDSHAKE: u8 = 0x16;
@@ -28,6 +32,10 @@ const COOKIE_BYTES: usize = 37;
 pub(super) enum Arrival {
     /// A TLS client whose key is proven.
     Proven(Box<TlsStream<TcpStream>>, EndpointId),
+    /// An iperf3 client from the address of a live grant; nothing of it was read.
+    Plain(TcpStream, Pass),
+    /// A TLS client that wants to carry a stream of a session; what was read of it.
+    Tunneled(TcpStream, Vec<u8>),
     /// Anything else; the socket is closed or reset already.
     Refused(Refused),
 }
@@ -44,7 +52,12 @@ pub(super) struct Refused {
 }
 
 impl Refused {
-    fn because(reason: RefuseReason) -> Self {
+    pub(super) fn by_tls(error: &rustls::Error) -> Self {
+        let tls::Refusal { reason, key, claimed } = tls::refusal(error);
+        Self { reason, key, detail: claimed.or_else(|| Some(error.to_string())) }
+    }
+
+    pub(super) fn because(reason: RefuseReason) -> Self {
         Self { reason, key: None, detail: None }
     }
 }
@@ -62,13 +75,18 @@ pub(super) struct GateConfig {
     pub(super) tls: Arc<ServerConfig>,
     /// Refuse clients that offer no ALPN.
     pub(super) require_alpn: bool,
+    /// Sessions may have streams in a tunnel.
+    pub(super) tunnels: bool,
 }
 
 /// Takes a socket through the gate. Never longer than first byte plus handshake deadlines.
-pub(super) async fn enter(stream: TcpStream, config: &GateConfig, metrics: &Metrics) -> Arrival {
+pub(super) async fn enter(stream: TcpStream, from: IpAddr, config: &GateConfig, shared: &Shared) -> Arrival {
+    let services = &shared.services;
+    // Streams of what still runs may come; nobody new.
+    let draining = *shared.phase.borrow() != Phase::Serving;
     match first_byte(&stream).await {
         Ok(TLS_HANDSHAKE) => {}
-        Ok(byte) if is_cookie(byte) => return Arrival::Refused(stray_cookie(stream).await),
+        Ok(byte) if is_cookie(byte) => return plain(stream, from, &services.doors).await,
         Ok(_) => {
             reset(stream);
             return Arrival::refused(RefuseReason::NotTls);
@@ -76,16 +94,16 @@ pub(super) async fn enter(stream: TcpStream, config: &GateConfig, metrics: &Metr
         Err(reason) => return Arrival::refused(reason),
     }
     let began = now();
-    let arrival = timeout(HANDSHAKE, handshake(stream, config))
+    let arrival = timeout(HANDSHAKE, handshake(stream, config, draining))
         .await
         .unwrap_or_else(|_| Arrival::refused(RefuseReason::HandshakeTimeout));
-    metrics.handshake(outcome(&arrival), began.elapsed());
+    services.metrics.handshake(outcome(&arrival), began.elapsed());
     arrival
 }
 
 fn outcome(arrival: &Arrival) -> Handshake {
     match arrival {
-        Arrival::Proven(..) => Handshake::Ok,
+        Arrival::Proven(..) | Arrival::Plain(..) | Arrival::Tunneled(..) => Handshake::Ok,
         Arrival::Refused(refused) => match refused.reason {
             RefuseReason::HandshakeTimeout => Handshake::Timeout,
             RefuseReason::NoClientCertificate => Handshake::NoClientCertificate,
@@ -115,9 +133,19 @@ const fn is_cookie(byte: u8) -> bool {
     matches!(byte, b'a'..=b'z' | b'2'..=b'7')
 }
 
-/// An iperf3 client. It belongs to a live grant of its address or to nobody; without an engine that takes such
-/// connections on the control port there is no such grant. It may finish its cookie, so that what it sees is one
-/// clean reset and not a race.
+/// An iperf3 client. It belongs to a live grant of its address, whose engine reads the cookie, or to nobody.
+async fn plain(stream: TcpStream, from: IpAddr, doors: &Doors) -> Arrival {
+    match doors.pass(from) {
+        Ok(pass) => Arrival::Plain(stream, pass),
+        Err(Shut::Nobody) => Arrival::Refused(stray_cookie(stream).await),
+        Err(Shut::Full) => {
+            reset(stream);
+            Arrival::refused(RefuseReason::TooManyConnections)
+        }
+    }
+}
+
+/// It may finish its cookie, so that what it sees is one clean reset and not a race.
 async fn stray_cookie(mut stream: TcpStream) -> Refused {
     let mut cookie = [0u8; COOKIE_BYTES];
     let _whole = timeout(COOKIE, stream.read_exact(&mut cookie)).await;
@@ -126,37 +154,35 @@ async fn stray_cookie(mut stream: TcpStream) -> Refused {
 }
 
 /// Closes with RST: nothing lingers in our kernel for a stranger.
-fn reset(stream: TcpStream) {
+pub(super) fn reset(stream: TcpStream) {
     if let Err(error) = socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)) {
         tracing::trace!(%error, "set linger on a stray connection");
     }
     drop(stream);
 }
 
-async fn handshake(stream: TcpStream, config: &GateConfig) -> Arrival {
-    let acceptor = LazyConfigAcceptor::new(Acceptor::default(), stream);
-    tokio::pin!(acceptor);
-    let start = match acceptor.as_mut().await {
-        Ok(start) => start,
-        Err(error) => {
-            if let Some(mut stream) = acceptor.take_io() {
-                let _ = timeout(GOODBYE, stream.shutdown()).await;
-            }
-            return Arrival::Refused(refused_by(&error));
-        }
+async fn handshake(stream: TcpStream, config: &GateConfig, draining: bool) -> Arrival {
+    let greeting = match greet(stream).await {
+        Ok(greeting) => greeting,
+        Err(refused) => return Arrival::Refused(refused),
     };
-    if config.require_alpn && tls::offers_no_alpn(&start.client_hello()) {
-        let mut stream = start.io;
-        let _ = timeout(GOODBYE, async {
-            stream.write_all(&tls::NO_APPLICATION_PROTOCOL).await?;
-            stream.shutdown().await
-        })
-        .await;
+    // Where no session has streams in a tunnel, this ends with the alert for a protocol nobody speaks.
+    if config.tunnels && greeting.is_data() {
+        return Arrival::Tunneled(greeting.stream, greeting.received);
+    }
+    let Greeting { accepted, stream, .. } = greeting;
+    if draining {
+        reset(stream);
+        return Arrival::refused(RefuseReason::Draining);
+    }
+    if config.require_alpn && tls::offers_no_alpn(&accepted.client_hello()) {
+        refuse_without_alpn(stream).await;
         return Arrival::Refused(Refused {
             detail: Some("no ALPN offered, and network.require_alpn is set".into()),
             ..Refused::because(RefuseReason::WrongAlpn)
         });
     }
+    let start = StartHandshake::from_parts(accepted, stream);
     // The stream comes back on failure so that the alert can be read before the socket goes.
     match start.into_stream(Arc::clone(&config.tls)).into_fallible().await {
         Ok(stream) => match tls::peer_id_of(stream.get_ref().1) {
@@ -172,10 +198,7 @@ async fn handshake(stream: TcpStream, config: &GateConfig) -> Arrival {
 
 fn refused_by(error: &io::Error) -> Refused {
     match tls::tls_error(error) {
-        Some(cause) => {
-            let tls::Refusal { reason, key, claimed } = tls::refusal(cause);
-            Refused { reason, key, detail: claimed.or_else(|| Some(cause.to_string())) }
-        }
+        Some(cause) => Refused::by_tls(cause),
         None => Refused {
             detail: Some(error.kind().to_string()),
             ..Refused::because(RefuseReason::HandshakeFailed)

@@ -9,6 +9,7 @@ mod crowd;
 mod finish;
 mod floor;
 mod gate;
+mod greeting;
 mod hello;
 pub mod limits;
 mod listen;
@@ -38,6 +39,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::access::ReflectorPolicy;
 use crate::access::policy::Verdict;
+use crate::engine::door::{Doors, Knock, Pass};
+use crate::link::features::Feature;
 use crate::link::message::PolicySummary;
 use crate::link::tls::{self, Alpn, TlsError};
 use crate::metrics::Task;
@@ -46,7 +49,7 @@ use crate::reason::RefuseReason;
 
 use self::connection::Connection;
 use self::floor::{Floor, Seat};
-use self::gate::{Arrival, GateConfig};
+use self::gate::{Arrival, GateConfig, Refused};
 use self::listen::{Action, Host, accept_loop};
 use self::shared::Shared;
 
@@ -111,7 +114,7 @@ impl Server {
         let mut departures = self.shared.floor.departures();
         loop {
             let refused = matches!(standing.borrow_and_update().verdict, Verdict::Refused(_));
-            if refused && self.shared.floor.of(&id) == 0 {
+            if refused && self.shared.floor.all_of(&id) == 0 {
                 return;
             }
             tokio::select! {
@@ -164,7 +167,8 @@ pub fn summary_of(reflector: &ReflectorPolicy) -> PolicySummary {
 fn gate_config(services: &Services) -> Result<GateConfig, TlsError> {
     let current = services.identity.borrow();
     let tls = tls::server_config(&current.credentials, &[Alpn::Link])?;
-    Ok(GateConfig { tls, require_alpn: services.require_alpn })
+    let tunnels = services.features.has(Feature::Tunnel);
+    Ok(GateConfig { tls, require_alpn: services.require_alpn, tunnels })
 }
 
 /// The life of one socket.
@@ -184,16 +188,46 @@ async fn attend(
         biased;
         () = seat.evicted.cancelled() => Arrival::refused(RefuseReason::Crowded),
         // Boxed here and at the end, so that their state takes room only while they last.
-        arrival = Box::pin(gate::enter(stream, &gate, &shared.services.metrics)) => arrival,
+        arrival = Box::pin(gate::enter(stream, remote.ip(), &gate, &shared)) => arrival,
     };
     match arrival {
         Arrival::Refused(refused) => finish::refused(&shared, remote, &refused),
+        Arrival::Tunneled(stream, _received) => {
+            drop(stream);
+            finish::refused(&shared, remote, &Refused::because(RefuseReason::WrongAlpn));
+        }
+        Arrival::Plain(stream, pass) => {
+            if let Err(refused) = hand_over(stream, remote, seat, pass, &shared.services.doors) {
+                finish::refused(&shared, remote, &refused);
+            }
+        }
         Arrival::Proven(stream, peer) => {
             let mut connection = Connection::new(*stream, seat, peer, (remote, local), shared);
             let ending = connection.serve().await;
             Box::pin(finish::connection(connection, ending)).await;
         }
     }
+}
+
+/// To the session that waits for it. The seat and the pass go along: who drops the connection frees its place.
+fn hand_over(
+    stream: TcpStream,
+    from: SocketAddr,
+    seat: Seat,
+    pass: Pass,
+    doors: &Doors,
+) -> Result<(), Refused> {
+    let carried = seat.carry(pass.peer).map_err(|_| RefuseReason::TooManyConnections);
+    let knock = Knock { stream, from, place: Box::new((seat, pass)) };
+    // It comes back when the session ended this moment.
+    let refused = match carried {
+        Ok(()) => doors.knock(knock).map_err(|knock| (knock, RefuseReason::UnexpectedCookie)),
+        Err(reason) => Err((knock, reason)),
+    };
+    refused.map_err(|(knock, reason)| {
+        gate::reset(knock.stream);
+        Refused::because(reason)
+    })
 }
 
 /// IPv4 in IPv6 clothes becomes plain IPv4, once, before anything compares addresses.

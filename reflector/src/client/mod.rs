@@ -1,0 +1,17 @@
+//! The measuring side: connects to a reflector, asks for sessions and moves their bytes.
+//!
+//! In: an address with the reflector's Endpoint ID, our own identity, and what to measure. Out: typed results, or errors
+//! that say what to do next. `target`, `key` and `plan` decide; `link`, `wire` and `run` do the IO. Nothing here prints or
+//! reads configuration: the command line does.
+
+mod dial;
+pub mod error;
+pub mod key;
+pub mod link;
+pub mod plan;
+pub mod target;
+mod wire;
+
+pub use error::LinkError;
+pub use link::Link;
+pub use target::{Address, Target};
