@@ -10,6 +10,7 @@ pub mod key;
 pub mod link;
 pub mod plan;
 pub mod target;
+pub mod throughput;
 mod wire;
 
 pub use error::LinkError;
