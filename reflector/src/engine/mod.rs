@@ -8,7 +8,9 @@ pub mod door;
 pub mod iperf;
 pub mod measured;
 pub mod path;
+pub mod purse;
 pub mod secrets;
+pub mod streams;
 pub mod sys;
 
 use std::future::Future;

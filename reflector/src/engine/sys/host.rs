@@ -1,12 +1,9 @@
-//! Thin wrappers around system calls that no safe crate of ours offers. The only place with unsafe code.
-#![expect(unsafe_code, reason = "each function wraps one libc call and says why it is sound")]
+//! What the host says about itself: addresses, clock, memory.
 
 use std::ffi::CStr;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
-use std::time::Duration;
 
 /// One address of one interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,29 +78,6 @@ pub fn clock_is_synchronised() -> io::Result<bool> {
         libc::TIME_ERROR => Ok(false),
         _ => Ok(state.status & libc::STA_UNSYNC == 0),
     }
-}
-
-/// For how long nothing was received or acknowledged on a TCP socket. A full send queue is not silence: its bytes
-/// are being acknowledged.
-pub fn tcp_silence(socket: BorrowedFd<'_>) -> io::Result<Duration> {
-    // SAFETY: `tcp_info` is plain data for which all zeros is a valid value.
-    let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
-    let mut length = libc::socklen_t::try_from(size_of::<libc::tcp_info>()).unwrap_or(0);
-    // SAFETY: the descriptor is open for as long as it is borrowed; `info` is valid for writing `length` bytes, and the
-    // kernel writes at most that many.
-    let result = unsafe {
-        libc::getsockopt(
-            socket.as_raw_fd(),
-            libc::IPPROTO_TCP,
-            libc::TCP_INFO,
-            (&raw mut info).cast(),
-            &raw mut length,
-        )
-    };
-    if result != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(Duration::from_millis(info.tcpi_last_data_recv.min(info.tcpi_last_ack_recv).into()))
 }
 
 #[cfg(test)]

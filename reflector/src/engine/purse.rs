@@ -1,0 +1,113 @@
+//! The only way bytes of a stream may move: leased before a system call, counted after it.
+//!
+//! The server's purse is a session's [`Meter`]; a measuring client spends its own [`Limited`] number or is
+//! [`Unlimited`].
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::session::Meter;
+
+/// Where streams lease bytes. Shared by all streams of a test; asked once per system call.
+pub trait Purse: Send + Sync + 'static {
+    /// Leases up to `want` bytes, lets `syscall` move at most that many, and counts what it says it moved. `None`: no
+    /// budget or told to stop, and `syscall` was not called.
+    fn spend(
+        &self,
+        want: usize,
+        syscall: &mut dyn FnMut(usize) -> io::Result<usize>,
+    ) -> Option<io::Result<usize>>;
+}
+
+impl Purse for Meter {
+    fn spend(
+        &self,
+        want: usize,
+        syscall: &mut dyn FnMut(usize) -> io::Result<usize>,
+    ) -> Option<io::Result<usize>> {
+        let lease = self.lease(u64::try_from(want).unwrap_or(u64::MAX));
+        // Never above `want`, which is a usize.
+        let granted = usize::try_from(lease.bytes()).unwrap_or(want);
+        if granted == 0 {
+            return None;
+        }
+        let moved = syscall(granted);
+        // An error moved nothing: the lease goes back when it is dropped.
+        if let Ok(moved) = &moved {
+            lease.settle(u64::try_from(*moved).unwrap_or(u64::MAX));
+        }
+        Some(moved)
+    }
+}
+
+/// No limit. What moves is in the counters of the streams.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Unlimited;
+
+impl Purse for Unlimited {
+    fn spend(
+        &self,
+        want: usize,
+        syscall: &mut dyn FnMut(usize) -> io::Result<usize>,
+    ) -> Option<io::Result<usize>> {
+        Some(syscall(want))
+    }
+}
+
+/// A number of bytes shared by the streams of a test, as `-n` and `-k` ask for. Never exceeded by a byte.
+#[derive(Debug)]
+pub struct Limited {
+    left: AtomicU64,
+}
+
+impl Limited {
+    /// This many bytes in total.
+    pub fn new(bytes: u64) -> Self {
+        Self { left: AtomicU64::new(bytes) }
+    }
+
+    /// Neither moved nor leased.
+    pub fn left(&self) -> u64 {
+        self.left.load(Ordering::Acquire)
+    }
+}
+
+impl Purse for Limited {
+    fn spend(
+        &self,
+        want: usize,
+        syscall: &mut dyn FnMut(usize) -> io::Result<usize>,
+    ) -> Option<io::Result<usize>> {
+        let want = u64::try_from(want).unwrap_or(u64::MAX);
+        let mut granted = 0;
+        // An Err is a lease of nothing, which `granted` already says.
+        let _ = self.left.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| {
+            granted = left.min(want);
+            (granted > 0).then(|| left.saturating_sub(granted))
+        });
+        if granted == 0 {
+            return None;
+        }
+        let moved = syscall(usize::try_from(granted).unwrap_or(usize::MAX));
+        let used = moved.as_ref().map_or(0, |moved| u64::try_from(*moved).unwrap_or(u64::MAX));
+        self.left.fetch_add(granted.saturating_sub(used), Ordering::AcqRel);
+        Some(moved)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limited_purse_hands_out_its_bytes_once() {
+        let purse = Limited::new(10);
+        assert_eq!(purse.spend(6, &mut Ok).unwrap().unwrap(), 6);
+        assert_eq!(purse.spend(6, &mut |granted| Ok(granted - 1)).unwrap().unwrap(), 3);
+        assert_eq!(purse.left(), 1);
+        assert!(purse.spend(6, &mut |_| Err(io::ErrorKind::WouldBlock.into())).unwrap().is_err());
+        assert_eq!(purse.left(), 1, "what failed was not spent");
+        assert_eq!(purse.spend(6, &mut Ok).unwrap().unwrap(), 1);
+        assert!(purse.spend(6, &mut |_| unreachable!()).is_none());
+    }
+}

@@ -1,0 +1,105 @@
+//! What a stream has moved so far, written by its thread and read by anyone.
+
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::engine::sys;
+
+/// Counters of one stream. Only its own thread writes, so each number is right by itself at any time; together they are
+/// exact once the stream has ended.
+#[derive(Debug, Default)]
+pub struct Counters {
+    pub(super) bytes: AtomicU64,
+    pub(super) packets: AtomicU64,
+    pub(super) received: AtomicU64,
+    pub(super) lost: AtomicI64,
+    pub(super) out_of_order: AtomicU64,
+    pub(super) jitter_ns: AtomicU64,
+    pub(super) restart_jitter: AtomicBool,
+    tid: AtomicI32,
+    cpu_user_ns: AtomicU64,
+    cpu_system_ns: AtomicU64,
+}
+
+/// All counters at one moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Payload moved.
+    pub bytes: u64,
+    /// UDP: the highest sequence number seen, or datagrams sent. TCP: 0.
+    pub packets: u64,
+    /// UDP sink: datagrams received, late ones and repeats included.
+    pub received: u64,
+    /// UDP sink: gaps not filled since. Negative when more came late than was missing, which only repeats can do.
+    pub lost: i64,
+    /// UDP sink: datagrams that came after a higher number.
+    pub out_of_order: u64,
+    /// UDP sink: smoothed jitter.
+    pub jitter: Duration,
+}
+
+impl Counters {
+    /// Payload moved.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Everything at once.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            bytes: self.bytes(),
+            packets: self.packets.load(Ordering::Relaxed),
+            received: self.received.load(Ordering::Relaxed),
+            lost: self.lost.load(Ordering::Relaxed),
+            out_of_order: self.out_of_order.load(Ordering::Relaxed),
+            jitter: Duration::from_nanos(self.jitter_ns.load(Ordering::Relaxed)),
+        }
+    }
+
+    /// Begins the jitter anew with the next datagram, as the end of an omit period asks for. Bytes and packets go on:
+    /// whoever omits takes a snapshot and subtracts.
+    pub fn restart_jitter(&self) {
+        self.restart_jitter.store(true, Ordering::Relaxed);
+    }
+
+    /// CPU time of the thread so far, user and system together; zero before it has started.
+    pub fn cpu(&self) -> Duration {
+        let running = match self.tid.load(Ordering::Acquire) {
+            0 => None,
+            tid => sys::thread_cpu(tid).ok(),
+        };
+        running.unwrap_or_else(|| {
+            let (user, system) = self.final_cpu();
+            user + system
+        })
+    }
+
+    /// User and system time of a thread that has ended, else zeros.
+    pub fn final_cpu(&self) -> (Duration, Duration) {
+        let read = |value: &AtomicU64| Duration::from_nanos(value.load(Ordering::Acquire));
+        (read(&self.cpu_user_ns), read(&self.cpu_system_ns))
+    }
+
+    /// Kernel id of the thread while it runs.
+    pub fn tid(&self) -> Option<i32> {
+        Some(self.tid.load(Ordering::Acquire)).filter(|tid| *tid != 0)
+    }
+
+    pub(super) fn thread_begins(&self) {
+        self.tid.store(rustix::thread::gettid().as_raw_pid(), Ordering::Release);
+    }
+
+    pub(super) fn thread_ends(&self) {
+        let (user, system) = sys::this_thread_cpu();
+        let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.cpu_user_ns.store(nanos(user), Ordering::Release);
+        self.cpu_system_ns.store(nanos(system), Ordering::Release);
+        // After it the id may become another thread's.
+        self.tid.store(0, Ordering::Release);
+    }
+
+    pub(super) fn moved(&self, bytes: usize) {
+        // Not contended: one writer.
+        self.bytes.fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,228 @@
+//! Streams of one test and their handles.
+
+use std::io;
+use std::net::TcpStream;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
+
+use crate::engine::purse::Purse;
+use crate::engine::sys;
+
+use super::counters::Counters;
+use super::link::{Bytes, Link};
+use super::run::Run;
+use super::tcp::{self, Copied, Discarding, TcpSink, TcpSource};
+
+/// Why a stream's thread ended.
+#[derive(Debug)]
+pub enum End {
+    /// It was told to.
+    Frozen,
+    /// The purse is empty, or its owner said stop.
+    NoBudget,
+    /// The peer closed or reset the connection, or it was shut down on our side.
+    PeerClosed,
+    /// The socket failed otherwise.
+    Failed(io::Error),
+    /// A bug in here; the other streams go on.
+    Panicked,
+}
+
+/// What a worker is given.
+pub(super) struct Work {
+    pub(super) run: Arc<Run>,
+    pub(super) purse: Arc<dyn Purse>,
+    pub(super) counters: Arc<Counters>,
+}
+
+/// All streams of a test. They wait for [`start`](Self::start), end together at [`freeze`](Self::freeze), and are gone
+/// with their threads and sockets when this is dropped.
+pub struct Streams {
+    run: Arc<Run>,
+    purse: Arc<dyn Purse>,
+    all: Vec<Stream>,
+}
+
+/// One stream: a thread and its socket, which stays open until this is dropped.
+pub struct Stream {
+    socket: Arc<TcpStream>,
+    counters: Arc<Counters>,
+    end: Arc<OnceLock<End>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Streams {
+    /// None yet. They will lease from this purse.
+    pub fn new(purse: Arc<dyn Purse>) -> Self {
+        Self { run: Arc::new(Run::new()), purse, all: Vec::new() }
+    }
+
+    /// Adds a stream that receives. `name` becomes its thread's (15 bytes are kept).
+    pub fn tcp_sink(&mut self, name: &str, link: Link, how: TcpSink) -> io::Result<&Stream> {
+        match link {
+            Link::Tcp(socket) => {
+                let socket = Arc::new(socket);
+                let reader = Arc::clone(&socket);
+                self.add(name, socket, None, move |work| {
+                    if how.copy {
+                        tcp::sink(Copied::new(reader), work)
+                    } else {
+                        tcp::sink(Discarding(reader), work)
+                    }
+                })
+            }
+            Link::Over(bytes, socket) => self.add(name, socket, None, move |work| tcp::sink(bytes, work)),
+        }
+    }
+
+    /// Adds a stream that sends.
+    pub fn tcp_source(&mut self, name: &str, link: Link, how: TcpSource) -> io::Result<&Stream> {
+        match link {
+            Link::Tcp(socket) => {
+                let socket = Arc::new(socket);
+                let writer = Arc::clone(&socket);
+                self.add(name, socket, how.fq_rate, move |work| tcp::plain_source(writer, how, work))
+            }
+            Link::Over(bytes, socket) => {
+                self.add(name, socket, how.fq_rate, move |work| tcp::source(bytes, how, work))
+            }
+        }
+    }
+
+    /// Lets all streams go, those of later additions too.
+    pub fn start(&self) {
+        self.run.start();
+    }
+
+    /// No stream makes another system call; all have ended, and their counters are final, within 150 ms
+    /// ([`all_ended`](Self::all_ended)). Sockets stay open. Before the start: they never begin.
+    pub fn freeze(&self) {
+        self.run.freeze();
+        for stream in &self.all {
+            // A call that moves its bytes in parts then ends with the part it is at.
+            let _ = stream.socket.set_nonblocking(true);
+        }
+    }
+
+    /// Freezes, and frees threads at once whatever they wait for: the connections are shut down both ways.
+    pub fn shutdown(&self) {
+        self.freeze();
+        for stream in &self.all {
+            // Fails when the peer was faster.
+            let _ = stream.socket.shutdown(std::net::Shutdown::Both);
+        }
+    }
+
+    /// Resolves when a stream has ended, for whatever reason. Cancel-safe.
+    pub async fn any_ended(&self) {
+        self.wait_for(1).await;
+    }
+
+    /// Resolves when every stream has ended. Cancel-safe.
+    pub async fn all_ended(&self) {
+        self.wait_for(self.all.len()).await;
+    }
+
+    async fn wait_for(&self, count: usize) {
+        // The sender lives in `self`.
+        let _ = self.run.ended().wait_for(|ended| *ended >= count).await;
+    }
+
+    /// How many have ended.
+    pub fn ended(&self) -> usize {
+        *self.run.ended().borrow()
+    }
+
+    /// In the order they were added.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Stream> {
+        self.all.iter()
+    }
+
+    fn add(
+        &mut self,
+        name: &str,
+        socket: Arc<TcpStream>,
+        fq_rate: Option<u64>,
+        worker: impl FnOnce(&Work) -> End + Send + 'static,
+    ) -> io::Result<&Stream> {
+        tcp::prepare(&socket, fq_rate)?;
+        let (counters, end) = (Arc::new(Counters::default()), Arc::new(OnceLock::new()));
+        let (run, purse) = (Arc::clone(&self.run), Arc::clone(&self.purse));
+        let (work, ending) = (Work { run, purse, counters: Arc::clone(&counters) }, Arc::clone(&end));
+        let thread =
+            std::thread::Builder::new().name(name.to_owned()).spawn(move || live(&work, &ending, worker))?;
+        self.all.push(Stream { socket, counters, end, thread: Some(thread) });
+        // Just pushed.
+        self.all.last().ok_or_else(|| io::ErrorKind::Other.into())
+    }
+}
+
+/// A thread from its first to its last line.
+fn live(work: &Work, end: &OnceLock<End>, worker: impl FnOnce(&Work) -> End) {
+    work.counters.thread_begins();
+    let why = if work.run.wait_for_start() {
+        catch_unwind(AssertUnwindSafe(|| worker(work))).unwrap_or(End::Panicked)
+    } else {
+        End::Frozen
+    };
+    work.counters.thread_ends();
+    // Set once, here.
+    let _ = end.set(why);
+    work.run.one_ended();
+}
+
+impl Stream {
+    /// What it has moved so far; may be kept.
+    pub fn counters(&self) -> &Arc<Counters> {
+        &self.counters
+    }
+
+    /// Its socket, for `TCP_INFO` and options. It is in blocking mode with timeouts and not to be read or written.
+    pub fn socket(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    /// Why it has ended; `None` while it runs.
+    pub fn end(&self) -> Option<&End> {
+        self.end.get()
+    }
+
+    /// Bytes that wait in the kernel unread.
+    pub fn unread(&self) -> u64 {
+        rustix::io::ioctl_fionread(&*self.socket).unwrap_or(0)
+    }
+
+    /// Bounds the receive window from now on.
+    pub fn clamp_window(&self, bytes: u32) -> io::Result<()> {
+        sys::clamp_window(&*self.socket, bytes)
+    }
+
+    fn join(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            // A panic is caught in there.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Streams {
+    fn drop(&mut self) {
+        self.shutdown();
+        // At once for connections; a call on a datagram socket ends with its timeout.
+        for stream in &mut self.all {
+            stream.join();
+        }
+    }
+}
+
+impl Bytes for Box<dyn Bytes> {
+    fn read_discard(&mut self, max: usize) -> io::Result<usize> {
+        (**self).read_discard(max)
+    }
+
+    fn write(&mut self, count: usize) -> io::Result<usize> {
+        (**self).write(count)
+    }
+}

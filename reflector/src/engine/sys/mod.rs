@@ -1,0 +1,21 @@
+//! Thin wrappers around system calls that no safe crate of ours offers, and the only place with unsafe code.
+//!
+//! In: borrowed sockets, buffers, numbers. Out: what the kernel said, as plain values and `io::Error`. Nothing here
+//! decides, retries or keeps state; what rustix and socket2 already wrap safely is called there, not here.
+#![expect(unsafe_code, reason = "each function wraps one system call and says why it is sound")]
+
+mod constant;
+mod datagrams;
+mod host;
+mod options;
+mod tcp_info;
+mod thread;
+
+pub use constant::ConstantPages;
+pub use datagrams::{Batch, Received};
+pub use host::{InterfaceAddress, clock_is_synchronised, interface_addresses, release_free_memory};
+pub use options::{
+    Stamps, clamp_window, discard, enable_gro, enable_receive_stamps, limit_pacing_rate, segment_datagrams,
+};
+pub use tcp_info::{TcpInfo, tcp_info, tcp_silence};
+pub use thread::{this_thread_cpu, thread_cpu};

@@ -1,0 +1,77 @@
+//! Socket options that neither socket2 nor rustix has, and receiving into nothing.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+use std::ptr;
+
+/// `UDP_SEGMENT`, `UDP_GRO` of linux/udp.h: libc has them for some targets only.
+const UDP_SEGMENT: libc::c_int = 103;
+/// See [`UDP_SEGMENT`].
+pub(super) const UDP_GRO: libc::c_int = 104;
+/// linux/net_tstamp.h.
+const RX_HARDWARE: libc::c_uint = 1 << 2;
+const RX_SOFTWARE: libc::c_uint = 1 << 3;
+const REPORT_SOFTWARE: libc::c_uint = 1 << 4;
+const REPORT_RAW_HARDWARE: libc::c_uint = 1 << 6;
+
+/// Where receive stamps come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stamps {
+    /// `SO_TIMESTAMPING`: the driver or the stack, and the NIC where somebody switched that on.
+    Timestamping,
+    /// `SO_TIMESTAMPNS`: the stack.
+    Nanoseconds,
+}
+
+/// Receives up to `max` bytes and throws them away inside the kernel, without copying them. TCP only: there
+/// `MSG_TRUNC` means discard.
+pub fn discard(socket: impl AsFd, max: usize) -> io::Result<usize> {
+    // SAFETY: the descriptor is open while borrowed. The kernel does not touch the buffer of a TCP receive with
+    // MSG_TRUNC (tcp(7)), so null is fine whatever `max` says.
+    let result = unsafe { libc::recv(socket.as_fd().as_raw_fd(), ptr::null_mut(), max, libc::MSG_TRUNC) };
+    usize::try_from(result).map_err(|_| io::Error::last_os_error())
+}
+
+/// Bounds the receive window of a TCP socket from now on. What is advertised already stays.
+pub fn clamp_window(socket: impl AsFd, bytes: u32) -> io::Result<()> {
+    let bytes = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
+    set(socket, libc::IPPROTO_TCP, libc::TCP_WINDOW_CLAMP, bytes)
+}
+
+/// Has the kernel pace a socket, bytes per second.
+pub fn limit_pacing_rate(socket: impl AsFd, bytes_per_second: u64) -> io::Result<()> {
+    set(&socket, libc::SOL_SOCKET, libc::SO_MAX_PACING_RATE, bytes_per_second).or_else(|_| {
+        // Before 4.20 it is 32 bits wide.
+        let narrow = u32::try_from(bytes_per_second).unwrap_or(u32::MAX);
+        set(&socket, libc::SOL_SOCKET, libc::SO_MAX_PACING_RATE, narrow)
+    })
+}
+
+/// What is sent on this UDP socket in one call becomes datagrams of `bytes`, cut below the stack or in the NIC; 0: off.
+pub fn segment_datagrams(socket: impl AsFd, bytes: u16) -> io::Result<()> {
+    set(socket, libc::IPPROTO_UDP, UDP_SEGMENT, libc::c_int::from(bytes))
+}
+
+/// Lets this UDP socket receive trains of datagrams in one piece.
+pub fn enable_gro(socket: impl AsFd) -> io::Result<()> {
+    set(socket, libc::IPPROTO_UDP, UDP_GRO, 1)
+}
+
+/// Asks for a kernel stamp with every datagram, the best kind there is.
+pub fn enable_receive_stamps(socket: impl AsFd) -> io::Result<Stamps> {
+    let flags = RX_SOFTWARE | RX_HARDWARE | REPORT_SOFTWARE | REPORT_RAW_HARDWARE;
+    if set(&socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPING, flags).is_ok() {
+        return Ok(Stamps::Timestamping);
+    }
+    set(&socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1).map(|()| Stamps::Nanoseconds)
+}
+
+fn set<T: Copy>(socket: impl AsFd, level: libc::c_int, name: libc::c_int, value: T) -> io::Result<()> {
+    let length = libc::socklen_t::try_from(size_of::<T>()).unwrap_or(0);
+    // SAFETY: the descriptor is open while borrowed; the kernel reads `length` bytes of `value`, which all callers in
+    // this file give as an integer.
+    let result = unsafe {
+        libc::setsockopt(socket.as_fd().as_raw_fd(), level, name, (&raw const value).cast(), length)
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
