@@ -12,7 +12,7 @@ use super::target::HostPort;
 
 /// For the resolver, and then for TCP to each address. A host that drops packets silently must not hold a person for
 /// minutes.
-const CONNECT: Duration = Duration::from_secs(5);
+pub(super) const CONNECT: Duration = Duration::from_secs(5);
 /// A reflector that vanished is noticed after about this long: silence, then three probes a second apart.
 const SILENCE: Duration = Duration::from_secs(3);
 /// Bytes we sent and nobody acknowledged.
@@ -38,7 +38,7 @@ pub(super) async fn dial(at: &HostPort) -> Result<TcpStream, LinkError> {
 }
 
 /// Small messages leave at once, and a peer that vanished is noticed.
-fn watched(stream: TcpStream) -> io::Result<TcpStream> {
+pub(super) fn watched(stream: TcpStream) -> io::Result<TcpStream> {
     stream.set_nodelay(true)?;
     let socket = SockRef::from(&stream);
     let probes = TcpKeepalive::new().with_time(SILENCE).with_interval(Duration::from_secs(1)).with_retries(3);

@@ -9,7 +9,9 @@ pub mod error;
 pub mod key;
 pub mod link;
 pub mod plan;
+pub mod result;
 pub mod target;
+pub mod throughput;
 mod wire;
 
 pub use error::LinkError;

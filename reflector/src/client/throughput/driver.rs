@@ -1,0 +1,242 @@
+//! One test from its cookie to its last byte.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::carrier::Carrier;
+use super::control::{Control, Stop};
+use super::flow::{Flow, Way};
+use super::series::STEP;
+use super::{Ending, Outcome, Setup, ThroughputError};
+use crate::engine::iperf::results::{self, Retransmits};
+use crate::engine::iperf::{Cookie, Parameters, Results, State, stream_id};
+use crate::engine::purse::{Limited, Purse, Unlimited};
+use crate::engine::streams::{Pace, TcpSource};
+
+/// For threads to notice that they are frozen; their calls wait 100 ms at most.
+const FREEZE: Duration = Duration::from_secs(2);
+
+/// Every 100 ms, and once more at the end.
+pub type Watch<'a> = dyn FnMut(Duration, &[Flow]) + Send + 'a;
+
+/// Runs one test. An error means that nothing was measured; whatever was measured is an outcome, however it ended.
+pub async fn run(
+    setup: &Setup,
+    carrier: &dyn Carrier,
+    stop: &CancellationToken,
+    watch: &mut Watch<'_>,
+) -> Result<Outcome, ThroughputError> {
+    let cookie = Cookie::random().map_err(ThroughputError::Random)?;
+    let stream = carrier.control().await.map_err(ThroughputError::Unreachable)?;
+    let opened = async {
+        let mut control = Control::open(stream, &cookie).await?;
+        let flows = open(setup, carrier, &mut control, cookie).await?;
+        Ok((control, flows))
+    };
+    let opened = tokio::select! {
+        opened = opened => opened,
+        () = stop.cancelled() => Err(Stop::Ended(Ending::Interrupted)),
+    };
+    match opened {
+        Ok((control, flows)) => {
+            Ok(Test { setup, control, flows, began: Instant::now() }.run(stop, watch).await)
+        }
+        Err(Stop::Ended(ending)) => Ok(Outcome::nothing(ending)),
+        Err(Stop::Broken(error)) => Err(error),
+    }
+}
+
+/// Up to the moment when data may flow.
+async fn open(
+    setup: &Setup,
+    carrier: &dyn Carrier,
+    control: &mut Control,
+    cookie: Cookie,
+) -> Result<Vec<Flow>, Stop> {
+    let parameters = &setup.parameters;
+    control.expect(State::ParamExchange).await?;
+    control.send_json(&parameters.to_json()).await?;
+    control.expect(State::CreateStreams).await?;
+    let purse: Arc<dyn Purse> = match total(parameters) {
+        0 => Arc::new(Unlimited),
+        bytes => Arc::new(Limited::new(bytes)),
+    };
+    let ways: &[Way] = match (parameters.bidirectional, parameters.reverse) {
+        (true, _) => &[Way::Up, Way::Down],
+        (false, true) => &[Way::Down],
+        (false, false) => &[Way::Up],
+    };
+    let mut flows = Vec::new();
+    let mut index = 0;
+    for way in ways {
+        let mut flow = Flow::new(*way, Arc::clone(&purse), carrier.is_direct());
+        for _ in 0..parameters.parallel {
+            let link = carrier.tcp(index + 1, cookie).await.map_err(ThroughputError::Stream)?;
+            flow.add_tcp(stream_id(index), link, source(setup)).map_err(ThroughputError::Stream)?;
+            index += 1;
+        }
+        flows.push(flow);
+    }
+    control.expect(State::TestStart).await?;
+    control.expect(State::TestRunning).await?;
+    Ok(flows)
+}
+
+/// Bytes after which the test is over; 0: time decides.
+fn total(parameters: &Parameters) -> u64 {
+    if parameters.bytes > 0 {
+        parameters.bytes
+    } else {
+        parameters.blocks.saturating_mul(u64::from(parameters.length))
+    }
+}
+
+fn source(setup: &Setup) -> TcpSource {
+    let parameters = &setup.parameters;
+    let pace = (parameters.bandwidth > 0)
+        .then(|| Pace { bits_per_second: parameters.bandwidth, burst: parameters.burst });
+    TcpSource {
+        block: usize::try_from(parameters.length).ok(),
+        pace,
+        fq_rate: (parameters.fair_queue_rate > 0).then_some(parameters.fair_queue_rate),
+        by_reference: setup.peer_discards || parameters.streams() == 1,
+    }
+}
+
+/// A test whose streams are open.
+struct Test<'a> {
+    setup: &'a Setup,
+    control: Control,
+    flows: Vec<Flow>,
+    began: Instant,
+}
+
+impl Test<'_> {
+    async fn run(mut self, stop: &CancellationToken, watch: &mut Watch<'_>) -> Outcome {
+        for flow in &self.flows {
+            flow.streams().start();
+        }
+        let mut stopped = self.until_over(stop, watch).await;
+        self.sample(watch);
+        self.flows.iter_mut().for_each(Flow::close_books);
+        if let Ok(Ending::Completed) = stopped {
+            stopped = self.say_over().await;
+        }
+        self.freeze().await;
+        let remote = match &stopped {
+            Ok(ending) if ending.has_results() => self.exchange().await.map(Some),
+            Ok(Ending::Interrupted) => self.control.send_state(State::ClientTerminate).await.map(|()| None),
+            _ => Ok(None),
+        };
+        let (ending, mut problem) = match stopped {
+            Ok(ending) | Err(Stop::Ended(ending)) => (ending, None),
+            Err(Stop::Broken(error)) => (Ending::Vanished, Some(error)),
+        };
+        let remote = remote.unwrap_or_else(|stop| {
+            if let Stop::Broken(error) = stop {
+                problem = Some(error);
+            }
+            None
+        });
+        self.control.close().await;
+        Outcome { ending, flows: self.flows, remote, problem }
+    }
+
+    /// Lets data flow until somebody ends it.
+    async fn until_over(&mut self, stop: &CancellationToken, watch: &mut Watch<'_>) -> Result<Ending, Stop> {
+        let parameters = &self.setup.parameters;
+        let omit = Duration::from_secs(parameters.omit.into());
+        let end = self.began + omit + Duration::from_secs(parameters.time.into());
+        let (timed, counted) = (parameters.time > 0 && total(parameters) == 0, total(parameters) > 0);
+        let mut omitting = !omit.is_zero();
+        let mut ticks = interval_at(self.began + STEP, STEP);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(Ending::Interrupted),
+                state = self.control.state() => match state? {
+                    State::ExchangeResults => return Ok(Ending::Cut),
+                    got => return Err(ThroughputError::State { expected: State::ExchangeResults, got }.into()),
+                },
+                () = sleep_until(end), if timed => return Ok(Ending::Completed),
+                () = all_ended(&self.flows), if counted => return Ok(Ending::Completed),
+                _ = ticks.tick() => {
+                    let at = self.sample(watch);
+                    if omitting && at >= omit {
+                        omitting = false;
+                        self.flows.iter_mut().for_each(Flow::omit_until_now);
+                    }
+                }
+            }
+        }
+    }
+
+    fn sample(&mut self, watch: &mut Watch<'_>) -> Duration {
+        let at = self.began.elapsed();
+        for flow in &mut self.flows {
+            flow.sample(at);
+        }
+        watch(at, &self.flows);
+        at
+    }
+
+    /// Stops sending, says so, and reads on until the server has stopped: it may be waiting for room.
+    async fn say_over(&mut self) -> Result<Ending, Stop> {
+        for flow in self.flows.iter().filter(|flow| flow.way == Way::Up) {
+            flow.streams().freeze();
+            // What does not end in time is joined when it is dropped.
+            let _ = timeout(FREEZE, flow.streams().all_ended()).await;
+        }
+        self.control.send_state(State::TestEnd).await?;
+        self.control.expect(State::ExchangeResults).await?;
+        Ok(Ending::Completed)
+    }
+
+    async fn freeze(&mut self) {
+        for flow in &self.flows {
+            flow.streams().freeze();
+        }
+        let _ = timeout(FREEZE, all_ended(&self.flows)).await;
+    }
+
+    /// Ours for theirs.
+    async fn exchange(&mut self) -> Result<Results, Stop> {
+        self.control.send_json(&self.ours().to_json()).await?;
+        let text = self.control.json(results::MAX_BYTES).await?;
+        let theirs = Results::parse(&text).map_err(ThroughputError::Results)?;
+        self.control.expect(State::DisplayResults).await?;
+        self.control.send_state(State::IperfDone).await?;
+        Ok(theirs)
+    }
+
+    fn ours(&self) -> Results {
+        let seconds = self.flows.iter().map(|flow| flow.series.duration()).max().unwrap_or_default();
+        let percent = |time: Duration| 100.0 * time.as_secs_f64() / seconds.as_secs_f64().max(0.1);
+        let (user, system) = self
+            .flows
+            .iter()
+            .map(Flow::cpu)
+            .fold((Duration::ZERO, Duration::ZERO), |(user, system), (more_user, more_system)| {
+                (user + more_user, system + more_system)
+            });
+        let sends = self.flows.iter().any(|flow| flow.way == Way::Up);
+        Results {
+            cpu_total: percent(user + system),
+            cpu_user: percent(user),
+            cpu_system: percent(system),
+            retransmits: if sends { Retransmits::Known } else { Retransmits::OnlyReceiving },
+            streams: self.flows.iter().flat_map(|flow| flow.results(seconds.as_secs_f64())).collect(),
+            ..Results::default()
+        }
+    }
+}
+
+async fn all_ended(flows: &[Flow]) {
+    for flow in flows {
+        flow.streams().all_ended().await;
+    }
+}
