@@ -6,12 +6,14 @@
 
 mod dial;
 pub mod error;
+pub mod forward;
 pub mod key;
 pub mod link;
 pub mod plan;
 pub mod result;
 pub mod target;
 pub mod throughput;
+pub mod tunnel;
 mod wire;
 
 pub use error::LinkError;

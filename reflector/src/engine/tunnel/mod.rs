@@ -7,6 +7,7 @@
 mod accept;
 mod blocking;
 mod buffers;
+mod datagrams;
 mod desk;
 pub mod hello;
 mod open;
@@ -17,6 +18,7 @@ pub mod tls;
 
 pub use accept::{Refused, Welcome, accept};
 pub use blocking::Blocking;
+pub use datagrams::put_datagram;
 pub use desk::{Arrived, Tunnel, Tunnels};
 pub use open::{Credentials, open};
 pub use proof::Proof;
