@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::engine::Engine;
 use crate::engine::site::Site;
+use crate::link::features::{Feature, Features};
 use crate::link::message::TestType;
 
 /// What moves the bytes.
@@ -15,6 +16,18 @@ pub enum Engines {
     /// Others instead: what tests and demonstrations run.
     Instead(Vec<Arc<dyn Engine>>),
 }
+
+/// Extensions of the link itself, whatever the engines.
+const LINK: Features = Features::of(&[
+    Feature::Throughput,
+    Feature::UdpEcho,
+    Feature::Results,
+    Feature::ResourceExhausted,
+    Feature::Succession,
+]);
+
+/// What the shipped engines add.
+const SHIPPED: Features = LINK;
 
 impl std::fmt::Debug for Engines {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -31,6 +44,14 @@ impl Engines {
         match self {
             Self::Shipped => false,
             Self::Instead(engines) => engines.iter().any(|engine| engine.test_type() == test_type),
+        }
+    }
+
+    /// Extensions this program really has.
+    pub(super) const fn features(&self) -> Features {
+        match self {
+            Self::Shipped => SHIPPED,
+            Self::Instead(_) => LINK,
         }
     }
 
