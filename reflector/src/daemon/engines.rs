@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::engine::Engine;
 use crate::engine::site::Site;
+use crate::engine::throughput::Throughput;
 use crate::link::features::{Feature, Features};
 use crate::link::message::TestType;
 
@@ -42,7 +43,7 @@ impl Engines {
     /// Whether tests of this type can be run at all.
     pub fn serve(&self, test_type: TestType) -> bool {
         match self {
-            Self::Shipped => false,
+            Self::Shipped => test_type == TestType::Throughput,
             Self::Instead(engines) => engines.iter().any(|engine| engine.test_type() == test_type),
         }
     }
@@ -56,9 +57,9 @@ impl Engines {
     }
 
     /// With the ports they may use.
-    pub(super) fn at(self, _site: &Site) -> Vec<Arc<dyn Engine>> {
+    pub(super) fn at(self, site: &Site) -> Vec<Arc<dyn Engine>> {
         match self {
-            Self::Shipped => Vec::new(),
+            Self::Shipped => vec![Arc::new(Throughput::new(site.clone()))],
             Self::Instead(engines) => engines,
         }
     }
