@@ -60,9 +60,12 @@ async fn open(
     control.expect(State::ParamExchange).await?;
     control.send_json(&parameters.to_json()).await?;
     control.expect(State::CreateStreams).await?;
-    let purse: Arc<dyn Purse> = match total(parameters) {
-        0 => Arc::new(Unlimited),
-        bytes => Arc::new(Limited::new(bytes)),
+    // What comes in is read on after the end: a server whose bytes nobody takes does not hear that it is over.
+    let purse = |way| -> Arc<dyn Purse> {
+        match (total(parameters), way) {
+            (0, _) | (_, Way::Down) => Arc::new(Unlimited),
+            (bytes, Way::Up) => Arc::new(Limited::new(bytes)),
+        }
     };
     let ways: &[Way] = match (parameters.bidirectional, parameters.reverse) {
         (true, _) => &[Way::Up, Way::Down],
@@ -72,7 +75,7 @@ async fn open(
     let mut flows = Vec::new();
     let mut index = 0;
     for way in ways {
-        let mut flow = Flow::new(*way, Arc::clone(&purse), carrier.is_direct());
+        let mut flow = Flow::new(*way, purse(*way), carrier.is_direct());
         for _ in 0..parameters.parallel {
             let link = carrier.tcp(index + 1, cookie).await.map_err(ThroughputError::Stream)?;
             flow.add_tcp(stream_id(index), link, source(setup)).map_err(ThroughputError::Stream)?;
@@ -125,7 +128,7 @@ impl Test<'_> {
         if let Ok(Ending::Completed) = stopped {
             stopped = self.say_over().await;
         }
-        self.freeze().await;
+        self.freeze(&[Way::Up, Way::Down]).await;
         let remote = match &stopped {
             Ok(ending) if ending.has_results() => self.exchange().await.map(Some),
             Ok(Ending::Interrupted) => self.control.send_state(State::ClientTerminate).await.map(|()| None),
@@ -150,7 +153,9 @@ impl Test<'_> {
         let parameters = &self.setup.parameters;
         let omit = Duration::from_secs(parameters.omit.into());
         let end = self.began + omit + Duration::from_secs(parameters.time.into());
-        let (timed, counted) = (parameters.time > 0 && total(parameters) == 0, total(parameters) > 0);
+        let total = total(parameters);
+        let timed = parameters.time > 0 && total == 0;
+        let sends = self.flows.iter().any(|flow| flow.way == Way::Up);
         let mut omitting = !omit.is_zero();
         let mut ticks = interval_at(self.began + STEP, STEP);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -163,9 +168,13 @@ impl Test<'_> {
                     got => return Err(ThroughputError::State { expected: State::ExchangeResults, got }.into()),
                 },
                 () = sleep_until(end), if timed => return Ok(Ending::Completed),
-                () = all_ended(&self.flows), if counted => return Ok(Ending::Completed),
+                () = ended(&self.flows, Way::Up), if sends && total > 0 => return Ok(Ending::Completed),
                 _ = ticks.tick() => {
                     let at = self.sample(watch);
+                    let received: u64 = self.flows.iter().flat_map(|flow| flow.series.totals()).sum();
+                    if !sends && total > 0 && received >= total {
+                        return Ok(Ending::Completed);
+                    }
                     if omitting && at >= omit {
                         omitting = false;
                         self.flows.iter_mut().for_each(Flow::omit_until_now);
@@ -186,21 +195,20 @@ impl Test<'_> {
 
     /// Stops sending, says so, and reads on until the server has stopped: it may be waiting for room.
     async fn say_over(&mut self) -> Result<Ending, Stop> {
-        for flow in self.flows.iter().filter(|flow| flow.way == Way::Up) {
-            flow.streams().freeze();
-            // What does not end in time is joined when it is dropped.
-            let _ = timeout(FREEZE, flow.streams().all_ended()).await;
-        }
+        self.freeze(&[Way::Up]).await;
         self.control.send_state(State::TestEnd).await?;
         self.control.expect(State::ExchangeResults).await?;
         Ok(Ending::Completed)
     }
 
-    async fn freeze(&mut self) {
-        for flow in &self.flows {
+    async fn freeze(&mut self, ways: &[Way]) {
+        for flow in self.flows.iter().filter(|flow| ways.contains(&flow.way)) {
             flow.streams().freeze();
         }
-        let _ = timeout(FREEZE, all_ended(&self.flows)).await;
+        for way in ways {
+            // What does not end in time is joined when it is dropped.
+            let _ = timeout(FREEZE, ended(&self.flows, *way)).await;
+        }
     }
 
     /// Ours for theirs.
@@ -235,8 +243,8 @@ impl Test<'_> {
     }
 }
 
-async fn all_ended(flows: &[Flow]) {
-    for flow in flows {
+async fn ended(flows: &[Flow], way: Way) {
+    for flow in flows.iter().filter(|flow| flow.way == way) {
         flow.streams().all_ended().await;
     }
 }
