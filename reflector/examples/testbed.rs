@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use reflector::cli::{self, Extra};
+use reflector::daemon::Engines;
 use reflector::link::message::TestType;
 
 use engine::TestEngine;
@@ -25,7 +26,7 @@ fn main() -> ExitCode {
         Arc::new(paced(TestEngine::new(TestType::Throughput))),
         Arc::new(TestEngine::new(TestType::UdpEcho)),
     ];
-    cli::run(std::env::args_os(), Extra { engines })
+    cli::run(std::env::args_os(), Extra { engines: Engines::Instead(engines) })
 }
 
 #[expect(clippy::disallowed_methods, reason = "a program may read its environment")]

@@ -13,13 +13,14 @@ use crds::EndpointId;
 use jiff::Timestamp;
 use reflector::access::policy::{Policy, Quotas};
 use reflector::clock::Now;
+use reflector::config::NetworkMode;
 use reflector::engine::Engine;
 use reflector::ledger::{Clock, Ledger};
 use reflector::link::features::Features;
 use reflector::link::message::{SessionParams, TestType};
 use reflector::reason::{DenyReason, EndReason};
 use reflector::session::{
-    Denial, Granted, Observer, Parts, Peer, Requester, SessionRecord, Sessions, Ticket,
+    Denial, Granted, Observer, Parts, Peer, Requester, Routes, SessionRecord, Sessions, Ticket,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
@@ -86,6 +87,7 @@ fn house(folder: &Path, engine: TestEngine) -> House {
         observer: Arc::clone(&gauge) as Arc<dyn Observer>,
         clock,
         windows: Arc::new(|_, _| None),
+        routes: Routes { mode: NetworkMode::Auto, data_ports: true, plain_on_control_port: true },
     });
     House { skipped, sessions, ledger, gauge, engine }
 }

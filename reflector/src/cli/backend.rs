@@ -1,7 +1,6 @@
 //! What the commands need from the rest of the program, as one small seam, so that they are tested without it.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use crds::EndpointId;
 
@@ -9,13 +8,13 @@ use super::output::Answer;
 use crate::admin::client::AskError;
 use crate::admin::protocol::{Request, Response};
 use crate::config::{Config, Loaded};
-use crate::engine::Engine;
+use crate::daemon::Engines;
 
 /// What a program built on this one adds.
 #[derive(Default, Clone)]
 pub struct Extra {
-    /// Further ways of testing.
-    pub engines: Vec<Arc<dyn Engine>>,
+    /// Other ways of testing than the shipped ones.
+    pub engines: Engines,
 }
 
 /// A peer as its manifest has it.

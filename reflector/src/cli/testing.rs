@@ -84,7 +84,7 @@ impl Backend for Fake {
     }
 
     fn serve(&self, loaded: Loaded, extra: Extra) -> anyhow::Result<()> {
-        self.saw(format!("serve {} with {}", loaded.config.network.listen_address, extra.engines.len()));
+        self.saw(format!("serve {} with {:?}", loaded.config.network.listen_address, extra.engines));
         Ok(())
     }
 

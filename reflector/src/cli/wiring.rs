@@ -62,7 +62,7 @@ impl Backend for Wired {
         let options = selftest::Options {
             state_dir: config.state_dir().to_owned(),
             quick: false,
-            throughput_engine: extra.engines.iter().any(|e| e.test_type() == TestType::Throughput),
+            throughput_engine: extra.engines.serve(TestType::Throughput),
             clock_synced: || sys::clock_is_synchronised().ok(),
         };
         let report = selftest::run(&options, &mut |check| anstream::eprintln!("checking {check} …"));

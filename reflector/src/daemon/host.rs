@@ -7,6 +7,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
+use crate::engine::door::Doors;
+use crate::engine::door::post::Post;
 use crate::selftest::{Limits, raise_to};
 
 /// Sockets the kernel may hold for us before accept: more than a burst of half-open places.
@@ -30,6 +32,38 @@ pub(super) fn raise_descriptor_limit() {
 #[expect(clippy::disallowed_methods, reason = "the one place that asks whether this is a pod")]
 pub(crate) fn in_pod() -> bool {
     std::env::var_os("KUBERNETES_SERVICE_HOST").is_some()
+}
+
+/// Attempts to find a port that is free on both protocols, when any will do.
+const ANY_PORT: u32 = 16;
+
+/// Binds the control listener and, with doors, the socket for datagrams beside it.
+pub(super) fn control_port(
+    address: SocketAddr,
+    doors: Option<&Doors>,
+) -> Result<(TcpListener, Option<Post>)> {
+    let what = "control connections";
+    let mut attempt = 1;
+    loop {
+        let listener = listen(address, what)?;
+        let Some(doors) = doors else { return Ok((listener, None)) };
+        let bound = listener.local_addr()?;
+        match Post::bind(bound, doors) {
+            Ok(post) => return Ok((listener, Some(post))),
+            Err(error) if address.port() == 0 && attempt < ANY_PORT => {
+                tracing::debug!(%error, port = bound.port(), "taken for datagrams: trying another port");
+                attempt += 1;
+            }
+            Err(error) => {
+                return Err(error).with_context(|| {
+                    format!(
+                        "listen for datagrams on {bound}: is another process using UDP port {}?",
+                        bound.port()
+                    )
+                });
+            }
+        }
+    }
 }
 
 /// Binds a listener; `[::]` takes IPv4 too, whatever the host's default.

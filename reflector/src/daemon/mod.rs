@@ -4,6 +4,7 @@
 //! an exit that leaves nothing unrecorded. Nothing is decided here that a room could decide.
 
 mod admin;
+mod engines;
 mod host;
 mod observer;
 mod probe;
@@ -14,8 +15,8 @@ mod start;
 #[cfg(test)]
 mod tests;
 mod watcher;
+mod wire;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -24,10 +25,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Loaded;
-use crate::engine::Engine;
 use crate::server::Phase;
 use crate::server::limits::DRAIN;
 
+pub use self::engines::Engines;
 pub(crate) use self::host::in_pod;
 use self::start::{Reflector, start};
 
@@ -43,7 +44,7 @@ const LAST_TASKS: Duration = Duration::from_secs(3);
 const WORKERS: usize = 2;
 
 /// Serves until SIGTERM or SIGINT; then drains and returns.
-pub fn serve(loaded: Loaded, engines: Vec<Arc<dyn Engine>>) -> Result<()> {
+pub fn serve(loaded: Loaded, engines: Engines) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .thread_name("reflector")
@@ -56,7 +57,7 @@ pub fn serve(loaded: Loaded, engines: Vec<Arc<dyn Engine>>) -> Result<()> {
     outcome
 }
 
-async fn run(loaded: Loaded, engines: Vec<Arc<dyn Engine>>) -> Result<()> {
+async fn run(loaded: Loaded, engines: Engines) -> Result<()> {
     let mut signals = Signals::new()?;
     let reflector = start(loaded, engines).await?;
     let mut core = JoinSet::new();

@@ -22,6 +22,7 @@ use crate::reason::EndReason;
 use crate::server::limits::{FIRST_BYTE, HANDSHAKE, HELLO, IDLE, WRITE};
 use crate::session::SessionControl;
 
+use super::engines::Engines;
 use super::start::{Reflector, start};
 
 /// Long enough for a busy machine; nothing is asserted about it.
@@ -97,7 +98,8 @@ impl House {
         );
         let gate = Arc::new(Semaphore::new(1));
         let loaded = config::parse(&text, &config::Variables::new()).unwrap();
-        let reflector = start(loaded, vec![Arc::new(Resting(Arc::clone(&gate)))]).await.unwrap();
+        let reflector =
+            start(loaded, Engines::Instead(vec![Arc::new(Resting(Arc::clone(&gate)))])).await.unwrap();
         let mut core = JoinSet::new();
         reflector.spawn_core(&mut core, &CancellationToken::new());
         let good = Appliance::builder(good).bind("127.0.0.9".parse().unwrap());
@@ -308,7 +310,7 @@ fn plain(dir: &std::path::Path, more: &str) -> config::Loaded {
 #[tokio::test]
 async fn the_first_start_makes_the_state_folder_and_shuts_it() {
     let dir = tempfile::tempdir().unwrap();
-    start(plain(dir.path(), ""), Vec::new()).await.unwrap();
+    start(plain(dir.path(), ""), Engines::Instead(Vec::new())).await.unwrap();
     let mode = std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(dir.path().join("state")).unwrap());
     assert_eq!(mode & 0o777, 0o700);
     assert!(dir.path().join("state/peers").is_dir());
@@ -319,6 +321,8 @@ async fn the_first_start_makes_the_state_folder_and_shuts_it() {
 async fn a_peers_folder_that_somebody_named_is_not_made() {
     let dir = tempfile::tempdir().unwrap();
     let peers = dir.path().join("mount/peers");
-    start(plain(dir.path(), &format!("[access]\npeers_dir = {peers:?}\n")), Vec::new()).await.unwrap();
+    start(plain(dir.path(), &format!("[access]\npeers_dir = {peers:?}\n")), Engines::Instead(Vec::new()))
+        .await
+        .unwrap();
     assert!(!peers.exists());
 }

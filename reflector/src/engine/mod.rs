@@ -11,6 +11,7 @@ pub mod measured;
 pub mod path;
 pub mod purse;
 pub mod secrets;
+pub mod site;
 pub mod streams;
 pub mod sys;
 

@@ -58,6 +58,7 @@ pub(super) struct Families {
     pub(super) ledger_commits: Counters<CommitResult>,
     pub(super) ledger_commit_seconds: Histogram,
     pub(super) stray_connections: Counters<StrayKind>,
+    pub(super) stray_datagrams: IntCounter,
     pub(super) task_panics: Counters<Task>,
     pub(super) health_connections_dropped: IntCounter,
     pub(super) peers: Peers,
@@ -158,6 +159,11 @@ impl Families {
                 "stray_connections_total",
                 "Data connections of no session, closed.",
                 "kind",
+            ),
+            stray_datagrams: counter(
+                r,
+                "stray_datagrams_total",
+                "Datagrams on the control port that were of no session.",
             ),
             task_panics: Counters::new(r, "task_panics_total", "Tasks that panicked: each is a bug.", "task"),
             health_connections_dropped: counter(

@@ -37,7 +37,7 @@ macro_rules! labels {
 
 labels! {
     /// What is known about a connection.
-    ConnectionState { HalfOpen => "half_open", Known => "known" }
+    ConnectionState { HalfOpen => "half_open", Known => "known", Data => "data" }
 
     /// Why `accept()` failed: what ran out.
     AcceptError { Descriptors => "descriptors", Memory => "memory", Network => "network" }

@@ -189,6 +189,11 @@ impl Metrics {
         self.all.stray_connections.of(kind).inc();
     }
 
+    /// So many datagrams on the control port belonged to nobody.
+    pub fn stray_datagrams(&self, lost: u64) {
+        self.all.stray_datagrams.inc_by(lost);
+    }
+
     /// A task panicked; the others go on.
     pub fn task_panicked(&self, task: Task) {
         self.all.task_panics.of(task).inc();

@@ -73,15 +73,20 @@ impl Floor {
         self.publish(&inner);
     }
 
-    /// Open connections of one ID.
+    /// Open control connections of one ID.
     pub(super) fn of(&self, endpoint: &EndpointId) -> usize {
         self.lock().places.of(endpoint)
+    }
+
+    /// Open connections of one ID, data connections included.
+    pub(super) fn all_of(&self, endpoint: &EndpointId) -> usize {
+        self.lock().places.all_of(endpoint)
     }
 
     /// All open connections.
     pub(super) fn total(&self) -> usize {
         let inner = self.lock();
-        inner.places.half_open() + inner.places.known()
+        inner.places.half_open() + inner.places.known() + inner.places.data()
     }
 
     /// Changes whenever a connection is gone.
@@ -92,6 +97,7 @@ impl Floor {
     fn publish(&self, inner: &Inner) {
         self.metrics.connections(ConnectionState::HalfOpen, inner.places.half_open());
         self.metrics.connections(ConnectionState::Known, inner.places.known());
+        self.metrics.connections(ConnectionState::Data, inner.places.data());
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -104,6 +110,14 @@ impl Seat {
     pub(super) fn identify(&self, endpoint: EndpointId) -> Result<(), Full> {
         let mut inner = self.floor.lock();
         let result = inner.places.identify(self.id, endpoint);
+        self.floor.publish(&inner);
+        result
+    }
+
+    /// The connection carries data of a session of this ID: strangers cannot take its place either.
+    pub(super) fn carry(&self, endpoint: EndpointId) -> Result<(), Full> {
+        let mut inner = self.floor.lock();
+        let result = inner.places.carry(self.id, endpoint);
         self.floor.publish(&inner);
         result
     }

@@ -1,6 +1,8 @@
-//! From a fresh socket to a proven identity: first byte, TLS, Endpoint ID. Knows nothing of policy.
+//! From a fresh socket to a proven identity, or to the session that waits for it: first byte, TLS, Endpoint ID. Knows
+//! nothing of policy.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,10 +15,12 @@ use tokio::time::{Instant, timeout};
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use crate::engine::door::{Doors, Pass, Shut};
 use crate::link::tls;
-use crate::metrics::{Handshake, Metrics};
+use crate::metrics::Handshake;
 use crate::reason::RefuseReason;
 
+use super::Services;
 use super::limits::{COOKIE, FIRST_BYTE, GOODBYE, HANDSHAKE};
 
 /// First byte of a TLS handshake record.
@@ -28,6 +32,8 @@ const COOKIE_BYTES: usize = 37;
 pub(super) enum Arrival {
     /// A TLS client whose key is proven.
     Proven(Box<TlsStream<TcpStream>>, EndpointId),
+    /// An iperf3 client from the address of a live grant; nothing of it was read.
+    Plain(TcpStream, Pass),
     /// Anything else; the socket is closed or reset already.
     Refused(Refused),
 }
@@ -44,7 +50,7 @@ pub(super) struct Refused {
 }
 
 impl Refused {
-    fn because(reason: RefuseReason) -> Self {
+    pub(super) fn because(reason: RefuseReason) -> Self {
         Self { reason, key: None, detail: None }
     }
 }
@@ -65,10 +71,15 @@ pub(super) struct GateConfig {
 }
 
 /// Takes a socket through the gate. Never longer than first byte plus handshake deadlines.
-pub(super) async fn enter(stream: TcpStream, config: &GateConfig, metrics: &Metrics) -> Arrival {
+pub(super) async fn enter(
+    stream: TcpStream,
+    from: IpAddr,
+    config: &GateConfig,
+    services: &Services,
+) -> Arrival {
     match first_byte(&stream).await {
         Ok(TLS_HANDSHAKE) => {}
-        Ok(byte) if is_cookie(byte) => return Arrival::Refused(stray_cookie(stream).await),
+        Ok(byte) if is_cookie(byte) => return plain(stream, from, &services.doors).await,
         Ok(_) => {
             reset(stream);
             return Arrival::refused(RefuseReason::NotTls);
@@ -79,13 +90,13 @@ pub(super) async fn enter(stream: TcpStream, config: &GateConfig, metrics: &Metr
     let arrival = timeout(HANDSHAKE, handshake(stream, config))
         .await
         .unwrap_or_else(|_| Arrival::refused(RefuseReason::HandshakeTimeout));
-    metrics.handshake(outcome(&arrival), began.elapsed());
+    services.metrics.handshake(outcome(&arrival), began.elapsed());
     arrival
 }
 
 fn outcome(arrival: &Arrival) -> Handshake {
     match arrival {
-        Arrival::Proven(..) => Handshake::Ok,
+        Arrival::Proven(..) | Arrival::Plain(..) => Handshake::Ok,
         Arrival::Refused(refused) => match refused.reason {
             RefuseReason::HandshakeTimeout => Handshake::Timeout,
             RefuseReason::NoClientCertificate => Handshake::NoClientCertificate,
@@ -115,9 +126,19 @@ const fn is_cookie(byte: u8) -> bool {
     matches!(byte, b'a'..=b'z' | b'2'..=b'7')
 }
 
-/// An iperf3 client. It belongs to a live grant of its address or to nobody; without an engine that takes such
-/// connections on the control port there is no such grant. It may finish its cookie, so that what it sees is one
-/// clean reset and not a race.
+/// An iperf3 client. It belongs to a live grant of its address, whose engine reads the cookie, or to nobody.
+async fn plain(stream: TcpStream, from: IpAddr, doors: &Doors) -> Arrival {
+    match doors.pass(from) {
+        Ok(pass) => Arrival::Plain(stream, pass),
+        Err(Shut::Nobody) => Arrival::Refused(stray_cookie(stream).await),
+        Err(Shut::Full) => {
+            reset(stream);
+            Arrival::refused(RefuseReason::TooManyConnections)
+        }
+    }
+}
+
+/// It may finish its cookie, so that what it sees is one clean reset and not a race.
 async fn stray_cookie(mut stream: TcpStream) -> Refused {
     let mut cookie = [0u8; COOKIE_BYTES];
     let _whole = timeout(COOKIE, stream.read_exact(&mut cookie)).await;
@@ -126,7 +147,7 @@ async fn stray_cookie(mut stream: TcpStream) -> Refused {
 }
 
 /// Closes with RST: nothing lingers in our kernel for a stranger.
-fn reset(stream: TcpStream) {
+pub(super) fn reset(stream: TcpStream) {
     if let Err(error) = socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)) {
         tracing::trace!(%error, "set linger on a stray connection");
     }

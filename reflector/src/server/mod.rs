@@ -38,6 +38,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::access::ReflectorPolicy;
 use crate::access::policy::Verdict;
+use crate::engine::door::{Doors, Knock, Pass};
 use crate::link::message::PolicySummary;
 use crate::link::tls::{self, Alpn, TlsError};
 use crate::metrics::Task;
@@ -46,7 +47,7 @@ use crate::reason::RefuseReason;
 
 use self::connection::Connection;
 use self::floor::{Floor, Seat};
-use self::gate::{Arrival, GateConfig};
+use self::gate::{Arrival, GateConfig, Refused};
 use self::listen::{Action, Host, accept_loop};
 use self::shared::Shared;
 
@@ -111,7 +112,7 @@ impl Server {
         let mut departures = self.shared.floor.departures();
         loop {
             let refused = matches!(standing.borrow_and_update().verdict, Verdict::Refused(_));
-            if refused && self.shared.floor.of(&id) == 0 {
+            if refused && self.shared.floor.all_of(&id) == 0 {
                 return;
             }
             tokio::select! {
@@ -184,16 +185,42 @@ async fn attend(
         biased;
         () = seat.evicted.cancelled() => Arrival::refused(RefuseReason::Crowded),
         // Boxed here and at the end, so that their state takes room only while they last.
-        arrival = Box::pin(gate::enter(stream, &gate, &shared.services.metrics)) => arrival,
+        arrival = Box::pin(gate::enter(stream, remote.ip(), &gate, &shared.services)) => arrival,
     };
     match arrival {
         Arrival::Refused(refused) => finish::refused(&shared, remote, &refused),
+        Arrival::Plain(stream, pass) => {
+            if let Err(refused) = hand_over(stream, remote, seat, pass, &shared.services.doors) {
+                finish::refused(&shared, remote, &refused);
+            }
+        }
         Arrival::Proven(stream, peer) => {
             let mut connection = Connection::new(*stream, seat, peer, (remote, local), shared);
             let ending = connection.serve().await;
             Box::pin(finish::connection(connection, ending)).await;
         }
     }
+}
+
+/// To the session that waits for it. The seat and the pass go along: who drops the connection frees its place.
+fn hand_over(
+    stream: TcpStream,
+    from: SocketAddr,
+    seat: Seat,
+    pass: Pass,
+    doors: &Doors,
+) -> Result<(), Refused> {
+    let carried = seat.carry(pass.peer).map_err(|_| RefuseReason::TooManyConnections);
+    let knock = Knock { stream, from, place: Box::new((seat, pass)) };
+    // It comes back when the session ended this moment.
+    let refused = match carried {
+        Ok(()) => doors.knock(knock).map_err(|knock| (knock, RefuseReason::UnexpectedCookie)),
+        Err(reason) => Err((knock, reason)),
+    };
+    refused.map_err(|(knock, reason)| {
+        gate::reset(knock.stream);
+        Refused::because(reason)
+    })
 }
 
 /// IPv4 in IPv6 clothes becomes plain IPv4, once, before anything compares addresses.

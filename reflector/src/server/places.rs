@@ -21,6 +21,9 @@ pub struct Places {
     per_source: HashMap<SourceKey, usize>,
     known: HashMap<ConnectionId, EndpointId>,
     per_id: HashMap<EndpointId, usize>,
+    /// Data connections of sessions: theirs are places of known IDs too, but not control connections.
+    data: HashMap<ConnectionId, EndpointId>,
+    data_per_id: HashMap<EndpointId, usize>,
 }
 
 /// A place was found.
@@ -68,12 +71,23 @@ impl Places {
         if own >= MAX_PER_ID {
             return Err(Full::OfThisId);
         }
-        if self.known.len() >= MAX_KNOWN {
+        if self.taken() >= MAX_KNOWN {
             return Err(Full::InAll);
         }
         self.leave(id);
         self.known.insert(id, endpoint);
         self.per_id.insert(endpoint, own + 1);
+        Ok(())
+    }
+
+    /// The connection carries data of a session of this ID, which has counted it against what the session may have.
+    pub fn carry(&mut self, id: ConnectionId, endpoint: EndpointId) -> Result<(), Full> {
+        if self.taken() >= MAX_KNOWN {
+            return Err(Full::InAll);
+        }
+        self.leave(id);
+        self.data.insert(id, endpoint);
+        *self.data_per_id.entry(endpoint).or_insert(0) += 1;
         Ok(())
     }
 
@@ -84,6 +98,9 @@ impl Places {
         }
         if let Some(endpoint) = self.known.remove(&id) {
             release(&mut self.per_id, &endpoint);
+        }
+        if let Some(endpoint) = self.data.remove(&id) {
+            release(&mut self.data_per_id, &endpoint);
         }
     }
 
@@ -99,14 +116,28 @@ impl Places {
         self.half_open.len()
     }
 
-    /// Connections of known IDs.
+    /// Control connections of known IDs.
     pub fn known(&self) -> usize {
         self.known.len()
     }
 
-    /// Open connections of one ID.
+    /// Data connections.
+    pub fn data(&self) -> usize {
+        self.data.len()
+    }
+
+    /// Open control connections of one ID.
     pub fn of(&self, endpoint: &EndpointId) -> usize {
         self.per_id.get(endpoint).copied().unwrap_or(0)
+    }
+
+    /// Open connections of one ID, data connections included.
+    pub fn all_of(&self, endpoint: &EndpointId) -> usize {
+        self.of(endpoint) + self.data_per_id.get(endpoint).copied().unwrap_or(0)
+    }
+
+    fn taken(&self) -> usize {
+        self.known.len() + self.data.len()
     }
 
     fn oldest_of(&self, source: SourceKey) -> Option<ConnectionId> {
@@ -207,10 +238,33 @@ mod tests {
         assert_eq!((places.half_open(), places.known()), (0, MAX_PER_ID));
     }
 
+    /// A running test is out of the reach of strangers, and takes no control connection from its peer.
+    #[test]
+    fn data_connections_are_places_of_known_ids_beside_its_control_connections() {
+        let mut places = Places::default();
+        let data = places.enter(source(1)).id;
+        places.carry(data, endpoint(1)).unwrap();
+        for n in 0..2000 {
+            assert_ne!(places.enter(source(n % 600)).evicted, Some(data));
+        }
+        assert_eq!((places.of(&endpoint(1)), places.all_of(&endpoint(1)), places.data()), (0, 1, 1));
+        for _ in 0..MAX_PER_ID {
+            let id = places.enter(source(2)).id;
+            places.identify(id, endpoint(1)).unwrap();
+        }
+        for n in 0..MAX_KNOWN - MAX_PER_ID {
+            let id = places.enter(source(3)).id;
+            let expected = if n < MAX_KNOWN - MAX_PER_ID - 1 { Ok(()) } else { Err(Full::InAll) };
+            assert_eq!(places.carry(id, endpoint(2)), expected);
+        }
+        places.leave(data);
+        assert_eq!(places.all_of(&endpoint(1)), MAX_PER_ID);
+    }
+
     proptest! {
         /// P9: whatever happens, no cap is exceeded and the counts agree with the places.
         #[test]
-        fn no_order_of_events_exceeds_a_cap(events in prop::collection::vec((0u8..4, 0u32..40, 0u8..40), 0..1200)) {
+        fn no_order_of_events_exceeds_a_cap(events in prop::collection::vec((0u8..5, 0u32..40, 0u8..40), 0..1200)) {
             let mut places = Places::default();
             let mut open = Vec::new();
             for (what, n, who) in events {
@@ -226,6 +280,12 @@ mod tests {
                             let _ = places.identify(id, endpoint(who));
                         }
                     }
+                    3 if !open.is_empty() => {
+                        let id = open[n as usize % open.len()];
+                        if places.half_open.contains_key(&id) {
+                            let _ = places.carry(id, endpoint(who));
+                        }
+                    }
                     _ if !open.is_empty() => {
                         let id = open.swap_remove(n as usize % open.len());
                         places.leave(id);
@@ -233,13 +293,14 @@ mod tests {
                     _ => {}
                 }
                 prop_assert!(places.half_open() <= MAX_HALF_OPEN);
-                prop_assert!(places.known() <= MAX_KNOWN);
-                prop_assert!(places.half_open() + places.known() <= MAX_CONNECTIONS);
+                prop_assert!(places.known() + places.data() <= MAX_KNOWN);
+                prop_assert!(places.half_open() + places.known() + places.data() <= MAX_CONNECTIONS);
                 prop_assert!(places.per_source.values().all(|n| *n >= 1 && *n <= MAX_HALF_OPEN_PER_SOURCE));
                 prop_assert!(places.per_id.values().all(|n| *n >= 1 && *n <= MAX_PER_ID));
                 prop_assert_eq!(places.per_source.values().sum::<usize>(), places.half_open());
                 prop_assert_eq!(places.per_id.values().sum::<usize>(), places.known());
-                prop_assert_eq!(open.len(), places.half_open() + places.known());
+                prop_assert_eq!(places.data_per_id.values().sum::<usize>(), places.data());
+                prop_assert_eq!(open.len(), places.half_open() + places.known() + places.data());
             }
         }
     }

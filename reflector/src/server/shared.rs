@@ -8,6 +8,7 @@ use crate::access::pairing::Pairing;
 use crate::audit::Audit;
 use crate::clock::Now;
 use crate::engine::BoxFuture;
+use crate::engine::door::Doors;
 use crate::identity::LiveIdentity;
 use crate::ledger::Ledger;
 use crate::link::features::Features;
@@ -45,6 +46,8 @@ pub struct Services {
     pub roster: Box<dyn Roster>,
     /// Admission and running sessions.
     pub sessions: Sessions,
+    /// Where plain data on the control port finds its session.
+    pub doors: Doors,
     /// The audit log.
     pub audit: Audit,
     /// Counters.

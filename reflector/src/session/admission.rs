@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use crate::access::policy::{Policy, Quotas};
+use crate::engine::Placement;
 use crate::ledger::quota::Book;
 use crate::ledger::time::DAY;
 use crate::ledger::{LedgerTime, Moment};
@@ -36,6 +37,8 @@ pub struct Plan {
     pub reverse: bool,
     /// Granted length.
     pub duration: Duration,
+    /// Where its data flows.
+    pub placement: Placement,
     /// Completes the test before it on the same connection: no cooldown, no grant of its own.
     pub second_half: bool,
 }
@@ -104,7 +107,12 @@ pub fn no_engine(test_type: TestType) -> Denied {
 }
 
 /// Checks what was asked against the limits alone.
-pub fn check(test_type: TestType, params: &SessionParams, quotas: &Quotas) -> Result<Plan, Denied> {
+pub fn check(
+    test_type: TestType,
+    params: &SessionParams,
+    placement: Placement,
+    quotas: &Quotas,
+) -> Result<Plan, Denied> {
     let longest = quotas.max_test_duration;
     if params.duration_sec == 0 {
         return Err(Denied::invalid(format!(
@@ -128,7 +136,7 @@ pub fn check(test_type: TestType, params: &SessionParams, quotas: &Quotas) -> Re
         )));
     }
     let duration = Duration::from_secs(params.duration_sec).min(longest);
-    Ok(Plan { test_type, protocol, streams, reverse, duration, second_half: false })
+    Ok(Plan { test_type, protocol, streams, reverse, duration, placement, second_half: false })
 }
 
 /// Decides on a plan that passed [`check`].

@@ -11,15 +11,16 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tracing::Instrument;
 
 use crate::access::policy::{Policy, Quotas};
-use crate::engine::{Engine, Placement, Prepare, PrepareError, Prepared};
+use crate::engine::{Engine, Prepare, PrepareError, Prepared};
 use crate::link::features::Feature;
 use crate::link::message::{SessionGrant, SessionParams, TestType};
 use crate::reason::{DenyReason, EndReason};
 
 use super::active::Active;
 use super::admission::{self, GRANT_SLACK, UNKNOWN_WAIT};
-use super::denial::Denied;
+use super::denial::{Denied, whole_seconds};
 use super::place::Place;
+use super::placement;
 use super::requester::Requester;
 use super::sessions::Granted;
 use super::table::Core;
@@ -41,7 +42,8 @@ pub(super) async fn admit(
     params: &SessionParams,
 ) -> Result<Granted, Denied> {
     let engine = core.engine(test_type).ok_or_else(|| admission::no_engine(test_type))?;
-    let plan = admission::check(test_type, params, &policy.quotas)?;
+    let placement = placement::place(params.mode, requester.peer.features, core.routes)?;
+    let plan = admission::check(test_type, params, placement, &policy.quotas)?;
     let place = reserve(core, requester, ticket, policy, plan).await?;
     let active = Arc::clone(&place.active);
     let prepared = prepare(core, engine, &active, &policy.quotas).await?;
@@ -101,7 +103,7 @@ async fn prepare(
         peer: active.peer.id,
         features: active.peer.features,
         secrets: Arc::clone(&active.secrets),
-        placement: Placement::DataPort,
+        placement: active.plan.placement,
         test_type: active.plan.test_type,
         protocol: active.plan.protocol,
         streams: active.plan.streams,
@@ -113,16 +115,23 @@ async fn prepare(
         max_echo_pps: quotas.max_echo_pps,
         max_rate: quotas.max_rate,
     };
-    let work = AssertUnwindSafe(async { engine.prepare(what).await }).catch_unwind();
-    let outcome = match timeout(PREPARE_DEADLINE, work).await {
-        Ok(Ok(outcome)) => outcome,
-        Ok(Err(_)) => Err(PrepareError::Exhausted("the engine failed; this is a bug".to_owned())),
-        Err(_) => Err(PrepareError::Exhausted("the listener was not up in time".to_owned())),
+    let until = Instant::now() + CLOSING_WAIT;
+    let mut changes = core.changes.subscribe();
+    let outcome = loop {
+        let outcome = listen(engine, what.clone()).await;
+        // The first half of a speed test may still be saying goodbye on the control port.
+        let worth_waiting = matches!(outcome, Err(PrepareError::Occupied(_)))
+            && core.in_the_way(active).iter().any(|other| other.is_closing() || other.is_released());
+        if !worth_waiting || timeout_at(until, changes.changed()).await.is_err() {
+            break outcome;
+        }
     };
     outcome.map_err(|error| match &error {
         PrepareError::Occupied(_) => {
-            let wait = core.wait_for_slot(active).unwrap_or(UNKNOWN_WAIT);
-            Denied::until(DenyReason::Busy, wait, error.to_string())
+            let now = core.moment().at;
+            let wait = core.in_the_way(active).iter().map(|other| other.ends_at().since(now)).min();
+            let wait = wait.unwrap_or(UNKNOWN_WAIT);
+            Denied::until(DenyReason::Busy, wait, format!("{error}; ask again in {} s", whole_seconds(wait)))
         }
         PrepareError::Unsupported(_) => Denied::invalid(error.to_string()),
         PrepareError::Exhausted(_) => {
@@ -136,6 +145,16 @@ async fn prepare(
             Denied::until(reason, wait, error.to_string())
         }
     })
+}
+
+/// One attempt of the engine to put its listener up.
+async fn listen(engine: &Arc<dyn Engine>, what: Prepare) -> Result<Box<dyn Prepared>, PrepareError> {
+    let work = AssertUnwindSafe(async { engine.prepare(what).await }).catch_unwind();
+    match timeout(PREPARE_DEADLINE, work).await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(_)) => Err(PrepareError::Exhausted("the engine failed; this is a bug".to_owned())),
+        Err(_) => Err(PrepareError::Exhausted("the listener was not up in time".to_owned())),
+    }
 }
 
 /// From here on the session runs: no await between the grant's report and its task.

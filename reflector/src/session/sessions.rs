@@ -20,6 +20,7 @@ use crate::reason::EndReason;
 use super::active::Active;
 use super::denial::Denied;
 use super::observer::{Denial, Observer, SessionRecord};
+use super::placement::Routes;
 use super::request::admit;
 use super::requester::{ConnectionId, Requester};
 use super::table::Core;
@@ -43,6 +44,8 @@ pub struct Parts {
     pub clock: Clock,
     /// The windows of a policy.
     pub windows: Windows,
+    /// The ways data may take.
+    pub routes: Routes,
 }
 
 /// A grant that may be sent now: its listener is up, its record is on disk.
@@ -90,8 +93,7 @@ pub struct Sessions {
 impl Sessions {
     /// Nothing runs yet.
     pub fn new(parts: Parts) -> Self {
-        let Parts { ledger, engines, observer, clock, windows } = parts;
-        Self { core: Arc::new(Core::new(ledger, engines, observer, clock, windows)) }
+        Self { core: Arc::new(Core::new(parts)) }
     }
 
     /// Asks for a session under the peer's current policy. Dropping the future before it resolves leaves no trace.

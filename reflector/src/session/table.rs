@@ -11,7 +11,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::access::policy::Policy;
-use crate::engine::Engine;
+use crate::engine::{Engine, Placement};
 use crate::ledger::{Clock, Ledger, Moment};
 use crate::link::message::TestType;
 
@@ -20,8 +20,9 @@ use super::admission::{self, Finished, Plan, Running, Shut, View};
 use super::denial::Denied;
 use super::observer::Observer;
 use super::place::Place;
+use super::placement::Routes;
 use super::requester::Requester;
-use super::sessions::Windows;
+use super::sessions::{Parts, Windows};
 use super::ticket::Ticket;
 
 /// How long a drain waits for the second half of a test whose first half just ended. Appliances ask at once.
@@ -34,6 +35,7 @@ pub(super) struct Core {
     pub(super) observer: Arc<dyn Observer>,
     pub(super) clock: Clock,
     pub(super) windows: Windows,
+    pub(super) routes: Routes,
     pub(super) tasks: TaskTracker,
     /// Counts releases and ends, for those who wait for one.
     pub(super) changes: watch::Sender<u64>,
@@ -48,15 +50,10 @@ struct Table {
 }
 
 impl Core {
-    pub(super) fn new(
-        ledger: Ledger,
-        engines: Vec<Arc<dyn Engine>>,
-        observer: Arc<dyn Observer>,
-        clock: Clock,
-        windows: Windows,
-    ) -> Self {
+    pub(super) fn new(parts: Parts) -> Self {
+        let Parts { ledger, engines, observer, clock, windows, routes } = parts;
         let (tasks, changes) = (TaskTracker::new(), watch::Sender::new(0));
-        Self { ledger, engines, observer, clock, windows, tasks, changes, table: Mutex::default() }
+        Self { ledger, engines, observer, clock, windows, routes, tasks, changes, table: Mutex::default() }
     }
 
     pub(super) fn engine(&self, test_type: TestType) -> Option<&Arc<dyn Engine>> {
@@ -176,6 +173,17 @@ impl Core {
     pub(super) fn wait_for_slot(&self, but: &Active) -> Option<Duration> {
         let running = self.lock().running(&but.peer.id, Some(&but.test_id));
         admission::wait_for_slot(&running, self.moment().at)
+    }
+
+    /// Sessions of the same address that take plain data on the control port, as this one wants to.
+    pub(super) fn in_the_way(&self, of: &Active) -> Vec<Arc<Active>> {
+        let sessions = self.sessions();
+        let others = sessions.into_iter().filter(|other| {
+            other.test_id != of.test_id
+                && other.peer.source == of.peer.source
+                && other.plan.placement == Placement::ControlPort
+        });
+        others.collect()
     }
 
     /// From now on nothing new is granted.

@@ -109,6 +109,6 @@ fn the_configured_audit_log_is_verified_up_to_the_servers_last_line() {
 fn serve_and_self_test_reach_their_rooms() {
     let server = Fake::default();
     assert_eq!(text(&server, "serve").unwrap(), "");
-    assert_eq!(*server.seen.borrow(), ["serve 0.0.0.0:4000 with 0"]);
+    assert_eq!(*server.seen.borrow(), ["serve 0.0.0.0:4000 with Shipped"]);
     assert_eq!(text(&server, "self-test").unwrap(), "READY\n");
 }

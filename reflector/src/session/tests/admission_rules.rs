@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::engine::Placement;
 use crate::ledger::quota::Book;
 use crate::ledger::{LedgerTime, Moment};
 use crate::session::admission::{Finished, Plan, Running, Shut, View, check, decide};
@@ -18,7 +19,7 @@ fn running(own: bool, ends_in_ms: i64) -> Running {
 }
 
 fn plan(policy: &Policy, reverse: bool) -> Plan {
-    check(TestType::Throughput, &ask(10, reverse), &policy.quotas).unwrap()
+    check(TestType::Throughput, &ask(10, reverse), Placement::DataPort, &policy.quotas).unwrap()
 }
 
 /// A peer that has spent everything there is to spend.
@@ -90,7 +91,7 @@ fn parameters_outside_the_limits_are_named_and_never_worth_a_wait() {
     let denied = |change: &dyn Fn(&mut SessionParams)| {
         let mut params = ask(10, false);
         change(&mut params);
-        check(TestType::Throughput, &params, &quotas).unwrap_err()
+        check(TestType::Throughput, &params, Placement::DataPort, &quotas).unwrap_err()
     };
     let cases: [(Denied, &str); 3] = [
         (denied(&|params| params.duration_sec = 0), "60"),
@@ -108,7 +109,7 @@ fn parameters_outside_the_limits_are_named_and_never_worth_a_wait() {
 fn granted_is_the_lesser_of_asked_and_allowed() {
     let quotas = policy().quotas;
     for (asked, granted) in [(1, 1), (59, 59), (60, 60), (61, 60), (1_000_000_000_000, 60), (u64::MAX, 60)] {
-        let plan = check(TestType::Throughput, &ask(asked, false), &quotas).unwrap();
+        let plan = check(TestType::Throughput, &ask(asked, false), Placement::DataPort, &quotas).unwrap();
         assert_eq!(plan.duration, seconds(granted));
     }
 }
@@ -117,13 +118,13 @@ fn granted_is_the_lesser_of_asked_and_allowed() {
 fn what_is_left_out_gets_its_default_and_echo_looks_at_its_duration_only() {
     let quotas = policy().quotas;
     let bare = SessionParams { protocol: None, streams: None, reverse: None, ..ask(10, false) };
-    let plan = check(TestType::Throughput, &bare, &quotas).unwrap();
+    let plan = check(TestType::Throughput, &bare, Placement::DataPort, &quotas).unwrap();
     assert_eq!((plan.protocol, plan.streams, plan.reverse), (Protocol::Tcp, 4, false));
     let chatty = SessionParams { streams: Some(999), ..ask(10, true) };
-    let plan = check(TestType::UdpEcho, &chatty, &quotas).unwrap();
+    let plan = check(TestType::UdpEcho, &chatty, Placement::DataPort, &quotas).unwrap();
     assert_eq!((plan.protocol, plan.streams, plan.reverse), (Protocol::Udp, 1, false));
     let few = Quotas { max_streams: 2, ..quotas };
-    assert_eq!(check(TestType::Throughput, &bare, &few).unwrap().streams, 2);
+    assert_eq!(check(TestType::Throughput, &bare, Placement::DataPort, &few).unwrap().streams, 2);
 }
 
 #[test]
@@ -154,7 +155,7 @@ fn a_second_half_is_the_other_direction_of_a_throughput_test_within_ten_seconds_
     assert!(!granted(Some(up), plan(&policy, false), at(20_000)), "the same direction");
     assert!(!granted(Some(Finished { second_half: true, ..up }), down, at(20_000)), "a third");
     assert!(!granted(None, down, at(20_000)), "another connection");
-    let echo = check(TestType::UdpEcho, &ask(10, true), &policy.quotas).unwrap();
+    let echo = check(TestType::UdpEcho, &ask(10, true), Placement::DataPort, &policy.quotas).unwrap();
     assert!(!granted(Some(up), echo, at(20_000)), "echo is a test of its own");
     assert!(!granted(Some(Finished { test_type: TestType::UdpEcho, ..up }), down, at(20_000)));
 }

@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use super::*;
 use crate::access::policy::{Policy, Quotas};
 use crate::clock::Now;
+use crate::config::NetworkMode;
 use crate::engine::{BoxFuture, Ended, Engine, Prepare, PrepareError, Prepared};
 use crate::ledger::{Clock, Ledger};
 use crate::link::features::{Feature, Features};
@@ -239,6 +240,7 @@ impl Bench {
             engines: vec![Arc::clone(&puppet) as Arc<dyn Engine>],
             observer: Arc::clone(&diary) as Arc<dyn Observer>,
             clock,
+            routes: Routes { mode: NetworkMode::Auto, data_ports: true, plain_on_control_port: true },
             windows: Arc::new(move |policy, _| match policy.display_name.as_deref() {
                 Some("closed") => Timestamp::from_millisecond(NOON + 60_000).ok(),
                 _ => *windows.lock().unwrap(),

@@ -2,15 +2,21 @@
 //!
 //! In: connections that began with an iperf3 cookie, and datagrams, with the address they came from. Out: the one session
 //! that this address has a live grant for, or nobody. An engine opens a door when it prepares and closes it by dropping
-//! it; the server knocks. One door per source address: peers behind one NAT cannot take each other's test.
+//! it; the server knocks. One door per source address: peers behind one NAT cannot take each other's test. [`post`] brings
+//! the datagrams; [`udp`] gives an engine sockets of its own on that port.
+
+mod filter;
+pub mod post;
+pub mod udp;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use crds::EndpointId;
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 /// Connections that may wait for an engine to take them. An engine takes them at once; more at a time than any test
 /// opens is a flood.
@@ -22,14 +28,43 @@ const WAITING_DATAGRAMS: usize = 64;
 /// Largest datagram that is handed over: hellos have 4 bytes, echo up to 8972.
 pub const MAX_DATAGRAM: usize = 8972;
 
+/// Data connections beyond the streams themselves: iperf3's control connection, and one that hears that it is busy.
+const BESIDE_STREAMS: usize = 2;
+
 /// All open doors of this process. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub struct Doors(Arc<Mutex<HashMap<IpAddr, Handles>>>);
+pub struct Doors(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    open: Mutex<HashMap<IpAddr, Handles>>,
+    /// The socket that datagrams arrive on; none: there is no plain data on this control port.
+    letterbox: OnceLock<Arc<socket2::Socket>>,
+}
 
 #[derive(Debug)]
 struct Handles {
+    peer: EndpointId,
+    places: Arc<Semaphore>,
     connections: mpsc::Sender<Knock>,
     datagrams: mpsc::Sender<Datagram>,
+}
+
+/// Says that a connection may take one of the places of this peer. Goes along with the connection.
+#[derive(Debug)]
+pub struct Pass {
+    /// Whose session it is for.
+    pub peer: EndpointId,
+    _place: OwnedSemaphorePermit,
+}
+
+/// Why a connection finds no way in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shut {
+    /// This address has no session that waits for plain data.
+    Nobody,
+    /// Its session has all the connections it may have.
+    Full,
 }
 
 /// A connection whose first byte is one of a cookie; nothing of it was read.
@@ -66,22 +101,39 @@ pub struct Door {
 }
 
 impl Doors {
-    /// Opens the door of this address. `source` is normalised.
-    pub fn open(&self, source: IpAddr) -> Result<Door, Occupied> {
+    /// Opens the door of this address for a session of this peer with so many streams. `source` is normalised. From now
+    /// on, not from the grant on, its connections and datagrams find the way.
+    pub fn open(&self, source: IpAddr, peer: EndpointId, streams: u32) -> Result<Door, Occupied> {
         let (connections_in, connections) = mpsc::channel(WAITING_CONNECTIONS);
         let (datagrams_in, datagrams) = mpsc::channel(WAITING_DATAGRAMS);
-        match self.lock().entry(source) {
+        // Both directions at once take every stream twice.
+        let places = usize::try_from(streams).unwrap_or(usize::MAX).saturating_mul(2);
+        let places = places.saturating_add(BESIDE_STREAMS).min(WAITING_CONNECTIONS);
+        let mut open = self.lock();
+        match open.entry(source) {
             Entry::Occupied(_) => return Err(Occupied),
-            Entry::Vacant(place) => {
-                place.insert(Handles { connections: connections_in, datagrams: datagrams_in })
-            }
+            Entry::Vacant(place) => place.insert(Handles {
+                peer,
+                places: Arc::new(Semaphore::new(places)),
+                connections: connections_in,
+                datagrams: datagrams_in,
+            }),
         };
+        self.let_through(&open);
         Ok(Door { doors: self.clone(), source, connections, datagrams })
     }
 
     /// Whether a session of this address waits for plain data.
     pub fn expects(&self, source: IpAddr) -> bool {
         self.lock().contains_key(&source)
+    }
+
+    /// Whether one more connection may come from this address.
+    pub fn pass(&self, source: IpAddr) -> Result<Pass, Shut> {
+        let open = self.lock();
+        let door = open.get(&source).ok_or(Shut::Nobody)?;
+        let place = Arc::clone(&door.places).try_acquire_owned().map_err(|_| Shut::Full)?;
+        Ok(Pass { peer: door.peer, _place: place })
     }
 
     /// Hands a connection to its session. It comes back when nobody expects it, or too many wait.
@@ -102,8 +154,19 @@ impl Doors {
         datagrams.try_send(datagram).is_ok()
     }
 
+    /// The kernel drops what nobody expects, so that a flood costs us nothing. Done under the lock, so that the doors and
+    /// the filter agree.
+    fn let_through(&self, open: &HashMap<IpAddr, Handles>) {
+        let Some(letterbox) = self.0.letterbox.get() else { return };
+        let sources: Vec<IpAddr> = open.keys().copied().collect();
+        if let Err(error) = letterbox.attach_filter(&filter::only_from(&sources)) {
+            // What passes is looked up again: without a filter the answer is the same, only dearer.
+            tracing::warn!(%error, "filter the datagrams of the control port");
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, Handles>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -119,6 +182,7 @@ impl Door {
     }
 
     /// Gives back what a connected socket caught between its bind and its connect: it may be somebody else's.
+    /// [`Door::connect`] does so by itself.
     pub fn hand_back(&self, datagram: Datagram) -> bool {
         self.doors.deliver(datagram)
     }
@@ -126,7 +190,9 @@ impl Door {
 
 impl Drop for Door {
     fn drop(&mut self) {
-        self.doors.lock().remove(&self.source);
+        let mut open = self.doors.lock();
+        open.remove(&self.source);
+        self.doors.let_through(&open);
     }
 }
 
@@ -136,6 +202,10 @@ mod tests {
 
     fn at(text: &str) -> SocketAddr {
         text.parse().unwrap()
+    }
+
+    fn open(doors: &Doors, source: &str) -> Result<Door, Occupied> {
+        doors.open(at(source).ip(), EndpointId::from_public_key([7; 32]), 3)
     }
 
     fn datagram(from: &str) -> Datagram {
@@ -153,7 +223,7 @@ mod tests {
     #[tokio::test]
     async fn only_the_address_of_a_live_grant_finds_a_door() {
         let doors = Doors::default();
-        let mut door = doors.open(at("192.0.2.5:0").ip()).unwrap();
+        let mut door = open(&doors, "192.0.2.5:0").unwrap();
         let (_near, stream) = connected().await;
         let knock = Knock { stream, from: at("192.0.2.6:5000"), place: Box::new(()) };
         let Err(mut knock) = doors.knock(knock) else { panic!("a stranger was let in") };
@@ -167,18 +237,30 @@ mod tests {
     #[test]
     fn an_address_has_one_door_until_it_is_closed() {
         let doors = Doors::default();
-        let source = at("192.0.2.5:0").ip();
-        let door = doors.open(source).unwrap();
-        assert_eq!(doors.open(source).unwrap_err(), Occupied);
-        assert!(doors.open(at("192.0.2.6:0").ip()).is_ok());
+        let door = open(&doors, "192.0.2.5:0").unwrap();
+        assert_eq!(open(&doors, "192.0.2.5:0").unwrap_err(), Occupied);
+        assert!(open(&doors, "192.0.2.6:0").is_ok());
         drop(door);
-        assert!(!doors.expects(source) && doors.open(source).is_ok());
+        assert!(!doors.expects(at("192.0.2.5:0").ip()) && open(&doors, "192.0.2.5:0").is_ok());
+    }
+
+    /// link.md §8: twice the granted streams, and two.
+    #[test]
+    fn a_session_has_as_many_connections_as_its_streams_may_need() {
+        let doors = Doors::default();
+        let source = at("192.0.2.5:0").ip();
+        assert_eq!(doors.pass(source).unwrap_err(), Shut::Nobody);
+        let _door = open(&doors, "192.0.2.5:0").unwrap();
+        let mut held: Vec<Pass> = (0..8).map(|_| doors.pass(source).unwrap()).collect();
+        assert_eq!(doors.pass(source).unwrap_err(), Shut::Full);
+        held.pop();
+        assert_eq!(doors.pass(source).unwrap().peer, EndpointId::from_public_key([7; 32]));
     }
 
     #[test]
     fn a_flood_of_datagrams_is_bounded_and_loses_only_its_own() {
         let doors = Doors::default();
-        let _door = doors.open(at("192.0.2.5:0").ip()).unwrap();
+        let _door = open(&doors, "192.0.2.5:0").unwrap();
         let taken = (0..1000).filter(|_| doors.deliver(datagram("192.0.2.5:1"))).count();
         assert_eq!(taken, WAITING_DATAGRAMS);
     }

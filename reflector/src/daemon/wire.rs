@@ -1,0 +1,177 @@
+//! The rooms of one process, opened and made known to each other.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Result;
+use crds::EndpointId;
+use tokio::sync::watch;
+
+use crate::access::directory::{self, Directory};
+use crate::access::edit::PeersDir;
+use crate::access::manifest::Mine;
+use crate::access::pairing::Pairing;
+use crate::access::{Access, ReflectorPolicy, Settings, windows};
+use crate::audit::{self, Audit, OnFailure, Target};
+use crate::clock::{self, Now};
+use crate::config::{self, Config};
+use crate::engine::Engine;
+use crate::engine::door::Doors;
+use crate::identity::{self, Current, Statement};
+use crate::ledger::Ledger;
+use crate::link::features::{Feature, Features};
+use crate::metrics::{CommitResult, Metrics, PerPeer};
+use crate::network::{self, Position};
+use crate::server::{self, Server, Services};
+use crate::session::{Parts, Routes, Sessions};
+
+use super::host;
+use super::observer::Records;
+use super::roster::Folder;
+
+/// Extensions this build really has.
+const FEATURES: Features = Features::of(&[
+    Feature::Throughput,
+    Feature::UdpEcho,
+    Feature::Results,
+    Feature::ResourceExhausted,
+    Feature::Succession,
+]);
+
+/// What stands on its own: files, clocks, counters.
+pub(super) struct Rooms {
+    pub(super) started: Now,
+    pub(super) current: Current,
+    pub(super) metrics: Metrics,
+    pub(super) audit: Audit,
+    pub(super) ledger: Ledger,
+    pub(super) position: Position,
+    pub(super) reflector: ReflectorPolicy,
+    pub(super) access: Access,
+    pub(super) pairing: Pairing,
+}
+
+pub(super) fn open_rooms(config: &Config) -> Result<Rooms> {
+    let started = clock::now();
+    let current = load_identity(config, started)?;
+    let metrics = Metrics::new(PerPeer::Shown);
+    let audit = open_audit(config, current.identity.id(), &metrics)?;
+    let ledger = Ledger::open(&config.ledger_path(), Arc::new(clock::now))?;
+    let counted = metrics.clone();
+    ledger.report_commits(Box::new(move |ok, took| {
+        counted.ledger_commit(if ok { CommitResult::Ok } else { CommitResult::Error }, took);
+    }));
+    let position = network::detect(config.network.deployment_mode);
+    let reflector = ReflectorPolicy::from_config(&config.quotas, &config.iperf3, position);
+    let access = open_access(config, &reflector, &ledger);
+    let (pairing, problem) = Pairing::load(&config.pairing_path(), Arc::new(clock::now));
+    if let Some(problem) = problem {
+        // A lost window costs a new code; it must not keep the reflector from starting.
+        tracing::warn!(%problem, "no pairing window was restored");
+    }
+    metrics.pairing_window(pairing.is_open());
+    Ok(Rooms { started, current, metrics, audit, ledger, position, reflector, access, pairing })
+}
+
+/// What holds handles of the others.
+pub(super) struct Wired {
+    pub(super) server: Server,
+    pub(super) sessions: Sessions,
+    pub(super) identity: watch::Sender<Current>,
+    pub(super) directory: Directory,
+}
+
+pub(super) fn wire(
+    config: &Config,
+    rooms: &Rooms,
+    doors: Doors,
+    engines: Vec<Arc<dyn Engine>>,
+) -> Result<Wired> {
+    let mine = Mine { name: config.reflector_name(&config::hostname()), fleet: config.access.fleet.clone() };
+    let peers = config.peers_dir();
+    // One that somebody named is not made: perhaps it is a mount that is not there yet, and an empty folder would let in
+    // whoever `authorized_peers` names and a manifest in it suspends.
+    if config.access.peers_dir.is_none() {
+        make_peers_folder(&peers);
+    }
+    let (folder, directory) =
+        Directory::new(peers.clone(), mine.clone(), rooms.access.clone(), Arc::new(clock::now));
+    let gate = windows::Gate::default();
+    let sessions = Sessions::new(Parts {
+        ledger: rooms.ledger.clone(),
+        engines,
+        observer: Arc::new(Records::new(rooms.audit.clone(), rooms.metrics.clone())),
+        clock: Arc::new(clock::now),
+        windows: Arc::new(move |policy, now| gate.closed_until(&policy.windows, now)),
+        routes: Routes::of(&config.network),
+    });
+    let (identity, live) = watch::channel(rooms.current.clone());
+    let server = Server::new(Services {
+        access: rooms.access.clone(),
+        pairing: rooms.pairing.clone(),
+        roster: Box::new(Folder {
+            peers: PeersDir::new(peers, mine),
+            directory: folder,
+            access: rooms.access.clone(),
+        }),
+        sessions: sessions.clone(),
+        doors,
+        audit: rooms.audit.clone(),
+        metrics: rooms.metrics.clone(),
+        identity: live,
+        ledger: rooms.ledger.clone(),
+        default_summary: server::summary_of(&rooms.reflector),
+        position: rooms.position.as_str(),
+        features: FEATURES,
+        require_alpn: config.network.require_alpn,
+        started: rooms.started,
+    })?;
+    Ok(Wired { server, sessions, identity, directory })
+}
+
+fn load_identity(config: &Config, now: Now) -> Result<Current> {
+    let path = &config.identity.private_key_path;
+    let loaded = identity::load_or_create(path, host::in_pod())?;
+    for note in &loaded.notes {
+        tracing::warn!("{note}");
+    }
+    if loaded.created {
+        tracing::info!(path = %path.display(), "made a new identity: back up this file");
+    }
+    let statement = Statement::path_beside(path);
+    // A broken statement costs pinning clients a manual step; it must not keep the reflector from starting.
+    let succession = Statement::load(&statement, loaded.identity.id()).unwrap_or_else(|error| {
+        tracing::warn!(%error, "the succession statement is not presented");
+        None
+    });
+    Ok(Current::new(loaded.identity, succession, now.wall)?)
+}
+
+/// Perhaps its mount is not there yet. Nothing is granted until the folder can be read, `status` and `/health` say why,
+/// and it is looked for again; ending here would only hide that behind a restart loop.
+fn make_peers_folder(path: &Path) {
+    if let Err(error) = directory::ensure(path) {
+        tracing::warn!(%error, path = %path.display(), "the peers folder cannot be made: nobody is known until it is there");
+    }
+}
+
+fn open_audit(config: &Config, endpoint_id: EndpointId, metrics: &Metrics) -> Result<Audit> {
+    let on_failure = if config.logging.audit_deny_on_failure { OnFailure::Deny } else { OnFailure::Continue };
+    let target = config.audit_path().map_or(Target::Stdout, Target::File);
+    Ok(Audit::open(audit::Settings { target, endpoint_id, on_failure, metrics: metrics.clone() })?)
+}
+
+/// The policy index, on a clock whose wall never runs behind what the ledger trusts.
+fn open_access(config: &Config, reflector: &ReflectorPolicy, ledger: &Ledger) -> Access {
+    let ledger = ledger.clone();
+    let trusted = move || {
+        let now = clock::now();
+        Now { wall: ledger.trusted_wall(now), ..now }
+    };
+    let settings = Settings {
+        reflector: reflector.clone(),
+        authorized_peers: config.access.authorized_peers.clone(),
+        offline_grace: config.access.offline_grace,
+    };
+    Access::new(settings, Arc::new(trusted))
+}
