@@ -6,6 +6,7 @@ use reflector::access::manifest::{self, Format, MAX_DOCUMENTS, Mine};
 use reflector::config::{self, Place, Variables};
 use reflector::engine::iperf::reader::ReaderError;
 use reflector::engine::iperf::{Code, ControlReader, Parameters, Results, params, results, udp};
+use reflector::engine::tunnel::hello::{Answer, HEADER as HELLO_HEADER, Hello, MAX_HELLO, length};
 use reflector::link::cert::{CertError, key_of, parse_peer};
 use reflector::link::features::Version;
 use reflector::link::frame::{HEADER, MAX_PAYLOAD};
@@ -196,5 +197,24 @@ fn next_item(reader: &mut ControlReader, read: usize) -> Result<Option<String>, 
             }))
         }
         _ => Ok(reader.state()?.map(|state| format!("{state:?}"))),
+    }
+}
+
+/// The first frame of a data connection, or its answer: what is read can be written and reads the same, and a refusal
+/// repeats little of what it refuses.
+pub fn data_hello(data: &[u8]) {
+    let Some((header, payload)) = data.split_first_chunk::<HELLO_HEADER>() else { return };
+    let Ok(announced) = length(*header) else { return };
+    assert!(announced <= MAX_HELLO);
+    let payload = &payload[..announced.min(payload.len())];
+    match Hello::read(payload) {
+        Ok(hello) => {
+            let frame = hello.frame().expect("a frame of ours fits");
+            assert_eq!(Hello::read(&frame[HELLO_HEADER..]), Ok(hello));
+        }
+        Err(error) => assert!(error.to_string().len() < 512, "an error is bounded"),
+    }
+    if let Ok(Answer::Refused(reason)) = Answer::read(payload) {
+        assert!(reason.len() < 512 && !reason.contains(char::is_control), "a reason is one short line");
     }
 }
