@@ -11,6 +11,7 @@ use super::control::{Control, Stop};
 use super::flow::{Flow, Way};
 use super::series::STEP;
 use super::{Ending, Outcome, Setup, ThroughputError};
+use crate::engine::evidence::{self, Sampler};
 use crate::engine::iperf::results::{self, Retransmits};
 use crate::engine::iperf::{Cookie, Parameters, Results, State, stream_id};
 use crate::engine::purse::{Limited, Purse, Unlimited};
@@ -19,8 +20,19 @@ use crate::engine::streams::{Pace, TcpSource};
 /// For threads to notice that they are frozen; their calls wait 100 ms at most.
 const FREEZE: Duration = Duration::from_secs(2);
 
-/// Every 100 ms, and once more at the end.
-pub type Watch<'a> = dyn FnMut(Duration, &[Flow]) + Send + 'a;
+/// What is known every 100 ms, and once more at the end.
+#[derive(Clone, Copy)]
+pub struct Tick<'a> {
+    /// Since data may flow.
+    pub at: Duration,
+    /// Up before down.
+    pub flows: &'a [Flow],
+    /// Smoothed round-trip time of what we send.
+    pub rtt: Option<Duration>,
+}
+
+/// Told at each tick; must not block.
+pub type Watch<'a> = dyn FnMut(Tick<'_>) + Send + 'a;
 
 /// Runs one test. An error means that nothing was measured; whatever was measured is an outcome, however it ended.
 pub async fn run(
@@ -42,7 +54,9 @@ pub async fn run(
     };
     match opened {
         Ok((control, flows)) => {
-            Ok(Test { setup, control, flows, began: Instant::now() }.run(stop, watch).await)
+            let sampler = sampler(setup, &flows);
+            let test = Test { setup, control, flows, sampler, began: Instant::now() };
+            Ok(test.run(stop, watch).await)
         }
         Err(Stop::Ended(ending)) => Ok(Outcome::nothing(ending)),
         Err(Stop::Broken(error)) => Err(error),
@@ -109,11 +123,23 @@ fn source(setup: &Setup) -> TcpSource {
     }
 }
 
+/// Evidence is worth having and no reason to fail.
+fn sampler(setup: &Setup, flows: &[Flow]) -> Option<Sampler> {
+    let watches = flows.iter().flat_map(|flow| {
+        let ids = flow.ids.iter().copied();
+        ids.zip(flow.streams().iter())
+            .filter_map(|(id, stream)| evidence::Watch::new(id, stream, flow.way == Way::Up).ok())
+    });
+    let started = Sampler::start(setup.local, watches.collect());
+    started.inspect_err(|error| tracing::warn!(%error, "nothing is sampled during this test")).ok()
+}
+
 /// A test whose streams are open.
 struct Test<'a> {
     setup: &'a Setup,
     control: Control,
     flows: Vec<Flow>,
+    sampler: Option<Sampler>,
     began: Instant,
 }
 
@@ -129,6 +155,7 @@ impl Test<'_> {
             stopped = self.say_over().await;
         }
         self.freeze(&[Way::Up, Way::Down]).await;
+        let evidence = self.sampler.take().map(Sampler::finish).unwrap_or_default();
         let remote = match &stopped {
             Ok(ending) if ending.has_results() => self.exchange().await.map(Some),
             Ok(Ending::Interrupted) => self.control.send_state(State::ClientTerminate).await.map(|()| None),
@@ -145,7 +172,7 @@ impl Test<'_> {
             None
         });
         self.control.close().await;
-        Outcome { ending, flows: self.flows, remote, problem }
+        Outcome { ending, flows: self.flows, remote, evidence, problem }
     }
 
     /// Lets data flow until somebody ends it.
@@ -189,7 +216,8 @@ impl Test<'_> {
         for flow in &mut self.flows {
             flow.sample(at);
         }
-        watch(at, &self.flows);
+        let rtt = self.sampler.as_ref().and_then(Sampler::rtt);
+        watch(Tick { at, flows: &self.flows, rtt });
         at
     }
 
