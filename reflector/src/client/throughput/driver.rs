@@ -11,6 +11,7 @@ use super::control::{Control, Stop};
 use super::flow::{Flow, Way};
 use super::series::STEP;
 use super::{Ending, Outcome, Setup, ThroughputError};
+use crate::engine::evidence::{self, Sampler};
 use crate::engine::iperf::results::{self, Retransmits};
 use crate::engine::iperf::{Cookie, Parameters, Results, State, stream_id};
 use crate::engine::purse::{Limited, Purse, Unlimited};
@@ -19,8 +20,19 @@ use crate::engine::streams::{Pace, TcpSource};
 /// For threads to notice that they are frozen; their calls wait 100 ms at most.
 const FREEZE: Duration = Duration::from_secs(2);
 
-/// Every 100 ms, and once more at the end.
-pub type Watch<'a> = dyn FnMut(Duration, &[Flow]) + Send + 'a;
+/// What is known every 100 ms, and once more at the end.
+#[derive(Clone, Copy)]
+pub struct Tick<'a> {
+    /// Since data may flow.
+    pub at: Duration,
+    /// Up before down.
+    pub flows: &'a [Flow],
+    /// Smoothed round-trip time of what we send.
+    pub rtt: Option<Duration>,
+}
+
+/// Told at each tick; must not block.
+pub type Watch<'a> = dyn FnMut(Tick<'_>) + Send + 'a;
 
 /// Runs one test. An error means that nothing was measured; whatever was measured is an outcome, however it ended.
 pub async fn run(
@@ -42,7 +54,9 @@ pub async fn run(
     };
     match opened {
         Ok((control, flows)) => {
-            Ok(Test { setup, control, flows, began: Instant::now() }.run(stop, watch).await)
+            let sampler = sampler(setup, &flows);
+            let test = Test { setup, control, flows, sampler, began: Instant::now() };
+            Ok(test.run(stop, watch).await)
         }
         Err(Stop::Ended(ending)) => Ok(Outcome::nothing(ending)),
         Err(Stop::Broken(error)) => Err(error),
@@ -60,9 +74,12 @@ async fn open(
     control.expect(State::ParamExchange).await?;
     control.send_json(&parameters.to_json()).await?;
     control.expect(State::CreateStreams).await?;
-    let purse: Arc<dyn Purse> = match total(parameters) {
-        0 => Arc::new(Unlimited),
-        bytes => Arc::new(Limited::new(bytes)),
+    // What comes in is read on after the end: a server whose bytes nobody takes does not hear that it is over.
+    let purse = |way| -> Arc<dyn Purse> {
+        match (total(parameters), way) {
+            (0, _) | (_, Way::Down) => Arc::new(Unlimited),
+            (bytes, Way::Up) => Arc::new(Limited::new(bytes)),
+        }
     };
     let ways: &[Way] = match (parameters.bidirectional, parameters.reverse) {
         (true, _) => &[Way::Up, Way::Down],
@@ -72,7 +89,7 @@ async fn open(
     let mut flows = Vec::new();
     let mut index = 0;
     for way in ways {
-        let mut flow = Flow::new(*way, Arc::clone(&purse), carrier.is_direct());
+        let mut flow = Flow::new(*way, purse(*way), carrier.is_direct());
         for _ in 0..parameters.parallel {
             let link = carrier.tcp(index + 1, cookie).await.map_err(ThroughputError::Stream)?;
             flow.add_tcp(stream_id(index), link, source(setup)).map_err(ThroughputError::Stream)?;
@@ -106,11 +123,23 @@ fn source(setup: &Setup) -> TcpSource {
     }
 }
 
+/// Evidence is worth having and no reason to fail.
+fn sampler(setup: &Setup, flows: &[Flow]) -> Option<Sampler> {
+    let watches = flows.iter().flat_map(|flow| {
+        let ids = flow.ids.iter().copied();
+        ids.zip(flow.streams().iter())
+            .filter_map(|(id, stream)| evidence::Watch::new(id, stream, flow.way == Way::Up).ok())
+    });
+    let started = Sampler::start(setup.local, watches.collect());
+    started.inspect_err(|error| tracing::warn!(%error, "nothing is sampled during this test")).ok()
+}
+
 /// A test whose streams are open.
 struct Test<'a> {
     setup: &'a Setup,
     control: Control,
     flows: Vec<Flow>,
+    sampler: Option<Sampler>,
     began: Instant,
 }
 
@@ -125,7 +154,8 @@ impl Test<'_> {
         if let Ok(Ending::Completed) = stopped {
             stopped = self.say_over().await;
         }
-        self.freeze().await;
+        self.freeze(&[Way::Up, Way::Down]).await;
+        let evidence = self.sampler.take().map(Sampler::finish).unwrap_or_default();
         let remote = match &stopped {
             Ok(ending) if ending.has_results() => self.exchange().await.map(Some),
             Ok(Ending::Interrupted) => self.control.send_state(State::ClientTerminate).await.map(|()| None),
@@ -142,7 +172,7 @@ impl Test<'_> {
             None
         });
         self.control.close().await;
-        Outcome { ending, flows: self.flows, remote, problem }
+        Outcome { ending, flows: self.flows, remote, evidence, problem }
     }
 
     /// Lets data flow until somebody ends it.
@@ -150,7 +180,9 @@ impl Test<'_> {
         let parameters = &self.setup.parameters;
         let omit = Duration::from_secs(parameters.omit.into());
         let end = self.began + omit + Duration::from_secs(parameters.time.into());
-        let (timed, counted) = (parameters.time > 0 && total(parameters) == 0, total(parameters) > 0);
+        let total = total(parameters);
+        let timed = parameters.time > 0 && total == 0;
+        let sends = self.flows.iter().any(|flow| flow.way == Way::Up);
         let mut omitting = !omit.is_zero();
         let mut ticks = interval_at(self.began + STEP, STEP);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -163,9 +195,13 @@ impl Test<'_> {
                     got => return Err(ThroughputError::State { expected: State::ExchangeResults, got }.into()),
                 },
                 () = sleep_until(end), if timed => return Ok(Ending::Completed),
-                () = all_ended(&self.flows), if counted => return Ok(Ending::Completed),
+                () = ended(&self.flows, Way::Up), if sends && total > 0 => return Ok(Ending::Completed),
                 _ = ticks.tick() => {
                     let at = self.sample(watch);
+                    let received: u64 = self.flows.iter().flat_map(|flow| flow.series.totals()).sum();
+                    if !sends && total > 0 && received >= total {
+                        return Ok(Ending::Completed);
+                    }
                     if omitting && at >= omit {
                         omitting = false;
                         self.flows.iter_mut().for_each(Flow::omit_until_now);
@@ -180,27 +216,27 @@ impl Test<'_> {
         for flow in &mut self.flows {
             flow.sample(at);
         }
-        watch(at, &self.flows);
+        let rtt = self.sampler.as_ref().and_then(Sampler::rtt);
+        watch(Tick { at, flows: &self.flows, rtt });
         at
     }
 
     /// Stops sending, says so, and reads on until the server has stopped: it may be waiting for room.
     async fn say_over(&mut self) -> Result<Ending, Stop> {
-        for flow in self.flows.iter().filter(|flow| flow.way == Way::Up) {
-            flow.streams().freeze();
-            // What does not end in time is joined when it is dropped.
-            let _ = timeout(FREEZE, flow.streams().all_ended()).await;
-        }
+        self.freeze(&[Way::Up]).await;
         self.control.send_state(State::TestEnd).await?;
         self.control.expect(State::ExchangeResults).await?;
         Ok(Ending::Completed)
     }
 
-    async fn freeze(&mut self) {
-        for flow in &self.flows {
+    async fn freeze(&mut self, ways: &[Way]) {
+        for flow in self.flows.iter().filter(|flow| ways.contains(&flow.way)) {
             flow.streams().freeze();
         }
-        let _ = timeout(FREEZE, all_ended(&self.flows)).await;
+        for way in ways {
+            // What does not end in time is joined when it is dropped.
+            let _ = timeout(FREEZE, ended(&self.flows, *way)).await;
+        }
     }
 
     /// Ours for theirs.
@@ -235,8 +271,8 @@ impl Test<'_> {
     }
 }
 
-async fn all_ended(flows: &[Flow]) {
-    for flow in flows {
+async fn ended(flows: &[Flow], way: Way) {
+    for flow in flows.iter().filter(|flow| flow.way == way) {
         flow.streams().all_ended().await;
     }
 }

@@ -94,8 +94,8 @@ impl Flow {
         self.streams.iter().map(|stream| (stream.counters().snapshot(), retransmits(stream))).collect()
     }
 
-    /// Our side of the results, in the order of opening.
-    pub(super) fn results(&self, seconds: f64) -> Vec<StreamResult> {
+    /// What we know of each stream, in the order of opening: sent or received, without what was omitted.
+    pub fn results(&self, seconds: f64) -> Vec<StreamResult> {
         let ids = self.ids.iter().copied();
         ids.zip(self.totals()).map(|(id, total)| StreamResult { id, end_time: seconds, ..total }).collect()
     }

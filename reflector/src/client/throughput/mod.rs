@@ -11,14 +11,16 @@ mod flow;
 mod series;
 
 use std::io;
+use std::net::IpAddr;
 
+use crate::engine::evidence::Evidence;
 use crate::engine::iperf::reader::ReaderError;
 use crate::engine::iperf::results::ResultsError;
 use crate::engine::iperf::{Parameters, Results, State};
 
-pub use carrier::{Carrier, Direct, Opening};
+pub use carrier::{Carrier, Direct, Opening, Tunneled};
 pub use control::Duplex;
-pub use driver::{Watch, run};
+pub use driver::{Tick, Watch, run};
 pub use ending::Ending;
 pub use flow::{Flow, Way};
 pub use series::{STEP, Series, Step};
@@ -28,6 +30,8 @@ pub use series::{STEP, Series, Step};
 pub struct Setup {
     /// As they are sent.
     pub parameters: Parameters,
+    /// Our address, whose interface the evidence is about.
+    pub local: Option<IpAddr>,
     /// The server throws away what it receives without copying it, as ours does: sending by reference then pays.
     pub peer_discards: bool,
 }
@@ -40,13 +44,15 @@ pub struct Outcome {
     pub flows: Vec<Flow>,
     /// The server's numbers, if they were exchanged.
     pub remote: Option<Results>,
+    /// What this host saw meanwhile.
+    pub evidence: Evidence,
     /// What broke, when it did: what was measured before stands.
     pub problem: Option<ThroughputError>,
 }
 
 impl Outcome {
-    const fn nothing(ending: Ending) -> Self {
-        Self { ending, flows: Vec::new(), remote: None, problem: None }
+    fn nothing(ending: Ending) -> Self {
+        Self { ending, flows: Vec::new(), remote: None, evidence: Evidence::default(), problem: None }
     }
 }
 
