@@ -68,9 +68,8 @@ impl Flows {
                 for (at, (connection, direction)) in connections.into_iter().zip(&plan.directions).enumerate()
                 {
                     places.extend(connection.place);
-                    let socket = connection.stream.into_std()?;
-                    silence.sockets.push(socket.as_fd().try_clone_to_owned()?);
-                    add_tcp(&mut streams, at, *direction, Link::Tcp(socket), plan)?;
+                    silence.sockets.push(connection.stream.as_fd().try_clone_to_owned()?);
+                    add_tcp(&mut streams, at, *direction, connection.stream.into_link()?, plan)?;
                 }
             }
             Sockets::Udp(sockets) => {

@@ -7,6 +7,7 @@
 mod accept;
 mod blocking;
 mod buffers;
+mod carried;
 mod datagrams;
 mod desk;
 pub mod hello;
@@ -18,6 +19,7 @@ pub mod tls;
 
 pub use accept::{Refused, Welcome, accept};
 pub use blocking::Blocking;
+pub use carried::Carried;
 pub use datagrams::put_datagram;
 pub use desk::{Arrived, Tunnel, Tunnels};
 pub use open::{Credentials, open};
