@@ -5,14 +5,14 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 
-use crate::engine::door::{Datagram, Door};
+use crate::engine::door::Door;
 use crate::engine::iperf::udp::HELLO;
 
 use super::listen;
@@ -34,8 +34,11 @@ pub(super) struct Connection {
     /// Counts up in the order of arrival.
     pub(super) number: u64,
     /// Its place among the connections of the process, if that counts it.
-    pub(super) place: Option<Box<dyn Send + Sync>>,
+    pub(super) place: Option<Place>,
 }
+
+/// Frees a place when dropped. Behind a lock that nobody takes, so that what holds it can be shared.
+pub(super) struct Place(#[expect(dead_code, reason = "held, not read")] Mutex<Box<dyn Send>>);
 
 /// The way in. Dropping it closes the port.
 pub(super) enum Arrivals {
@@ -151,23 +154,23 @@ impl DataPort {
 
 impl ControlPort {
     async fn next(&mut self) -> Arrival {
+        let (connections, datagrams) = self.door.both();
         loop {
             tokio::select! {
-                knock = self.door.connection() => match knock {
+                knock = connections.recv() => match knock {
                     Some(knock) => {
                         reset_on_drop(&knock.stream);
                         self.accepted = self.accepted.wrapping_add(1);
-                        let place: Box<dyn Send + Sync> = Box::new(std::sync::Mutex::new(knock.place));
                         return Arrival::Connection(Connection {
                             stream: knock.stream,
                             number: self.accepted,
-                            place: Some(place),
+                            place: Some(Place(Mutex::new(knock.place))),
                         });
                     }
                     // The server is gone; the session will be told.
                     None => std::future::pending().await,
                 },
-                datagram = self.door.datagram() => match datagram {
+                datagram = datagrams.recv() => match datagram {
                     Some(datagram) if datagram.bytes.len() == HELLO.len() => return Arrival::Hello(datagram.from),
                     Some(_) => {}
                     None => std::future::pending().await,
@@ -176,20 +179,9 @@ impl ControlPort {
         }
     }
 
-    /// The stream's own socket beside the one that everybody's datagrams come to. What it catches before it is connected
-    /// may be another session's.
+    /// What came early is a repeat of the hello: the one answer serves both.
     fn open_udp(&mut self, from: SocketAddr) -> io::Result<UdpSocket> {
-        let socket = listen::beside_control(self.local, from)?;
-        let mut buffer = [0; crate::engine::door::MAX_DATAGRAM];
-        while let Ok((length, sender)) = socket.try_recv_from(&mut buffer) {
-            if sender != from
-                && let Some(bytes) = buffer.get(..length)
-            {
-                let sender = SocketAddr::new(sender.ip().to_canonical(), sender.port());
-                self.door.hand_back(Datagram { from: sender, bytes: bytes.to_vec() });
-            }
-        }
-        Ok(socket)
+        UdpSocket::from_std(self.door.connect(self.local, from)?.socket)
     }
 }
 
