@@ -7,7 +7,7 @@ use clap::Parser;
 use crds::EndpointId;
 
 use super::args::Cli;
-use super::backend::{AuditHead, Backend, Edited, Extra, ManifestPeer, NewPeer, Rotated};
+use super::backend::{AuditHead, Backend, Edited, Extra, ManifestPeer, Measurement, NewPeer, Rotated};
 use super::output::{Answer, Said, Style};
 use crate::admin::client::AskError;
 use crate::admin::protocol::{PolicyStatus, Request, Response, Status};
@@ -98,6 +98,11 @@ impl Backend for Fake {
 
     fn self_test(&self, _: &Config, _: &Extra) -> anyhow::Result<Box<dyn Answer>> {
         Ok(Box::new(Said { message: "READY".to_owned() }))
+    }
+
+    fn measure(&self, _: &Loaded, what: &Measurement) -> anyhow::Result<Box<dyn Answer>> {
+        self.saw(format!("measure {} {:?} with {:?}", what.target, what.wish, what.code));
+        Ok(Box::new(Said { message: "measured".to_owned() }))
     }
 
     fn audit_verify(

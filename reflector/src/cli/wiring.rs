@@ -6,8 +6,9 @@ use anyhow::{Context, bail};
 use crds::EndpointId;
 use jiff::Timestamp;
 
-use super::backend::{AuditHead, Backend, Edited, Extra, ManifestPeer, NewPeer, Rotated};
+use super::backend::{AuditHead, Backend, Edited, Extra, ManifestPeer, Measurement, NewPeer, Rotated};
 use super::exit::Exit;
+use super::measure;
 use super::output::{Answer, Style, pretty};
 use crate::access::configured_name;
 use crate::access::directory;
@@ -67,6 +68,10 @@ impl Backend for Wired {
         };
         let report = selftest::run(&options, &mut |check| anstream::eprintln!("checking {check} …"));
         Ok(Box::new(report))
+    }
+
+    fn measure(&self, loaded: &Loaded, what: &Measurement) -> anyhow::Result<Box<dyn Answer>> {
+        measure::measure(loaded, what)
     }
 
     fn audit_verify(
