@@ -14,6 +14,7 @@ pub mod secrets;
 pub mod site;
 pub mod streams;
 pub mod sys;
+pub mod tcp_info;
 pub mod throughput;
 pub mod tunnel;
 
