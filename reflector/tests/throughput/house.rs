@@ -196,3 +196,13 @@ pub(crate) fn has_iperf3() -> bool {
     }
     found
 }
+
+/// Waits for something that another task or thread brings about.
+pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
+    let wait = async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("in vain: {what}"));
+}
