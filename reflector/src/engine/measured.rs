@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::evidence::Evidence;
+
 /// The engine's own numbers of one session.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
@@ -12,6 +14,20 @@ pub struct Measured {
     /// Echo datagrams that got no answer, by cause; causes that never happened are left out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub echo_dropped: Vec<(String, u64)>,
+    /// What streams and host showed meanwhile.
+    #[serde(flatten)]
+    pub evidence: Evidence,
+}
+
+impl Measured {
+    /// Payload bytes of the streams that this side sent, and of those it received.
+    pub fn by_direction(&self) -> (u64, u64) {
+        let sum = |sender: bool| {
+            let streams = self.streams.iter().filter(|stream| stream.sender == sender);
+            streams.fold(0_u64, |sum, stream| sum.saturating_add(stream.bytes))
+        };
+        (sum(true), sum(false))
+    }
 }
 
 /// One data stream, counted on this side.
