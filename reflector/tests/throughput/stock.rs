@@ -7,8 +7,11 @@ use reflector::reason::EndReason;
 
 use crate::house::{Ask, House, client, end_of, has_iperf3, number, peer, until};
 
-/// What a 1 ms link may hold beside the budget: 256 KiB per stream.
+/// What may arrive of each stream after the budget is used up.
 const OVERSHOOT: u64 = 256 * 1024;
+
+/// The most a stream leases at once.
+const LEASE: u64 = 4 * 1024 * 1024;
 
 /// E1: every TCP mode of a stock client completes.
 #[tokio::test(flavor = "multi_thread")]
@@ -57,6 +60,55 @@ async fn both_sides_count_the_same_bytes() {
     }
 }
 
+/// E1, E6: every UDP mode of a stock client completes.
+#[tokio::test(flavor = "multi_thread")]
+async fn udp_in_every_mode_completes() {
+    if !has_iperf3() {
+        return;
+    }
+    let house = House::new();
+    for args in [
+        &["-u", "-t", "1"][..],
+        &["-u", "-t", "1", "-b", "20M"],
+        &["-u", "-t", "1", "-b", "20M", "-R"],
+        &["-u", "-t", "1", "-b", "10M", "--bidir"],
+        &["-u", "-t", "1", "-b", "10M", "-P", "4"],
+        &["-u", "-t", "1", "-b", "10M", "-P", "4", "-R"],
+        &["-u", "-t", "1", "-b", "10M", "--bidir", "-P", "2"],
+        &["-u", "-t", "1", "-b", "20M", "--udp-counters-64bit"],
+        &["-u", "-t", "1", "-b", "20M", "--udp-counters-64bit", "-R"],
+        &["-u", "-t", "2", "-O", "1", "-b", "20M"],
+        &["-u", "-t", "1", "-O", "1", "-b", "20M", "-R"],
+        &["-u", "-n", "2M", "-b", "20M"],
+        &["-u", "-n", "2M", "-b", "20M", "-R"],
+        &["-u", "-k", "500", "-b", "20M"],
+        &["-u", "-t", "1", "-b", "10M", "-l", "16"],
+        &["-u", "-t", "1", "-b", "10M/20", "-l", "400", "-w", "512K", "-S", "0x10"],
+    ] {
+        let (output, record) = house.iperf3(Ask::UDP, args).await;
+        assert!(output.is_complete(), "{args:?}: {record:?}: {output:?}");
+        assert_eq!(record.reason(), EndReason::Completed, "{args:?}");
+        assert!(record.bytes > 0 && number(&output.end("sum")["packets"]) > 0, "{args:?}: {output:?}");
+    }
+}
+
+/// E6: without loss none is reported, in either direction, and the rate is the one asked for.
+#[tokio::test(flavor = "multi_thread")]
+async fn udp_on_loopback_loses_nothing_and_keeps_its_rate() {
+    if !has_iperf3() {
+        return;
+    }
+    let house = House::new();
+    for args in [&["-u", "-t", "2", "-b", "8M"][..], &["-u", "-t", "2", "-b", "8M", "-R"]] {
+        let (output, record) = house.iperf3(Ask::UDP, args).await;
+        assert!(output.is_complete(), "{args:?}: {record:?}: {output:?}");
+        let sum = output.end("sum");
+        assert_eq!(number(&sum["lost_packets"]), 0, "{args:?}: {sum}");
+        assert!(sum["jitter_ms"].as_f64().is_some_and(|jitter| jitter >= 0.0), "{args:?}: {sum}");
+        assert!(record.bytes.abs_diff(2_000_000) < 200_000, "{args:?}: {}", record.bytes);
+    }
+}
+
 /// E12
 #[tokio::test(flavor = "multi_thread")]
 async fn ipv6_is_served_alike() {
@@ -99,13 +151,13 @@ async fn a_client_that_asks_for_our_output_reads_why_its_test_ended() {
     if !has_iperf3() {
         return;
     }
-    let house = House::new();
+    let house = House::with(|policy| policy.quotas.max_rate = Some(50_000_000));
     let ask = Ask { seconds: 2, ..Ask::TCP };
-    let (output, _) =
-        house.iperf3(ask, &["-t", "9", "-w", "128M", "-T", "title", "--get-server-output"]).await;
+    let (output, record) =
+        house.iperf3(ask, &["-t", "9", "-R", "-b", "60M", "-T", "title", "--get-server-output"]).await;
     let text = output.json["server_output_text"].as_str().unwrap_or_default();
     assert!(
-        text.contains("duration_cap") && text.contains("window 134217728 became"),
+        text.contains("duration_cap") && text.contains("bandwidth 60000000 became 50000000"),
         "{record:?}: {output:?}"
     );
 }
@@ -136,12 +188,15 @@ async fn an_upload_is_cut_at_the_byte_limit_and_its_client_reads_a_valid_test() 
         return;
     }
     let house = House::with(|policy| policy.quotas.bytes_per_day_on_loopback = Some(LIMIT));
-    let (output, record) = house.iperf3(Ask::TCP, &["-t", "9", "-P", "2"]).await;
+    // As fast as a link, not as loopback, where a megabyte comes between two instructions.
+    let (output, record) = house.iperf3(Ask::TCP, &["-t", "9", "-P", "2", "-b", "300M"]).await;
     assert!(output.is_complete(), "{record:?}: {output:?}");
-    assert_eq!((record.reason(), record.bytes), (EndReason::QuotaExceeded, LIMIT));
+    assert_eq!(record.reason(), EndReason::QuotaExceeded);
+    // One stream may hold a lease for bytes that did not come when the other finds nothing left.
+    assert!((LIMIT - LEASE..=LIMIT).contains(&record.bytes), "{}", record.bytes);
     assert!(record.unread_bytes <= 2 * OVERSHOOT, "{}", record.unread_bytes);
     let today = house.ledger.usage(&peer()).unwrap().bytes_today;
-    assert_eq!(today, LIMIT + record.unread_bytes);
+    assert_eq!(today, record.bytes + record.unread_bytes);
 }
 
 /// G6
@@ -154,8 +209,9 @@ async fn a_download_is_cut_at_the_byte_limit_and_arrives_whole() {
     let house = House::with(|policy| policy.quotas.bytes_per_day_on_loopback = Some(LIMIT));
     let (output, record) = house.iperf3(Ask::TCP, &["-t", "9", "-P", "2", "-R"]).await;
     assert!(output.is_complete(), "{record:?}: {output:?}");
-    assert_eq!((record.reason(), record.bytes), (EndReason::QuotaExceeded, LIMIT));
-    assert_eq!(output.bytes("sum_received"), LIMIT);
+    assert_eq!(record.reason(), EndReason::QuotaExceeded);
+    assert!((LIMIT - LEASE..=LIMIT).contains(&record.bytes), "{}", record.bytes);
+    assert_eq!(output.bytes("sum_received"), record.bytes);
 }
 
 /// E6
