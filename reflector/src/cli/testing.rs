@@ -34,6 +34,8 @@ pub(super) fn status() -> Status {
         problems: Vec::new(),
         connections: 3,
         active_tests: 1,
+        running: Vec::new(),
+        last_tests: Vec::new(),
         policy: PolicyStatus {
             state: "current".to_owned(),
             authorized: 4,

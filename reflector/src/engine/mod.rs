@@ -5,6 +5,7 @@
 //! session's meter before each syscall, and stops when told.
 
 pub mod door;
+pub mod echo;
 pub mod evidence;
 pub mod iperf;
 pub mod measured;

@@ -11,8 +11,8 @@ use reflector::config::NetworkMode;
 use reflector::engine::Engine;
 use reflector::engine::door::Doors;
 use reflector::engine::site::Site;
-use reflector::engine::tunnel::Tunnels;
 use reflector::engine::throughput::Throughput;
+use reflector::engine::tunnel::Tunnels;
 use reflector::ledger::Ledger;
 use reflector::link::features::Features;
 use reflector::link::message::{Protocol, SessionParams, TestType};
@@ -72,7 +72,12 @@ impl House {
         let folder = tempfile::tempdir().unwrap();
         let clock: reflector::ledger::Clock = Arc::new(reflector::clock::now);
         let ledger = Ledger::open(&folder.path().join("ledger.redb"), clock.clone()).unwrap();
-        let engine = Throughput::new(Site { control_port: 9, data_ports: None, doors: Doors::default(), tunnels: Tunnels::default() });
+        let engine = Throughput::new(Site {
+            control_port: 9,
+            data_ports: None,
+            doors: Doors::default(),
+            tunnels: Tunnels::default(),
+        });
         let sessions = Sessions::new(Parts {
             ledger: ledger.clone(),
             engines: vec![Arc::new(engine.clone()) as Arc<dyn Engine>],
@@ -195,4 +200,14 @@ pub(crate) fn has_iperf3() -> bool {
         eprintln!("SKIPPED: iperf3 is not installed");
     }
     found
+}
+
+/// Waits for something that another task or thread brings about.
+pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
+    let wait = async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("in vain: {what}"));
 }

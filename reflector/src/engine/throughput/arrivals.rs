@@ -185,7 +185,7 @@ impl ControlPort {
     }
 }
 
-/// Linger 0: no TIME_WAIT of ours for connections that we give up, and nothing is sent on after the session.
+/// Linger 0: no `TIME_WAIT` of ours for connections that we give up, and nothing is sent on after the session.
 fn reset_on_drop(stream: &TcpStream) {
     if let Err(error) = SockRef::from(stream).set_linger(Some(Duration::ZERO)) {
         tracing::debug!(%error, "set linger on a data connection");

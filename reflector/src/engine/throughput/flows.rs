@@ -5,7 +5,7 @@
 //! kernel still held.
 
 use std::io;
-use std::net::UdpSocket;
+use std::net::{Shutdown, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -13,11 +13,16 @@ use std::time::Duration;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::time::Instant;
 
-use crate::engine::streams::{Counters, Link, Pace, Snapshot, Streams, TcpSink, TcpSource};
+use crate::engine::purse::Purse;
+use crate::engine::streams::{
+    Counters, DatagramLink, End, Link, Pace, Snapshot, Streams, TcpSink, TcpSource, UdpSink, UdpSource,
+};
 use crate::engine::sys;
+use crate::reason::EndReason;
 use crate::session::Meter;
 
 use super::arrivals::{Connection, Place};
+use super::budget::Budget;
 use super::plan::{Direction, Plan};
 
 /// Probes of an idle connection while a test runs: a living client is never silent for longer.
@@ -25,6 +30,10 @@ const KEEPALIVE: Duration = Duration::from_secs(1);
 
 /// The kernel gives up by itself after this: only the backstop of the session's own, faster check.
 const USER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A sender above this is taken in trains: one stamp for each costs the jitter little then, and single datagrams cost
+/// more than they are worth.
+const TRAINS_ABOVE: u64 = 2_000_000_000;
 
 /// Open sockets of all streams, in the order they were opened.
 pub(super) enum Sockets {
@@ -50,6 +59,7 @@ pub(super) struct Flows {
     directions: Vec<Direction>,
     is_udp: bool,
     meter: Meter,
+    budget: Arc<Budget>,
     before: Vec<(Snapshot, u64)>,
     silence: Arc<Silence>,
     /// Given back with the sockets.
@@ -59,7 +69,9 @@ pub(super) struct Flows {
 impl Flows {
     /// Threads for these sockets. They wait for [`Self::start`].
     pub(super) fn new(plan: &Plan, sockets: Sockets, control: OwnedFd, meter: Meter) -> io::Result<Self> {
-        let mut streams = Streams::new(Arc::new(meter.clone()));
+        let budget = Arc::new(Budget::new(meter.clone()));
+        let mut streams = Streams::new(Arc::clone(&budget) as Arc<dyn Purse>);
+        let mut sinks = Vec::new();
         let mut places = Vec::new();
         let mut silence = Silence { sockets: vec![control], ..Silence::default() };
         let is_udp = plan.is_udp();
@@ -70,19 +82,23 @@ impl Flows {
                     places.extend(connection.place);
                     let socket = connection.stream.into_std()?;
                     silence.sockets.push(socket.as_fd().try_clone_to_owned()?);
+                    if *direction == Direction::Receive {
+                        sinks.push(socket.as_fd().try_clone_to_owned()?);
+                    }
                     add_tcp(&mut streams, at, *direction, Link::Tcp(socket), plan)?;
                 }
             }
             Sockets::Udp(sockets) => {
                 for (at, (socket, direction)) in sockets.into_iter().zip(&plan.directions).enumerate() {
-                    add_udp(&mut streams, at, *direction, socket, plan)?;
+                    add_udp(&mut streams, at, *direction, DatagramLink::Udp(socket), plan)?;
                 }
                 silence.counters = streams.iter().map(|stream| Arc::clone(stream.counters())).collect();
             }
         }
+        budget.narrows(sinks);
         let directions = plan.directions.clone();
         let silence = Arc::new(silence);
-        Ok(Self { streams, directions, is_udp, meter, before: Vec::new(), silence, _places: places })
+        Ok(Self { streams, directions, is_udp, meter, budget, before: Vec::new(), silence, _places: places })
     }
 
     pub(super) fn start(&self) {
@@ -100,8 +116,31 @@ impl Flows {
 
     /// No stream makes another system call and the counters are final. Sockets stay open.
     pub(super) async fn freeze(&self) {
+        self.budget.close();
         self.streams.freeze();
         self.streams.all_ended().await;
+    }
+
+    /// Says on every stream we sent on that nothing more comes. A stock client that has ended its test waits for it in a
+    /// blocking read of a whole block, and answers nothing before.
+    pub(super) fn finish_sending(&self) {
+        let streams = self.streams.iter().zip(&self.directions).filter(|_| !self.is_udp);
+        for (stream, _) in streams.filter(|(_, direction)| **direction == Direction::Send) {
+            // Fails when the client has hung up, which it may.
+            let _ = SockRef::from(&stream.socket()).shutdown(Shutdown::Write);
+        }
+    }
+
+    /// Why streams ended that nobody told to: a budget too small for one more datagram, or a bug of ours.
+    pub(super) fn trouble(&self) -> Option<EndReason> {
+        if self.streams.ended() == 0 {
+            return None;
+        }
+        self.streams.iter().find_map(|stream| match stream.end()? {
+            End::NoBudget => Some(EndReason::QuotaExceeded),
+            End::Panicked => Some(EndReason::Internal),
+            _ => None,
+        })
     }
 
     /// Bytes so far in one direction, the omitted ones included.
@@ -220,7 +259,7 @@ fn tcp_source(plan: &Plan) -> TcpSource {
     let senders = plan.directions.iter().filter(|direction| **direction == Direction::Send).count();
     TcpSource {
         block: plan.exact_length.then(|| usize::try_from(asked.length).unwrap_or(usize::MAX)),
-        pace: plan.send_rate.map(|rate| Pace { bits_per_second: rate, burst: asked.burst }),
+        pace: pace(plan),
         fq_rate: Some(asked.fair_queue_rate).filter(|rate| *rate > 0),
         // A receiver that copies is slower with pages by reference from two streams on.
         by_reference: asked.discards || senders == 1,
@@ -228,13 +267,30 @@ fn tcp_source(plan: &Plan) -> TcpSource {
 }
 
 fn add_udp(
-    _streams: &mut Streams,
-    _at: usize,
-    _direction: Direction,
-    _socket: UdpSocket,
-    _plan: &Plan,
+    streams: &mut Streams,
+    at: usize,
+    direction: Direction,
+    link: DatagramLink,
+    plan: &Plan,
 ) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
+    let asked = &plan.parameters;
+    let length = usize::try_from(asked.length).unwrap_or(usize::MAX);
+    let wide = asked.wide_counters;
+    match direction {
+        Direction::Receive => {
+            let trains = asked.bandwidth == 0 || asked.bandwidth > TRAINS_ABOVE;
+            let buffer = usize::try_from(plan.window).ok().filter(|bytes| *bytes > 0);
+            streams.udp_sink(&name("rx", at), link, UdpSink { length, wide, trains, buffer })?
+        }
+        Direction::Send => {
+            streams.udp_source(&name("tx", at), link, UdpSource { length, wide, pace: pace(plan) })?
+        }
+    };
+    Ok(())
+}
+
+fn pace(plan: &Plan) -> Option<Pace> {
+    plan.send_rate.map(|rate| Pace { bits_per_second: rate, burst: plan.parameters.burst })
 }
 
 fn name(way: &str, at: usize) -> String {

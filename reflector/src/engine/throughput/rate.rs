@@ -35,7 +35,7 @@ impl RateWatch {
             return false;
         }
         let bits = u128::from(bytes.saturating_sub(before)) * 8;
-        let allowed = u128::from(self.limit) * (at - since).as_micros() / 1_000_000;
+        let allowed = u128::from(self.limit) * at.saturating_sub(since).as_micros() / 1_000_000;
         bits * 100 > allowed * TOLERANCE
     }
 }

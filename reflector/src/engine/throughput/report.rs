@@ -1,5 +1,6 @@
 //! What a test comes out as: results for the client, text it may have asked for, numbers for the session (pure).
 
+use std::fmt::Write;
 use std::time::Duration;
 
 use crate::engine::iperf::results::Retransmits;
@@ -14,7 +15,7 @@ use super::plan::{Direction, Plan};
 pub(super) struct Finished<'a> {
     pub(super) plan: &'a Plan,
     pub(super) reason: EndReason,
-    /// From TEST_START, the omitted time included.
+    /// From the start, the omitted time included.
     pub(super) lasted: Duration,
     pub(super) streams: Vec<Moved>,
     /// User and system.
@@ -70,9 +71,9 @@ impl Finished<'_> {
             bytes: moved.bytes,
             retransmits: moved.retransmits,
             jitter: moved.packets.jitter.as_secs_f64(),
-            errors: lost(moved.packets.lost),
+            errors: moved.packets.lost,
             packets: moved.packets.packets,
-            omitted: udp.then(|| (lost(moved.before.lost), moved.before.packets)),
+            omitted: udp.then_some((moved.before.lost, moved.before.packets)),
             end_time: self.counted().as_secs_f64(),
         }
     }
@@ -87,15 +88,11 @@ impl Finished<'_> {
     fn text(&self) -> String {
         let mut text = format!("reflector: {} after {:.1} s\n", self.reason, self.counted().as_secs_f64());
         for clamp in &self.plan.clamped {
-            text.push_str(&format!("reflector: {clamp}\n"));
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "reflector: {clamp}");
         }
         text
     }
-}
-
-/// Repeats can make it negative; peers expect a count.
-fn lost(lost: i64) -> u64 {
-    u64::try_from(lost).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -139,7 +136,7 @@ mod tests {
             jitter: Duration::from_millis(2),
             ..Snapshot::default()
         };
-        let before = Snapshot { bytes: 100, packets: 10, lost: -1, ..Snapshot::default() };
+        let before = Snapshot { bytes: 100, packets: 10, lost: 2, ..Snapshot::default() };
         let moved = Moved {
             direction: Some(Direction::Receive),
             bytes: 800,
@@ -155,7 +152,7 @@ mod tests {
             jitter: 0.002,
             errors: 7,
             packets: 90,
-            omitted: Some((0, 10)),
+            omitted: Some((2, 10)),
             end_time: 10.0,
         };
         assert_eq!(results.streams, [expected]);

@@ -56,7 +56,7 @@ impl Over {
     }
 
     /// What a message, or its absence, means while it could be any.
-    pub(super) fn said(message: Result<State, ControlError>) -> Self {
+    pub(super) fn said(message: &Result<State, ControlError>) -> Self {
         match message {
             Ok(State::TestEnd) => Self::ByClient,
             Ok(State::ClientTerminate | State::IperfDone)
@@ -102,7 +102,7 @@ pub(super) async fn run(
         tokio::select! {
             biased;
             over = told(session) => return over,
-            message = client.control.any_state() => return Over::said(message),
+            message = client.control.any_state() => return Over::said(&message),
             () = sleep_until(end) => return Over::Cut(EndReason::DurationCap),
             () = sleep_until(omit.unwrap_or(end)), if omit.is_some() => {
                 flows.omit_ends();
@@ -139,6 +139,9 @@ impl Watch {
     }
 
     fn look(&mut self, flows: &Flows, at: Duration) -> Option<Over> {
+        if let Some(reason) = flows.trouble() {
+            return Some(Over::told(reason));
+        }
         for (direction, progress) in &mut self.progress {
             if progress.stalled(at, flows.bytes(*direction)) {
                 return Some(Over::Failed(EndReason::Stalled, Code::Idle));

@@ -49,13 +49,13 @@ pub(super) async fn serve(mut arrivals: Arrivals, grant: Grant, session: Session
     let lasted = started.elapsed();
     session.closing();
     if let Over::Cut(reason) = over {
-        over = wait_for_interval(&mut client, &session, reason, started, lasted).await;
+        over = wait_for_interval(&mut client, &flows, reason, started, lasted).await;
     }
     let plan = client.plan.clone();
     let finished = finished(&plan, over.reason(), lasted, &flows);
     let measured = Some(Arc::new(finished.measured()));
     let reason = match over {
-        Over::ByClient | Over::Cut(_) => exchange(&mut client, &finished, over, &session).await,
+        Over::ByClient | Over::Cut(_) => exchange(&mut client, &flows, &finished, over, &session).await,
         other => {
             dismiss(client, other).await;
             other.reason()
@@ -78,7 +78,7 @@ async fn open(
     let opened = tokio::select! {
         biased;
         over = told(session) => return Err(over),
-        message = client.control.any_state() => return Err(match Over::said(message) {
+        message = client.control.any_state() => return Err(match Over::said(&message) {
             // There is nothing to end yet.
             Over::ByClient => Over::Failed(EndReason::ProtocolError, Code::State),
             over => over,
@@ -98,7 +98,7 @@ async fn open(
 /// Streams are frozen: waits until the client can be told so, or has ended the test itself.
 async fn wait_for_interval(
     client: &mut Client,
-    session: &SessionControl,
+    flows: &Flows,
     reason: EndReason,
     started: Instant,
     frozen: Duration,
@@ -109,12 +109,14 @@ async fn wait_for_interval(
         Goodbye::Terminate => return Over::Terminated(reason),
         Goodbye::Finish { at } => started + at,
     };
-    let _ = session;
     tokio::select! {
         biased;
-        message = client.control.any_state() => match Over::said(message) {
+        message = client.control.any_state() => match Over::said(&message) {
             // It ended by itself meanwhile; why the streams stand still does not change.
-            Over::ByClient => Over::Cut(reason),
+            Over::ByClient => {
+                flows.finish_sending();
+                Over::Cut(reason)
+            }
             over => over,
         },
         () = sleep_until(at) => Over::Cut(reason),
@@ -135,6 +137,7 @@ fn finished<'a>(plan: &'a Plan, reason: EndReason, lasted: Duration, flows: &Flo
 /// The last exchange. A client that falls silent in it changes nothing: our numbers stand.
 async fn exchange(
     client: &mut Client,
+    flows: &Flows,
     finished: &Finished<'_>,
     over: Over,
     session: &SessionControl,
@@ -142,10 +145,10 @@ async fn exchange(
     let outcome = async {
         let control = &mut client.control;
         control.tell(State::ExchangeResults).await?;
-        let text = match over {
-            Over::ByClient => control.json(results::MAX_BYTES).await?,
-            _ => control.json_after_end(results::MAX_BYTES).await?,
-        };
+        if over == Over::ByClient || control.late_end().await? {
+            flows.finish_sending();
+        }
+        let text = control.json(results::MAX_BYTES).await?;
         let readable = Results::parse(&text).is_ok();
         if readable {
             control.send_json(&finished.results().to_json()).await?;

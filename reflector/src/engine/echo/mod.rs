@@ -1,0 +1,13 @@
+//! UDP echo: how long a datagram takes there and back, and in which direction datagrams get lost.
+//!
+//! In: datagrams on a port that a grant names, or on the control port, or out of a tunnel. Out: exactly one answer, as
+//! long as the request, to the granted peer and nobody else; or nothing, and a count of why. [`wire`], [`window`],
+//! [`bucket`], [`accept`], [`tally`] and [`histogram`] decide and take the time as a value; the rest moves datagrams.
+
+pub mod accept;
+pub mod bucket;
+pub mod drops;
+pub mod histogram;
+pub mod tally;
+pub mod window;
+pub mod wire;
