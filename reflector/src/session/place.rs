@@ -16,6 +16,7 @@ use crate::reason::EndReason;
 
 use super::active::Active;
 use super::admission::Finished;
+use super::limited;
 use super::observer::SessionRecord;
 use super::table::Core;
 
@@ -69,6 +70,7 @@ impl Place {
             bytes: 0,
             unread_bytes: 0,
             ended: None,
+            limit: None,
         };
         self.core.observer.granted(&record);
         let (ended, ending) = oneshot::channel();
@@ -92,6 +94,7 @@ impl Place {
         record.bytes = active.bytes.load(Ordering::Acquire);
         record.unread_bytes = active.unread.load(Ordering::Acquire);
         record.ended = Some(Ended { reason, duration, measured });
+        record.limit = limited::by(&record, active.policy().quotas.max_rate);
         active.account.record_test(LastTest {
             test_id: record.test_id,
             test_type: record.plan.test_type,
