@@ -23,6 +23,17 @@ pub struct Measured {
     pub limit: Option<Limit>,
 }
 
+impl Measured {
+    /// Payload bytes of the streams that this side sent, and of those it received.
+    pub fn by_direction(&self) -> (u64, u64) {
+        let sum = |sender: bool| {
+            let streams = self.streams.iter().filter(|stream| stream.sender == sender);
+            streams.fold(0_u64, |sum, stream| sum.saturating_add(stream.bytes))
+        };
+        (sum(true), sum(false))
+    }
+}
+
 /// One data stream, counted on this side.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct StreamMeasured {
