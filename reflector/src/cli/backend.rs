@@ -7,6 +7,7 @@ use crds::EndpointId;
 use super::output::Answer;
 use crate::admin::client::AskError;
 use crate::admin::protocol::{Request, Response};
+use crate::client::Address;
 use crate::client::Target;
 use crate::client::plan::Wish;
 use crate::config::{Config, Loaded};
@@ -106,6 +107,8 @@ pub trait Backend {
         files: &[PathBuf],
         head: Option<AuditHead>,
     ) -> anyhow::Result<Box<dyn Answer>>;
+    /// Lets iperf3 clients on this port of loopback measure through a reflector's tunnel, until interrupted.
+    fn connect(&self, loaded: &Loaded, reflector: &Address, port: u16) -> anyhow::Result<Box<dyn Answer>>;
     /// Every peer that the manifests and `authorized_peers` name.
     fn peers(&self, config: &Config) -> anyhow::Result<Vec<ManifestPeer>>;
     /// Writes a manifest.

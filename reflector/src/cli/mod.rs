@@ -6,6 +6,7 @@
 mod args;
 mod backend;
 mod commands;
+mod connect;
 mod exit;
 mod help;
 mod logging;

@@ -11,6 +11,7 @@ use super::backend::{AuditHead, Backend, Edited, Extra, ManifestPeer, Measuremen
 use super::output::{Answer, Said, Style};
 use crate::admin::client::AskError;
 use crate::admin::protocol::{PolicyStatus, Request, Response, Status};
+use crate::client::Address;
 use crate::config::{Config, Loaded, Variables, parse};
 
 pub(super) const PIPE: Style = Style { colour: false, aligned: false };
@@ -105,6 +106,11 @@ impl Backend for Fake {
     fn measure(&self, _: &Loaded, what: &Measurement) -> anyhow::Result<Box<dyn Answer>> {
         self.saw(format!("measure {} {:?} with {:?}", what.target, what.wish, what.code));
         Ok(Box::new(Said { message: "measured".to_owned() }))
+    }
+
+    fn connect(&self, _: &Loaded, reflector: &Address, port: u16) -> anyhow::Result<Box<dyn Answer>> {
+        self.saw(format!("connect {reflector} at {port}"));
+        Ok(Box::new(Said { message: String::new() }))
     }
 
     fn audit_verify(

@@ -7,6 +7,7 @@ use crds::EndpointId;
 use jiff::Timestamp;
 
 use super::backend::{AuditHead, Backend, Edited, Extra, ManifestPeer, Measurement, NewPeer, Rotated};
+use super::connect;
 use super::exit::Exit;
 use super::measure;
 use super::output::{Answer, Style, pretty};
@@ -18,6 +19,7 @@ use crate::admin::client::{self, AskError};
 use crate::admin::protocol::{Request, Response};
 use crate::audit::verify::Report as AuditReport;
 use crate::audit::{self, Audit, Event, EventType, Head, OnFailure, Target};
+use crate::client::Address;
 use crate::config::{self, Config, Loaded};
 use crate::engine::sys;
 use crate::link::message::TestType;
@@ -72,6 +74,10 @@ impl Backend for Wired {
 
     fn measure(&self, loaded: &Loaded, what: &Measurement) -> anyhow::Result<Box<dyn Answer>> {
         measure::measure(loaded, what)
+    }
+
+    fn connect(&self, loaded: &Loaded, reflector: &Address, port: u16) -> anyhow::Result<Box<dyn Answer>> {
+        connect::run(loaded, reflector, port)
     }
 
     fn audit_verify(

@@ -7,6 +7,7 @@
 pub mod assemble;
 mod dial;
 pub mod error;
+pub mod forward;
 pub mod key;
 pub mod link;
 pub mod plan;
@@ -16,6 +17,7 @@ pub mod run;
 mod session;
 pub mod target;
 pub mod throughput;
+pub mod tunnel;
 mod wire;
 
 pub use error::LinkError;
