@@ -5,9 +5,22 @@
 //! [`bucket`], [`accept`], [`tally`] and [`histogram`] decide and take the time as a value; the rest moves datagrams.
 
 pub mod accept;
+mod bell;
 pub mod bucket;
+pub mod calm;
+pub mod channel;
 pub mod drops;
+mod engine;
+mod exchange;
 pub mod histogram;
+pub mod lobby;
+mod moment;
+mod outbox;
+pub mod probe;
+pub mod responder;
+pub mod socket;
 pub mod tally;
 pub mod window;
 pub mod wire;
+
+pub use engine::{EchoEngine, START_WITHIN, terms};
