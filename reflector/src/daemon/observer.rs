@@ -112,7 +112,7 @@ fn completed_params(record: &SessionRecord) -> Value {
     if record.unread_bytes > 0 {
         add("unread_bytes", json!(record.unread_bytes));
     }
-    if let Some(limit) = &record.limit {
+    if let Some(limit) = record.limit() {
         add("limit", json!({ "by": limit.by, "cause": limit.cause }));
     }
     if let Some(measured) = record.measured() {

@@ -26,7 +26,7 @@ impl Recent {
             duration_ms: u64::try_from(record.duration().as_millis()).unwrap_or(u64::MAX),
             bytes: record.bytes,
             mbps: record.mbps().filter(|_| record.bytes > 0),
-            limit: record.limit.as_ref().map(|limit| format!("{} / {}", limit.by, limit.cause)),
+            limit: record.limit().map(|limit| format!("{} / {}", limit.by, limit.cause)),
         });
     }
 

@@ -7,7 +7,6 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::engine::evidence::limit::Limit;
 use crate::engine::measured::Measured;
 use crate::ledger::quota::LastTest;
 use crate::reason::DenyReason;
@@ -219,10 +218,7 @@ pub struct SessionResult {
     /// Charged to the day and not part of the result.
     #[serde(default)]
     pub unread_bytes: u64,
-    /// Streams, datagrams without an answer, samples of the reflector's host.
+    /// Streams, datagrams without an answer, samples of the reflector's host, what limited the test.
     #[serde(flatten)]
     pub measured: Measured,
-    /// What limited the test, as far as the reflector can tell.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub limit: Option<Limit>,
 }

@@ -24,10 +24,9 @@ use crate::link::message::TestType;
 use crate::reason::{DenyReason, EndReason, RefuseReason};
 
 use families::Families;
-use labels::Direction;
 pub use labels::{
-    AcceptError, BadFrame, CommitResult, ConnectionState, Handshake, PairingResult, PeerState, PolicyState,
-    StrayKind, Task,
+    AcceptError, BadFrame, CommitResult, ConnectionState, Direction, Handshake, PairingResult, PeerState,
+    PolicyState, StrayKind, Task,
 };
 pub use peers::{PeerUsage, TOP_PEERS};
 

@@ -142,7 +142,6 @@ pub(super) fn session_result(features: Features, (request_id, record): SessionEn
         bytes: record.bytes,
         unread_bytes: record.unread_bytes,
         measured: record.measured().cloned().unwrap_or_default(),
-        limit: record.limit.clone(),
     };
     Some(Envelope { request_id, payload: Message::SessionResult(result) })
 }

@@ -1,18 +1,29 @@
 //! What limited a session, as far as the reflector alone can tell (pure): its own caps, its host, its senders' sockets.
 //! The client adds what it saw and decides again.
 
+use std::sync::Arc;
+
 use crate::engine::evidence::limit::{Direction, Facts, Granted, Limit, decide};
-use crate::engine::evidence::{Evidence, NOTHING, float};
+use crate::engine::evidence::{Evidence, float};
 use crate::link::message::TestType;
 
 use super::observer::SessionRecord;
 
-/// Of a throughput session that has ended; nothing limits an echo. `max_rate` is the peer's, in bits per second.
-pub(super) fn by(record: &SessionRecord, max_rate: Option<u64>) -> Option<Limit> {
+/// Of a session that has ended, unless its engine knew. `max_rate` is the peer's, in bits per second.
+pub(super) fn note(record: &mut SessionRecord, max_rate: Option<u64>) {
+    let Some(limit) = by(record, max_rate) else { return };
+    let Some(ended) = &mut record.ended else { return };
+    let measured = ended.measured.get_or_insert_default();
+    Arc::make_mut(measured).limit.get_or_insert(limit);
+}
+
+/// Nothing limits an echo, or a test that never moved a byte.
+fn by(record: &SessionRecord, max_rate: Option<u64>) -> Option<Limit> {
     if record.plan.test_type != TestType::Throughput || record.bytes == 0 {
         return None;
     }
-    let evidence: &Evidence = record.measured().map_or(&NOTHING, |measured| &measured.evidence);
+    let nothing = Evidence::default();
+    let evidence = record.measured().map_or(&nothing, |measured| &measured.evidence);
     let facts = Facts {
         direction: if record.plan.reverse { Direction::Down } else { Direction::Up },
         end_reason: Some(record.reason()),
@@ -28,7 +39,7 @@ pub(super) fn by(record: &SessionRecord, max_rate: Option<u64>) -> Option<Limit>
         udp: None,
         loaded_echo_us: None,
         idle_echo_us: None,
-        local: &NOTHING,
+        local: &nothing,
         reflector: evidence,
     };
     Some(decide(&facts))

@@ -46,8 +46,6 @@ pub struct SessionRecord {
     pub unread_bytes: u64,
     /// How it ended; absent in `granted`.
     pub ended: Option<Ended>,
-    /// What limited it, as far as this side can tell; throughput only.
-    pub limit: Option<Limit>,
 }
 
 impl SessionRecord {
@@ -64,6 +62,11 @@ impl SessionRecord {
     /// What the engine saw; absent when nothing did.
     pub fn measured(&self) -> Option<&Measured> {
         self.ended.as_ref()?.measured.as_deref()
+    }
+
+    /// What limited it, as far as this side can tell; throughput only.
+    pub fn limit(&self) -> Option<&Limit> {
+        self.measured()?.limit.as_ref()
     }
 
     /// Payload per second, by this side's count.

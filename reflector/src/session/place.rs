@@ -70,7 +70,6 @@ impl Place {
             bytes: 0,
             unread_bytes: 0,
             ended: None,
-            limit: None,
         };
         self.core.observer.granted(&record);
         let (ended, ending) = oneshot::channel();
@@ -89,12 +88,12 @@ impl Place {
         self.core.release(active);
         // A thread the engine left behind leases nothing more.
         active.stop(reason);
-        let (duration, measured) =
-            engine.map_or_else(|| (granted_at.elapsed(), None), |ended| (ended.duration, ended.measured));
+        let engine = engine.unwrap_or_else(|| Ended::plain(reason, granted_at.elapsed()));
         record.bytes = active.bytes.load(Ordering::Acquire);
         record.unread_bytes = active.unread.load(Ordering::Acquire);
-        record.ended = Some(Ended { reason, duration, measured });
-        record.limit = limited::by(&record, active.policy().quotas.max_rate);
+        let duration = engine.duration;
+        record.ended = Some(Ended { reason, ..engine });
+        limited::note(&mut record, active.policy().quotas.max_rate);
         active.account.record_test(LastTest {
             test_id: record.test_id,
             test_type: record.plan.test_type,
