@@ -75,6 +75,7 @@ pub(super) fn open_rooms(config: &Config) -> Result<Rooms> {
 
 /// What holds handles of the others.
 pub(super) struct Wired {
+    pub(super) features: Features,
     pub(super) server: Server,
     pub(super) sessions: Sessions,
     pub(super) identity: watch::Sender<Current>,
@@ -126,7 +127,7 @@ pub(super) fn wire(
         require_alpn: config.network.require_alpn,
         started: rooms.started,
     })?;
-    Ok(Wired { server, sessions, identity, directory })
+    Ok(Wired { features: FEATURES, server, sessions, identity, directory })
 }
 
 fn load_identity(config: &Config, now: Now) -> Result<Current> {

@@ -9,6 +9,7 @@ mod crowd;
 mod finish;
 mod floor;
 mod gate;
+mod greeting;
 mod hello;
 pub mod limits;
 mod listen;
@@ -39,6 +40,7 @@ use tokio_util::task::TaskTracker;
 use crate::access::ReflectorPolicy;
 use crate::access::policy::Verdict;
 use crate::engine::door::{Doors, Knock, Pass};
+use crate::link::features::Feature;
 use crate::link::message::PolicySummary;
 use crate::link::tls::{self, Alpn, TlsError};
 use crate::metrics::Task;
@@ -165,7 +167,8 @@ pub fn summary_of(reflector: &ReflectorPolicy) -> PolicySummary {
 fn gate_config(services: &Services) -> Result<GateConfig, TlsError> {
     let current = services.identity.borrow();
     let tls = tls::server_config(&current.credentials, &[Alpn::Link])?;
-    Ok(GateConfig { tls, require_alpn: services.require_alpn })
+    let tunnels = services.features.has(Feature::Tunnel);
+    Ok(GateConfig { tls, require_alpn: services.require_alpn, tunnels })
 }
 
 /// The life of one socket.
@@ -185,10 +188,14 @@ async fn attend(
         biased;
         () = seat.evicted.cancelled() => Arrival::refused(RefuseReason::Crowded),
         // Boxed here and at the end, so that their state takes room only while they last.
-        arrival = Box::pin(gate::enter(stream, remote.ip(), &gate, &shared.services)) => arrival,
+        arrival = Box::pin(gate::enter(stream, remote.ip(), &gate, &shared)) => arrival,
     };
     match arrival {
         Arrival::Refused(refused) => finish::refused(&shared, remote, &refused),
+        Arrival::Tunneled(stream, _received) => {
+            drop(stream);
+            finish::refused(&shared, remote, &Refused::because(RefuseReason::WrongAlpn));
+        }
         Arrival::Plain(stream, pass) => {
             if let Err(refused) = hand_over(stream, remote, seat, pass, &shared.services.doors) {
                 finish::refused(&shared, remote, &refused);
