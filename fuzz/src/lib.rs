@@ -4,6 +4,8 @@
 use crds::EndpointId;
 use reflector::access::manifest::{self, Format, MAX_DOCUMENTS, Mine};
 use reflector::config::{self, Place, Variables};
+use reflector::engine::echo::accept::{Desk, Proof, Terms, Times};
+use reflector::engine::echo::wire::{self, KEY_BYTES, Keys, Request, StampSource};
 use reflector::engine::iperf::reader::ReaderError;
 use reflector::engine::iperf::{Code, ControlReader, Parameters, Results, params, results, udp};
 use reflector::engine::tunnel::hello::{Answer, HEADER as HELLO_HEADER, Hello, MAX_HELLO, length};
@@ -143,6 +145,40 @@ pub fn manifest(data: &[u8]) {
             }
         }
     }
+}
+
+/// Two sessions, one with keys and one without, get the same bytes: what is answered is answered once, with as many bytes,
+/// and only padding comes back as it was. The first byte may ask to have the packet signed, which no fuzzer guesses.
+pub fn echo_packet(data: &[u8]) {
+    let Some((first, rest)) = data.split_first() else { return };
+    let keys = || Keys::new(&[9; KEY_BYTES], uuid::Uuid::from_u128(0x0102_0304 << 96));
+    let mut packet = rest.to_vec();
+    if first & 1 == 1 {
+        let seq = rest.first_chunk::<8>().map_or(1, |seq| u64::from_be_bytes(*seq));
+        wire::write_request(&mut packet, &keys(), Request { seq, t1: 5 });
+    }
+    let peer = std::net::SocketAddr::from(([192, 0, 2, 1], 7));
+    for proof in [Proof::Keyed(Box::new(keys())), Proof::Address] {
+        let keyed = matches!(proof, Proof::Keyed(_));
+        let mut desk = Desk::new(Terms { proof, peer: peer.ip(), max_pps: 16 }, 0);
+        let served = desk.would_serve(&packet, peer, 0);
+        let verdict = desk.accept(&packet, peer, 0);
+        assert_eq!(served.err(), verdict.err(), "asked twice, answered differently");
+        let Ok(accepted) = verdict else { continue };
+        assert_eq!(desk.accept(&packet, peer, 0).is_ok(), !keyed, "answered again");
+        let mut answer = packet.clone();
+        let times = Times { received: 1, source: StampSource::Kernel, sent: 2 };
+        desk.answer(&mut answer, accepted, times);
+        assert_eq!(answer.len(), packet.len(), "an answer is as long as its request");
+        if keyed {
+            let reply = wire::read_reply(&answer, &keys()).expect("what we answer is an answer");
+            assert_eq!(wire::read_request(&packet, &keys()), Ok(reply.request));
+            assert_eq!(answer[wire::MIN_LENGTH..], packet[wire::MIN_LENGTH..]);
+        } else {
+            assert_eq!(answer, packet);
+        }
+    }
+    let _ = wire::read_reply(&packet, &keys());
 }
 
 /// The first byte says how the rest arrives: a cookie, parameters, a late end, results, states. Whole or in pieces it is

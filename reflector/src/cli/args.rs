@@ -10,6 +10,7 @@ use crds::EndpointId;
 use crds::peer::{MAX_PAIRING_TTL, MIN_PAIRING_TTL};
 
 use super::help;
+use super::measure::TestArgs;
 use crate::client::Address;
 use crate::config::{check_value, duration};
 
@@ -105,6 +106,9 @@ pub(super) enum Command {
         #[arg(long, value_name = "PORT", default_value_t = 5201)]
         forward: u16,
     },
+    /// Measure the path to a reflector: throughput both ways, delay, and what limits them
+    #[command(after_long_help = help::TEST)]
+    Test(TestArgs),
     /// Work with the audit log
     #[command(subcommand, arg_required_else_help = true, after_long_help = help::AUDIT)]
     Audit(Audit),

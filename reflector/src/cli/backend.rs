@@ -8,6 +8,8 @@ use super::output::Answer;
 use crate::admin::client::AskError;
 use crate::admin::protocol::{Request, Response};
 use crate::client::Address;
+use crate::client::Target;
+use crate::client::plan::Wish;
 use crate::config::{Config, Loaded};
 use crate::daemon::Engines;
 
@@ -73,6 +75,17 @@ pub struct AuditHead {
     pub hash: String,
 }
 
+/// What `reflector test` is to measure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Measurement {
+    /// Against whom.
+    pub target: Target,
+    /// What.
+    pub wish: Wish,
+    /// Pair with this code first.
+    pub code: Option<String>,
+}
+
 /// The rest of the program.
 pub trait Backend {
     /// Asks the running server.
@@ -85,6 +98,8 @@ pub trait Backend {
     fn rotate(&self, config: &Config) -> anyhow::Result<Rotated>;
     /// Looks at the host.
     fn self_test(&self, config: &Config, extra: &Extra) -> anyhow::Result<Box<dyn Answer>>;
+    /// Measures. Shows on standard error what is going on.
+    fn measure(&self, loaded: &Loaded, what: &Measurement) -> anyhow::Result<Box<dyn Answer>>;
     /// Verifies these audit files, or the configured log when none is named; `head` is where it must end.
     fn audit_verify(
         &self,

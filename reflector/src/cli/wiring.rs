@@ -6,9 +6,10 @@ use anyhow::{Context, bail};
 use crds::EndpointId;
 use jiff::Timestamp;
 
-use super::backend::{AuditHead, Backend, Edited, Extra, ManifestPeer, NewPeer, Rotated};
+use super::backend::{AuditHead, Backend, Edited, Extra, ManifestPeer, Measurement, NewPeer, Rotated};
 use super::connect;
 use super::exit::Exit;
+use super::measure;
 use super::output::{Answer, Style, pretty};
 use crate::access::configured_name;
 use crate::access::directory;
@@ -73,6 +74,10 @@ impl Backend for Wired {
 
     fn connect(&self, loaded: &Loaded, reflector: &Address, port: u16) -> anyhow::Result<Box<dyn Answer>> {
         connect::run(loaded, reflector, port)
+    }
+
+    fn measure(&self, loaded: &Loaded, what: &Measurement) -> anyhow::Result<Box<dyn Answer>> {
+        measure::measure(loaded, what)
     }
 
     fn audit_verify(

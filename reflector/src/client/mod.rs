@@ -11,6 +11,7 @@ pub mod forward;
 pub mod key;
 pub mod link;
 pub mod plan;
+pub mod report;
 pub mod result;
 pub mod run;
 mod session;

@@ -110,6 +110,7 @@ pub(super) async fn start(loaded: Loaded, engines: Engines) -> Result<Reflector>
         listen,
         health_listen,
         position: rooms.position.as_str(),
+        recent: wired.recent,
         rotating: tokio::sync::Mutex::new(()),
     });
     Ok(Reflector {

@@ -27,6 +27,7 @@ use crate::session::{Parts, Routes, Sessions};
 use super::engines::Engines;
 use super::host;
 use super::observer::Records;
+use super::recent::Recent;
 use super::roster::Folder;
 
 /// What stands on its own: files, clocks, counters.
@@ -67,6 +68,7 @@ pub(super) fn open_rooms(config: &Config) -> Result<Rooms> {
 /// What holds handles of the others.
 pub(super) struct Wired {
     pub(super) features: Features,
+    pub(super) recent: Recent,
     pub(super) server: Server,
     pub(super) sessions: Sessions,
     pub(super) identity: watch::Sender<Current>,
@@ -85,10 +87,11 @@ pub(super) fn wire(config: &Config, rooms: &Rooms, site: &Site, engines: Engines
         Directory::new(peers.clone(), mine.clone(), rooms.access.clone(), Arc::new(clock::now));
     let gate = windows::Gate::default();
     let features = engines.features();
+    let recent = Recent::default();
     let sessions = Sessions::new(Parts {
         ledger: rooms.ledger.clone(),
         engines: engines.at(site),
-        observer: Arc::new(Records::new(rooms.audit.clone(), rooms.metrics.clone())),
+        observer: Arc::new(Records::new(rooms.audit.clone(), rooms.metrics.clone(), recent.clone())),
         clock: Arc::new(clock::now),
         windows: Arc::new(move |policy, now| gate.closed_until(&policy.windows, now)),
         routes: Routes::of(&config.network),
@@ -115,7 +118,7 @@ pub(super) fn wire(config: &Config, rooms: &Rooms, site: &Site, engines: Engines
         require_alpn: config.network.require_alpn,
         started: rooms.started,
     })?;
-    Ok(Wired { features, server, sessions, identity, directory })
+    Ok(Wired { features, recent, server, sessions, identity, directory })
 }
 
 fn load_identity(config: &Config, now: Now) -> Result<Current> {

@@ -58,8 +58,7 @@ fn mtu(local_addr: IpAddr) -> Option<u32> {
 
 /// Bits per second of the interface that carries `local_addr`; `None` for one that does not say, as most virtual ones.
 pub fn link_speed(local_addr: IpAddr) -> Option<u64> {
-    let addresses = sys::interface_addresses().ok()?;
-    let interface = carrier(&addresses, local_addr)?;
+    let interface = interface_of(local_addr)?;
     let megabits: u64 = read(&format!("/sys/class/net/{interface}/speed"), |text| text.trim().parse().ok())?;
     megabits.checked_mul(1_000_000).filter(|speed| *speed > 0)
 }

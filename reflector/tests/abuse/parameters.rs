@@ -1,6 +1,6 @@
 //! Session requests that can never be granted, and what they hear.
 
-use e2e::appliance::{Appliance, Key, Test};
+use e2e::appliance::Test;
 use serde_json::{Value, json};
 
 use super::{Bed, Good, until_metric};

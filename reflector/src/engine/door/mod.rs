@@ -5,7 +5,7 @@
 //! it; the server knocks. One door per source address: peers behind one NAT cannot take each other's test. [`post`] brings
 //! the datagrams; [`udp`] gives an engine sockets of its own on that port.
 
-mod filter;
+pub(in crate::engine) mod filter;
 pub mod post;
 pub mod udp;
 
