@@ -12,6 +12,7 @@ use reflector::engine::Engine;
 use reflector::engine::door::Doors;
 use reflector::engine::site::Site;
 use reflector::engine::throughput::Throughput;
+use reflector::engine::tunnel::Tunnels;
 use reflector::ledger::Ledger;
 use reflector::link::features::Features;
 use reflector::link::message::{Protocol, SessionParams, TestType};
@@ -71,7 +72,12 @@ impl House {
         let folder = tempfile::tempdir().unwrap();
         let clock: reflector::ledger::Clock = Arc::new(reflector::clock::now);
         let ledger = Ledger::open(&folder.path().join("ledger.redb"), clock.clone()).unwrap();
-        let engine = Throughput::new(Site { control_port: 9, data_ports: None, doors: Doors::default() });
+        let engine = Throughput::new(Site {
+            control_port: 9,
+            data_ports: None,
+            doors: Doors::default(),
+            tunnels: Tunnels::default(),
+        });
         let sessions = Sessions::new(Parts {
             ledger: ledger.clone(),
             engines: vec![Arc::new(engine.clone()) as Arc<dyn Engine>],
