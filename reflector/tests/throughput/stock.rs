@@ -248,7 +248,8 @@ async fn a_stop_in_the_middle_is_told_as_the_server_s_end() {
             tokio::spawn(client_owned(granted.grant.port, vec!["-t".into(), "9".into(), args.into()]));
         until("bytes move", || house.sessions.active(None).iter().any(|session| session.bytes > 1_000_000))
             .await;
-        assert_eq!(house.sessions.stop_peer(&peer(), reason), 1);
+        let session = house.sessions.active(Some(&peer())).pop().unwrap();
+        assert_eq!(house.sessions.stop_connection(session.connection, reason), 1);
         let record = end_of(granted).await;
         assert_eq!(record.reason(), reason);
         let output = running.await.unwrap();

@@ -1,4 +1,4 @@
-//! Where the connections of a test come from: a port of its own, or the control port.
+//! Where the connections of a test come from: a port of its own, the control port, or the tunnel.
 //!
 //! Only the granted peer's address gets through; everybody else is reset and counted. Every connection resets when it is
 //! dropped, so that giving up on one needs no more than that.
@@ -14,6 +14,8 @@ use tokio::net::{TcpListener, TcpStream, UdpSocket};
 
 use crate::engine::door::Door;
 use crate::engine::iperf::udp::HELLO;
+use crate::engine::tunnel::hello::Kind;
+use crate::engine::tunnel::{Carried, Tunnel};
 
 use super::listen;
 
@@ -30,8 +32,10 @@ pub(super) enum Arrival {
 
 /// A TCP connection of the granted peer. Resets when dropped.
 pub(super) struct Connection {
-    pub(super) stream: TcpStream,
-    /// Counts up in the order of arrival.
+    pub(super) stream: Carried,
+    /// What flows: datagrams only in a tunnel.
+    pub(super) kind: Kind,
+    /// Counts up in the order of arrival. In a tunnel the client numbers its streams, and 0 is control.
     pub(super) number: u64,
     /// Its place among the connections of the process, if that counts it.
     pub(super) place: Option<Place>,
@@ -44,6 +48,7 @@ pub(super) struct Place(#[expect(dead_code, reason = "held, not read")] Mutex<Bo
 pub(super) enum Arrivals {
     DataPort(DataPort),
     ControlPort(ControlPort),
+    Tunneled(Tunnel),
 }
 
 /// A port of its own.
@@ -70,7 +75,13 @@ impl Arrivals {
         match self {
             Self::DataPort(port) => port.next().await,
             Self::ControlPort(port) => port.next().await,
+            Self::Tunneled(tunnel) => tunneled(tunnel).await,
         }
+    }
+
+    /// Whether a test may begin on this connection. In a tunnel its streams have other numbers.
+    pub(super) fn may_be_control(&self, connection: &Connection) -> bool {
+        !matches!(self, Self::Tunneled(_)) || connection.number == 0
     }
 
     /// A socket for the UDP stream that begins at this address; nothing was answered yet.
@@ -78,6 +89,7 @@ impl Arrivals {
         match self {
             Self::DataPort(port) => port.open_udp(from),
             Self::ControlPort(port) => port.open_udp(from),
+            Self::Tunneled(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
@@ -92,7 +104,7 @@ impl Arrivals {
     pub(super) fn listener(&self) -> Option<SockRef<'_>> {
         match self {
             Self::DataPort(port) => Some(SockRef::from(&port.listener)),
-            Self::ControlPort(_) => None,
+            Self::ControlPort(_) | Self::Tunneled(_) => None,
         }
     }
 }
@@ -140,7 +152,8 @@ impl DataPort {
             return None;
         }
         self.accepted = self.accepted.wrapping_add(1);
-        Some(Connection { stream, number: self.accepted, place: None })
+        let stream = Carried::Plain(stream);
+        Some(Connection { stream, kind: Kind::Tcp, number: self.accepted, place: None })
     }
 
     /// The socket that got the hello becomes the stream's; a new one waits for the next, bound before the client is answered.
@@ -162,7 +175,8 @@ impl ControlPort {
                         reset_on_drop(&knock.stream);
                         self.accepted = self.accepted.wrapping_add(1);
                         return Arrival::Connection(Connection {
-                            stream: knock.stream,
+                            stream: Carried::Plain(knock.stream),
+                            kind: Kind::Tcp,
                             number: self.accepted,
                             place: Some(Place(Mutex::new(knock.place))),
                         });
@@ -183,6 +197,25 @@ impl ControlPort {
     fn open_udp(&mut self, from: SocketAddr) -> io::Result<UdpSocket> {
         UdpSocket::from_std(self.door.connect(self.local, from)?.socket)
     }
+}
+
+/// The next stream of the tunnel that a throughput test has a use for.
+async fn tunneled(tunnel: &mut Tunnel) -> Arrival {
+    while let Some(arrived) = tunnel.stream().await {
+        if arrived.kind == Kind::Echo {
+            arrived.stream.close().await;
+            continue;
+        }
+        reset_on_drop(arrived.stream.tcp());
+        return Arrival::Connection(Connection {
+            stream: Carried::Tunneled(Box::new(arrived.stream)),
+            kind: arrived.kind,
+            number: u64::from(arrived.number),
+            place: Some(Place(Mutex::new(arrived.place))),
+        });
+    }
+    // The server is gone; the session will be told.
+    std::future::pending().await
 }
 
 /// Linger 0: no `TIME_WAIT` of ours for connections that we give up, and nothing is sent on after the session.

@@ -64,7 +64,7 @@ impl Throughput {
                 Ok((Arrivals::ControlPort(ControlPort { door, local, accepted: 0 }), port))
             }
             Placement::Tunneled => {
-                Err(PrepareError::Unsupported("this build serves no tunnelled throughput".to_owned()))
+                Ok((Arrivals::Tunneled(self.site.tunnels.open(what)), self.site.control_port))
             }
         }
     }

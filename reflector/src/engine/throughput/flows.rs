@@ -18,6 +18,7 @@ use crate::engine::streams::{
     Counters, DatagramLink, End, Link, Pace, Snapshot, Streams, TcpSink, TcpSource, UdpSink, UdpSource,
 };
 use crate::engine::sys;
+use crate::engine::tunnel::hello::Kind;
 use crate::reason::EndReason;
 use crate::session::Meter;
 
@@ -80,12 +81,16 @@ impl Flows {
                 for (at, (connection, direction)) in connections.into_iter().zip(&plan.directions).enumerate()
                 {
                     places.extend(connection.place);
-                    let socket = connection.stream.into_std()?;
-                    silence.sockets.push(socket.as_fd().try_clone_to_owned()?);
+                    let socket = connection.stream.as_fd();
+                    silence.sockets.push(socket.try_clone_to_owned()?);
                     if *direction == Direction::Receive {
-                        sinks.push(socket.as_fd().try_clone_to_owned()?);
+                        sinks.push(socket.try_clone_to_owned()?);
                     }
-                    add_tcp(&mut streams, at, *direction, Link::Tcp(socket), plan)?;
+                    if connection.kind == Kind::Udp {
+                        add_udp(&mut streams, at, *direction, connection.stream.into_datagrams()?, plan)?;
+                    } else {
+                        add_tcp(&mut streams, at, *direction, connection.stream.into_link()?, plan)?;
+                    }
                 }
             }
             Sockets::Udp(sockets) => {

@@ -7,12 +7,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use socket2::SockRef;
-use tokio::io::{AsyncReadExt, ReadBuf};
-use tokio::net::{TcpStream, UdpSocket};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadBuf};
+use tokio::net::UdpSocket;
 use tokio::time::timeout;
 
-use crate::engine::iperf::udp::ANSWER;
+use crate::engine::iperf::udp::{ANSWER, HELLO};
 use crate::engine::iperf::{Cookie, Parameters, State, params};
+use crate::engine::tunnel::hello::Kind;
+use crate::engine::tunnel::{Carried, put_datagram};
 
 use super::arrivals::{Arrival, Arrivals, Connection, Place};
 use super::caps::{self, Grant};
@@ -30,7 +32,7 @@ pub(super) const STREAMS_WITHIN: Duration = Duration::from_secs(10);
 
 /// The client whose test this is.
 pub(super) struct Client {
-    pub(super) control: Control<TcpStream>,
+    pub(super) control: Control<Carried>,
     pub(super) cookie: Cookie,
     pub(super) plan: Plan,
     _place: Option<Place>,
@@ -45,7 +47,9 @@ pub(super) async fn admit(arrivals: &mut Arrivals, grant: Grant) -> Client {
             client = lobby.next() => return client,
             arrival = arrivals.next() => {
                 // A hello before any parameters is of nobody's stream.
-                if let Arrival::Connection(connection) = arrival {
+                if let Arrival::Connection(connection) = arrival
+                    && arrivals.may_be_control(&connection)
+                {
                     lobby.enter(introduce(connection, grant));
                 }
             }
@@ -121,7 +125,10 @@ impl Opening {
                     Arrival::Connection(connection) => {
                         let cookie = (!plan.is_udp()).then_some(self.cookie);
                         set_options(&SockRef::from(&connection.stream), plan);
-                        self.lobby.enter(join(connection, cookie));
+                        match connection.kind {
+                            Kind::Udp => self.lobby.enter(greet(connection)),
+                            _ => self.lobby.enter(join(connection, cookie)),
+                        }
                     }
                     Arrival::Hello(from) if plan.is_udp() => self.hello(arrivals, from).await?,
                     Arrival::Hello(_) => {}
@@ -169,6 +176,22 @@ impl Opening {
         let sockets = self.udp.drain(..).map(|(_, socket)| socket.into_std());
         Ok(Sockets::Udp(sockets.collect::<Result<_, _>>()?))
     }
+}
+
+/// Answers the hello of a stream of datagrams in a tunnel.
+async fn greet(mut connection: Connection) -> Option<(u64, Connection)> {
+    let greeting = async {
+        let mut hello = [0; 2 + HELLO.len()];
+        connection.stream.read_exact(&mut hello).await?;
+        let mut answer = Vec::new();
+        put_datagram(&mut answer, &ANSWER);
+        connection.stream.write_all(&answer).await?;
+        connection.stream.flush().await?;
+        Ok::<_, std::io::Error>(hello)
+    };
+    let hello = timeout(COOKIE_WITHIN, greeting).await.ok()?.ok()?;
+    // Whatever the four bytes are: versions differ.
+    (hello[..2] == [0, 4]).then_some((connection.number, connection))
 }
 
 /// Reads the cookie of a data connection. Another than `wanted` means another test: this one is busy.
