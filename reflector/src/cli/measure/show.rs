@@ -1,26 +1,27 @@
 //! What a person sees of a test: lines and a bar on standard error, the answer on standard output.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Stderr, Write};
 use std::time::Duration;
 
 use super::super::exit::Exit;
 use super::super::output::{Answer, Style, plain};
 use crate::client::key::ClientKey;
-use crate::client::plan::Plan;
+use crate::client::plan::{Phase, Plan};
+use crate::client::report::screen::{Bar, Progress};
+use crate::client::report::table;
 use crate::client::run::{Event, Measured};
-use crate::client::throughput::{Tick, Way};
+use crate::client::throughput::Tick;
 use crate::link::message::Mode;
 
 /// Standard error while a test runs.
 pub(super) struct Screen {
-    is_terminal: bool,
-    /// A bar stands on the last line.
-    has_bar: bool,
+    /// Only on a terminal.
+    bar: Option<Bar<Stderr>>,
 }
 
 impl Screen {
     pub(super) fn new() -> Self {
-        Self { is_terminal: io::stderr().is_terminal(), has_bar: false }
+        Self { bar: Bar::on_stderr() }
     }
 
     /// One line, which foreign words in it cannot leave.
@@ -64,29 +65,30 @@ impl Screen {
                 let tunneled = if *mode == Mode::Tunneled { ", tunneled" } else { "" };
                 self.line(&format!("{}{tunneled} …", phase.direction.said()));
             }
-            Event::Tick { phase, tick } if self.is_terminal => self.bar(phase.seconds, tick),
-            Event::Tick { .. } => {}
+            Event::Tick { phase, tick } => self.draw(phase, tick),
         }
     }
 
-    fn bar(&mut self, seconds: u64, tick: &Tick<'_>) {
-        let mut text = format!("\r\u{1b}[K{:>4.1}/{seconds} s", tick.at.as_secs_f64());
-        for flow in tick.flows {
-            let arrow = if flow.way == Way::Up { "up" } else { "down" };
-            if let Some((bytes, time)) = flow.series.last_step() {
-                text.push_str(&format!("  {arrow} {:.1} Mbit/s", mbps(bytes, time)));
-            }
+    fn draw(&mut self, phase: &Phase, tick: &Tick<'_>) {
+        let steps = tick.flows.iter().filter_map(|flow| flow.series.last_step());
+        let mbps = steps.map(|(bytes, time)| mbps(bytes, time)).reduce(|one, other| one + other);
+        if let Some(bar) = &mut self.bar {
+            bar.show(
+                tick.at,
+                &Progress {
+                    phase: phase.direction.said(),
+                    elapsed: tick.at,
+                    total: Some(Duration::from_secs(phase.seconds)),
+                    mbps,
+                    rtt: tick.rtt,
+                },
+            );
         }
-        if let Some(rtt) = tick.rtt {
-            text.push_str(&format!("  rtt {:.1} ms", rtt.as_secs_f64() * 1e3));
-        }
-        tell(&text);
-        self.has_bar = true;
     }
 
     pub(super) fn clear(&mut self) {
-        if std::mem::take(&mut self.has_bar) {
-            tell("\r\u{1b}[K");
+        if let Some(bar) = &mut self.bar {
+            bar.clear();
         }
     }
 }
@@ -112,17 +114,7 @@ impl Answer for Tested {
     }
 
     fn text(&self, style: Style) -> String {
-        let mut rows = vec![["PHASE", "MODE", "END", "MBIT/S", "LIMIT"].map(str::to_owned).to_vec()];
-        for phase in &self.measured.result.phases {
-            rows.push(vec![
-                phase.name.clone(),
-                format!("{:?}", phase.mode).to_lowercase(),
-                phase.end_reason.clone(),
-                phase.mbps.map_or_else(|| "-".to_owned(), |rate| format!("{:.1}", rate.value())),
-                format!("{}/{}", phase.limit.by, phase.limit.cause),
-            ]);
-        }
-        style.table(&rows)
+        table::render(&self.measured.result, style.colour)
     }
 
     fn exit(&self) -> Exit {
