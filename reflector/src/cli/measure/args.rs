@@ -47,7 +47,8 @@ pub(in crate::cli) struct TestArgs {
     /// Pair with this code first; `reflector pair` over there prints one
     #[arg(long, value_name = "CODE", value_parser = code)]
     code: Option<String>,
-    /// Keep the result as JSON and as a page, in this folder or in the user's state folder
+    /// Keep the result as JSON and as a page, and say what changed since the last one of this reflector. In this folder,
+    /// or in the user's state folder
     #[arg(long, value_name = "FOLDER", num_args = 0..=1, require_equals = true, value_hint = ValueHint::DirPath)]
     save: Option<Option<PathBuf>>,
     #[command(flatten)]

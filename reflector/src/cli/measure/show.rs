@@ -1,6 +1,6 @@
 //! What a person sees of a test: lines and a bar on standard error, the answer on standard output.
 
-use std::io::{self, Stderr, Write};
+use std::io::{self, Write};
 use std::time::Duration;
 
 use super::super::exit::Exit;
@@ -10,18 +10,19 @@ use crate::client::plan::{Phase, Plan};
 use crate::client::report::screen::{Bar, Progress};
 use crate::client::report::table;
 use crate::client::run::{Event, Measured};
-use crate::client::throughput::Tick;
+use crate::client::throughput::{Stage, Tick};
 use crate::link::message::Mode;
 
 /// Standard error while a test runs.
 pub(super) struct Screen {
-    /// Only on a terminal.
-    bar: Option<Bar<Stderr>>,
+    bar: Option<Bar<io::Stderr>>,
+    /// Of the phases before this one: the bar's clock only runs forward.
+    before: Duration,
 }
 
 impl Screen {
     pub(super) fn new() -> Self {
-        Self { bar: Bar::on_stderr() }
+        Self { bar: Bar::on_stderr(), before: Duration::ZERO }
     }
 
     /// One line, which foreign words in it cannot leave.
@@ -65,24 +66,27 @@ impl Screen {
                 let tunneled = if *mode == Mode::Tunneled { ", tunneled" } else { "" };
                 self.line(&format!("{}{tunneled} …", phase.direction.said()));
             }
-            Event::Tick { phase, tick } => self.draw(phase, tick),
+            Event::Tick { phase, tick } => self.tick(phase, tick),
         }
     }
 
-    fn draw(&mut self, phase: &Phase, tick: &Tick<'_>) {
-        let steps = tick.flows.iter().filter_map(|flow| flow.series.last_step());
-        let mbps = steps.map(|(bytes, time)| mbps(bytes, time)).reduce(|one, other| one + other);
+    fn tick(&mut self, phase: &Phase, tick: &Tick<'_>) {
+        let moved = tick.flows.iter().filter_map(|flow| flow.series.last_step());
+        let rates = moved.map(|(bytes, time)| mbps(bytes, time));
+        let progress = Progress {
+            phase: phase.name,
+            elapsed: tick.at,
+            total: Some(Duration::from_secs(phase.seconds)),
+            mbps: rates.reduce(|sum, rate| sum + rate),
+            rtt: tick.rtt,
+        };
+        let now = self.before + tick.at;
         if let Some(bar) = &mut self.bar {
-            bar.show(
-                tick.at,
-                &Progress {
-                    phase: phase.direction.said(),
-                    elapsed: tick.at,
-                    total: Some(Duration::from_secs(phase.seconds)),
-                    mbps,
-                    rtt: tick.rtt,
-                },
-            );
+            bar.show(now, &progress);
+        }
+        if tick.stage == Stage::Over {
+            self.before = now;
+            self.clear();
         }
     }
 
