@@ -84,6 +84,8 @@ pub struct Measurement {
     pub wish: Wish,
     /// Pair with this code first.
     pub code: Option<String>,
+    /// Keep the result.
+    pub save: bool,
 }
 
 /// The rest of the program.

@@ -46,6 +46,9 @@ pub(in crate::cli) struct TestArgs {
     /// Pair with this code first; `reflector pair` over there prints one
     #[arg(long, value_name = "CODE", value_parser = code)]
     code: Option<String>,
+    /// Keep the result, and say what changed since the last one of this reflector
+    #[arg(long)]
+    save: bool,
     #[command(flatten)]
     pub(in crate::cli) json: Json,
 }
@@ -62,7 +65,7 @@ impl TestArgs {
             tunnel: self.tunnel,
             compare: self.compare,
         };
-        Measurement { target: self.target.clone(), wish, code: self.code.clone() }
+        Measurement { target: self.target.clone(), wish, code: self.code.clone(), save: self.save }
     }
 }
 

@@ -16,6 +16,8 @@ use super::output::Answer;
 use crate::client::key::{self, ClientKey};
 use crate::client::link::Link;
 use crate::client::plan::{self, Limits, Plan};
+use crate::client::report::history;
+use crate::client::result::TestResult;
 use crate::client::run::{self, Measured, RunError, Server};
 use crate::client::{Address, LinkError, Target};
 use crate::config::Loaded;
@@ -27,16 +29,34 @@ use show::{Screen, Tested};
 
 /// Measures, or says why not.
 pub(super) fn measure(loaded: &Loaded, what: &Measurement) -> anyhow::Result<Box<dyn Answer>> {
+    let mut screen = Screen::new();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let measured = runtime.block_on(async {
         let stop = CancellationToken::new();
         let (interrupted, again) = (signals()?, stop.clone());
         tokio::select! {
-            measured = one(loaded, what, &stop) => measured,
+            measured = one(loaded, what, &stop, &mut screen) => measured,
             () = twice(interrupted, again) => bail!("interrupted again before the test was over"),
         }
     })?;
+    if what.save {
+        keep(&measured.result, &mut screen)?;
+    }
     Ok(Box::new(Tested { measured }))
+}
+
+/// Into the user's history. What was measured is told even if it cannot be kept.
+fn keep(result: &TestResult, screen: &mut Screen) -> anyhow::Result<()> {
+    let folder = history::default_folder()?;
+    let before = history::list(&folder)?;
+    match history::save(&folder, result) {
+        Ok(file) => screen.line(&format!("kept as {}", file.display())),
+        Err(error) => screen.line(&format!("not kept: {:#}", anyhow::Error::from(error))),
+    }
+    if let Some(previous) = history::previous(&before, result) {
+        history::compare(previous, result).iter().for_each(|line| screen.line(line));
+    }
+    Ok(())
 }
 
 /// A denial is an answer, and has an exit code of its own.
@@ -45,8 +65,12 @@ pub(super) fn is_denial(error: &anyhow::Error) -> bool {
         || error.downcast_ref::<LinkError>().is_some_and(LinkError::is_denial)
 }
 
-async fn one(loaded: &Loaded, what: &Measurement, stop: &CancellationToken) -> anyhow::Result<Measured> {
-    let mut screen = Screen::new();
+async fn one(
+    loaded: &Loaded,
+    what: &Measurement,
+    stop: &CancellationToken,
+    screen: &mut Screen,
+) -> anyhow::Result<Measured> {
     match &what.target {
         Target::Reflector(address) => {
             let key = our_key(loaded)?;
@@ -59,7 +83,7 @@ async fn one(loaded: &Loaded, what: &Measurement, stop: &CancellationToken) -> a
             let plan = plan::plan(&what.wish, Limits { hello: Some(link.hello()), features });
             let plan = plan.map_err(RunError::from)?;
             let mut server = Server::Reflector(&mut link, &key.current);
-            let measured = drive(&mut server, &plan, stop, &mut screen).await;
+            let measured = drive(&mut server, &plan, stop, screen).await;
             link.close().await;
             measured
         }
@@ -69,7 +93,7 @@ async fn one(loaded: &Loaded, what: &Measurement, stop: &CancellationToken) -> a
             }
             let plan = plan::plan(&what.wish, Limits { hello: None, features: Features::NONE });
             let plan = plan.map_err(RunError::from)?;
-            drive(&mut Server::Iperf3(at), &plan, stop, &mut screen).await
+            drive(&mut Server::Iperf3(at), &plan, stop, screen).await
         }
     }
 }
