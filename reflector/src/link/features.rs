@@ -85,6 +85,7 @@ impl Features {
     }
 
     /// These and those.
+    #[must_use]
     pub const fn and(self, others: Self) -> Self {
         Self(self.0 | others.0)
     }
