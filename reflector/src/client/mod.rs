@@ -9,6 +9,7 @@ pub mod error;
 pub mod key;
 pub mod link;
 pub mod plan;
+pub mod result;
 pub mod target;
 mod wire;
 

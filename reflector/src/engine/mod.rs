@@ -6,6 +6,7 @@
 
 pub mod door;
 pub mod echo;
+pub mod evidence;
 pub mod iperf;
 pub mod measured;
 pub mod path;

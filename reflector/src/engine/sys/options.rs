@@ -8,7 +8,7 @@ use std::ptr;
 const UDP_SEGMENT: libc::c_int = 103;
 /// See [`UDP_SEGMENT`].
 pub(super) const UDP_GRO: libc::c_int = 104;
-/// linux/net_tstamp.h.
+/// `linux/net_tstamp.h`.
 const RX_HARDWARE: libc::c_uint = 1 << 2;
 const RX_SOFTWARE: libc::c_uint = 1 << 3;
 const REPORT_SOFTWARE: libc::c_uint = 1 << 4;
@@ -16,7 +16,7 @@ const REPORT_RAW_HARDWARE: libc::c_uint = 1 << 6;
 
 /// asm-generic/socket.h, the same on both our architectures: libc has it for some targets only.
 const SO_MEMINFO: libc::c_int = 55;
-/// Its last number, of linux/sock_diag.h.
+/// Its last number, of `linux/sock_diag.h`.
 const MEMINFO_DROPS: usize = 8;
 
 /// Where receive stamps come from.

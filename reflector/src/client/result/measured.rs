@@ -1,0 +1,125 @@
+//! What a run measured besides its rate: echoes, datagrams, processor time.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::engine::evidence::Real;
+
+/// Echoes of one part of a run. Times are round trips without the time the reflector held the packet. An echo that
+/// did not come back within two seconds is lost, so no time is longer.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Echo {
+    /// How they were asked for.
+    pub method: EchoMethod,
+    /// Asked.
+    pub sent: u64,
+    /// Answered, each once.
+    pub n: u64,
+    /// The quickest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_us: Option<Real>,
+    /// Half of them were at most this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p50_us: Option<Real>,
+    /// 90 % of them were at most this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p90_us: Option<Real>,
+    /// 95 % of them were at most this. The grade is made of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p95_us: Option<Real>,
+    /// 99 % of them were at most this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p99_us: Option<Real>,
+    /// 99.9 % of them were at most this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p99_9_us: Option<Real>,
+    /// The slowest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_us: Option<Real>,
+    /// Mean without the quickest and the slowest 5 %. The responsiveness is made of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trimmed_mean_us: Option<Real>,
+    /// Lost on the way there. Only with keyed echo, whose answers say how many arrived.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost_up: Option<u64>,
+    /// Lost on the way back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost_down: Option<u64>,
+    /// Answers that came again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duplicate: Option<u64>,
+    /// Answers that came after a later one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reordered: Option<u64>,
+    /// Not answered because the reflector's limit was reached: no loss of the path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limited: Option<u64>,
+    /// Who took the reflector's time stamps: `user`, `kernel` or `nic`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stamps: Option<String>,
+    /// How many took how long, quickest first; empty bins are left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub histogram: Vec<Bin>,
+}
+
+/// Echoes that took about as long.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Bin {
+    /// From this.
+    pub from_us: Real,
+    /// To less than this.
+    pub to_us: Real,
+    /// How many.
+    pub n: u64,
+}
+
+/// How echoes are asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EchoMethod {
+    /// UDP with a key from the TLS session.
+    #[default]
+    Keyed,
+    /// UDP that comes back as it is.
+    Legacy,
+    /// Keyed, inside a TLS connection: the tunnel's time, not the path's.
+    Tunneled,
+}
+
+/// Datagrams of a run.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Udp {
+    /// Payload of one datagram.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub datagram_bytes: Option<u32>,
+    /// The rate that was asked for, of all streams.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_mbps: Option<Real>,
+    /// Sent, as far as the receiver can tell.
+    pub packets: u64,
+    /// Never arrived.
+    pub lost: u64,
+    /// The same in per cent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost_percent: Option<Real>,
+    /// Variation of the transit time, smoothed as RFC 3550 does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jitter_us: Option<Real>,
+    /// Arrived after a later one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reordered: Option<u64>,
+    /// Arrived again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duplicates: Option<u64>,
+}
+
+/// Processor time of both ends for one GB (10^9 bytes) of payload.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CpuCost {
+    /// This process, user and system.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub local_s_per_gb: Option<Real>,
+    /// The other end's process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote_s_per_gb: Option<Real>,
+}

@@ -1,0 +1,213 @@
+//! Where the connections of a test come from: a port of its own, or the control port.
+//!
+//! Only the granted peer's address gets through; everybody else is reset and counted. Every connection resets when it is
+//! dropped, so that giving up on one needs no more than that.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
+
+use crate::engine::door::{Datagram, Door};
+use crate::engine::iperf::udp::HELLO;
+
+use super::listen;
+
+/// After an error of accept(2) that lasts, such as no descriptors.
+const BACK_OFF: Duration = Duration::from_millis(100);
+
+/// What arrived.
+pub(super) enum Arrival {
+    /// A TCP connection of the granted peer.
+    Connection(Connection),
+    /// A UDP hello of it, which may be a repeat.
+    Hello(SocketAddr),
+}
+
+/// A TCP connection of the granted peer. Resets when dropped.
+pub(super) struct Connection {
+    pub(super) stream: TcpStream,
+    /// Counts up in the order of arrival.
+    pub(super) number: u64,
+    /// Its place among the connections of the process, if that counts it.
+    pub(super) place: Option<Box<dyn Send + Sync>>,
+}
+
+/// The way in. Dropping it closes the port.
+pub(super) enum Arrivals {
+    DataPort(DataPort),
+    ControlPort(ControlPort),
+}
+
+/// A port of its own.
+pub(super) struct DataPort {
+    pub(super) listener: TcpListener,
+    /// Not connected; the next stream's.
+    pub(super) udp: Option<UdpSocket>,
+    pub(super) local: SocketAddr,
+    pub(super) peer: IpAddr,
+    pub(super) refused: Arc<AtomicU64>,
+    pub(super) accepted: u64,
+}
+
+/// The control port: others accept and sort.
+pub(super) struct ControlPort {
+    pub(super) door: Door,
+    pub(super) local: SocketAddr,
+    pub(super) accepted: u64,
+}
+
+impl Arrivals {
+    /// The next arrival. Cancel-safe. Never ends.
+    pub(super) async fn next(&mut self) -> Arrival {
+        match self {
+            Self::DataPort(port) => port.next().await,
+            Self::ControlPort(port) => port.next().await,
+        }
+    }
+
+    /// A socket for the UDP stream that begins at this address; nothing was answered yet.
+    pub(super) fn open_udp(&mut self, from: SocketAddr) -> io::Result<UdpSocket> {
+        match self {
+            Self::DataPort(port) => port.open_udp(from),
+            Self::ControlPort(port) => port.open_udp(from),
+        }
+    }
+
+    /// All UDP streams are open: what comes now is nobody's.
+    pub(super) fn close_udp(&mut self) {
+        if let Self::DataPort(port) = self {
+            port.udp = None;
+        }
+    }
+
+    /// The listener of this test, for options that its connections are to inherit.
+    pub(super) fn listener(&self) -> Option<SockRef<'_>> {
+        match self {
+            Self::DataPort(port) => Some(SockRef::from(&port.listener)),
+            Self::ControlPort(_) => None,
+        }
+    }
+}
+
+impl DataPort {
+    async fn next(&mut self) -> Arrival {
+        let mut buffer = [0; HELLO.len() + 1];
+        loop {
+            let udp = async {
+                match &self.udp {
+                    Some(udp) => udp.recv_from(&mut buffer).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                accepted = self.listener.accept() => match accepted {
+                    Ok((stream, from)) => {
+                        if let Some(connection) = self.admit(stream, from) {
+                            return Arrival::Connection(connection);
+                        }
+                    }
+                    Err(error) => rest_after(&error).await,
+                },
+                datagram = udp => match datagram {
+                    Ok((length, from)) if from.ip().to_canonical() == self.peer => {
+                        // Anything else of the peer is a packet of a stream that is not open.
+                        if length == HELLO.len() {
+                            return Arrival::Hello(from);
+                        }
+                    }
+                    Ok(_) => {
+                        self.refused.fetch_add(1, Ordering::Relaxed);
+                    }
+                    // An ICMP error about nothing of ours.
+                    Err(error) => rest_after(&error).await,
+                },
+            }
+        }
+    }
+
+    fn admit(&mut self, stream: TcpStream, from: SocketAddr) -> Option<Connection> {
+        reset_on_drop(&stream);
+        if from.ip().to_canonical() != self.peer {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            return None;
+        }
+        self.accepted = self.accepted.wrapping_add(1);
+        Some(Connection { stream, number: self.accepted, place: None })
+    }
+
+    /// The socket that got the hello becomes the stream's; a new one waits for the next, bound before the client is answered.
+    fn open_udp(&mut self, from: SocketAddr) -> io::Result<UdpSocket> {
+        let next = listen::another_udp(self.local)?;
+        let socket = self.udp.replace(next).ok_or(io::ErrorKind::NotConnected)?;
+        SockRef::from(&socket).connect(&from.into())?;
+        Ok(socket)
+    }
+}
+
+impl ControlPort {
+    async fn next(&mut self) -> Arrival {
+        loop {
+            tokio::select! {
+                knock = self.door.connection() => match knock {
+                    Some(knock) => {
+                        reset_on_drop(&knock.stream);
+                        self.accepted = self.accepted.wrapping_add(1);
+                        let place: Box<dyn Send + Sync> = Box::new(std::sync::Mutex::new(knock.place));
+                        return Arrival::Connection(Connection {
+                            stream: knock.stream,
+                            number: self.accepted,
+                            place: Some(place),
+                        });
+                    }
+                    // The server is gone; the session will be told.
+                    None => std::future::pending().await,
+                },
+                datagram = self.door.datagram() => match datagram {
+                    Some(datagram) if datagram.bytes.len() == HELLO.len() => return Arrival::Hello(datagram.from),
+                    Some(_) => {}
+                    None => std::future::pending().await,
+                },
+            }
+        }
+    }
+
+    /// The stream's own socket beside the one that everybody's datagrams come to. What it catches before it is connected
+    /// may be another session's.
+    fn open_udp(&mut self, from: SocketAddr) -> io::Result<UdpSocket> {
+        let socket = listen::beside_control(self.local, from)?;
+        let mut buffer = [0; crate::engine::door::MAX_DATAGRAM];
+        while let Ok((length, sender)) = socket.try_recv_from(&mut buffer) {
+            if sender != from
+                && let Some(bytes) = buffer.get(..length)
+            {
+                let sender = SocketAddr::new(sender.ip().to_canonical(), sender.port());
+                self.door.hand_back(Datagram { from: sender, bytes: bytes.to_vec() });
+            }
+        }
+        Ok(socket)
+    }
+}
+
+/// Linger 0: no TIME_WAIT of ours for connections that we give up, and nothing is sent on after the session.
+fn reset_on_drop(stream: &TcpStream) {
+    if let Err(error) = SockRef::from(stream).set_linger(Some(Duration::ZERO)) {
+        tracing::debug!(%error, "set linger on a data connection");
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "nothing announces that descriptors are free again")]
+async fn rest_after(error: &io::Error) {
+    // What a stranger can cause by hanging up early is over at once; the rest, like no descriptors, lasts.
+    if !matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
+    ) {
+        tracing::debug!(%error, "accept on a data port");
+        tokio::time::sleep(BACK_OFF).await;
+    }
+}
