@@ -8,6 +8,7 @@ mod engines;
 mod host;
 mod observer;
 mod probe;
+mod recent;
 #[cfg(test)]
 mod rights_tests;
 mod roster;

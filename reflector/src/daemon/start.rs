@@ -80,10 +80,10 @@ pub(super) async fn start(loaded: Loaded, engines: Engines) -> Result<Reflector>
     let site = Site {
         control_port: control.local_addr()?.port(),
         data_ports: config.network.data_ports,
-        doors: doors.clone(),
+        doors,
         tunnels: Tunnels::default(),
     };
-    let wired = wire(&config, &rooms, doors, engines.at(&site))?;
+    let wired = wire(&config, &rooms, &site, engines)?;
     let health = host::listen(config.network.listen_address_health, "health")?;
     let (listen, health_listen) = (control.local_addr()?, health.local_addr()?);
     let accepting = Arc::new(AtomicBool::new(true));
@@ -110,6 +110,7 @@ pub(super) async fn start(loaded: Loaded, engines: Engines) -> Result<Reflector>
         listen,
         health_listen,
         position: rooms.position.as_str(),
+        recent: wired.recent,
         rotating: tokio::sync::Mutex::new(()),
     });
     Ok(Reflector {

@@ -15,6 +15,8 @@ pub mod secrets;
 pub mod site;
 pub mod streams;
 pub mod sys;
+pub mod tcp_info;
+pub mod throughput;
 pub mod tunnel;
 
 use std::future::Future;

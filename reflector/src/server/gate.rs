@@ -35,9 +35,16 @@ pub(super) enum Arrival {
     /// An iperf3 client from the address of a live grant; nothing of it was read.
     Plain(TcpStream, Pass),
     /// A TLS client that wants to carry a stream of a session; what was read of it.
-    Tunneled(TcpStream, Vec<u8>),
+    Tunneled(ToTunnel),
     /// Anything else; the socket is closed or reset already.
     Refused(Refused),
+}
+
+/// A data connection behind its `ClientHello`, unanswered.
+pub(super) struct ToTunnel {
+    pub(super) stream: TcpStream,
+    pub(super) received: Vec<u8>,
+    pub(super) tls: Arc<ServerConfig>,
 }
 
 /// Why nobody came in.
@@ -75,8 +82,8 @@ pub(super) struct GateConfig {
     pub(super) tls: Arc<ServerConfig>,
     /// Refuse clients that offer no ALPN.
     pub(super) require_alpn: bool,
-    /// Sessions may have streams in a tunnel.
-    pub(super) tunnels: bool,
+    /// For streams of sessions in a tunnel, where there are such.
+    pub(super) data: Option<Arc<ServerConfig>>,
 }
 
 /// Takes a socket through the gate. Never longer than first byte plus handshake deadlines.
@@ -97,22 +104,24 @@ pub(super) async fn enter(stream: TcpStream, from: IpAddr, config: &GateConfig, 
     let arrival = timeout(HANDSHAKE, handshake(stream, config, draining))
         .await
         .unwrap_or_else(|_| Arrival::refused(RefuseReason::HandshakeTimeout));
-    services.metrics.handshake(outcome(&arrival), began.elapsed());
+    match &arrival {
+        Arrival::Proven(..) => services.metrics.handshake(Handshake::Ok, began.elapsed()),
+        Arrival::Refused(refused) => services.metrics.handshake(outcome(refused.reason), began.elapsed()),
+        // The tunnel shakes hands.
+        Arrival::Plain(..) | Arrival::Tunneled(..) => {}
+    }
     arrival
 }
 
-fn outcome(arrival: &Arrival) -> Handshake {
-    match arrival {
-        Arrival::Proven(..) | Arrival::Plain(..) | Arrival::Tunneled(..) => Handshake::Ok,
-        Arrival::Refused(refused) => match refused.reason {
-            RefuseReason::HandshakeTimeout => Handshake::Timeout,
-            RefuseReason::NoClientCertificate => Handshake::NoClientCertificate,
-            RefuseReason::TlsVersion => Handshake::TlsVersion,
-            RefuseReason::WrongAlpn => Handshake::WrongAlpn,
-            RefuseReason::BadCertificate => Handshake::BadCertificate,
-            RefuseReason::IdentityForged => Handshake::IdentityForged,
-            _ => Handshake::Failed,
-        },
+pub(super) const fn outcome(reason: RefuseReason) -> Handshake {
+    match reason {
+        RefuseReason::HandshakeTimeout => Handshake::Timeout,
+        RefuseReason::NoClientCertificate => Handshake::NoClientCertificate,
+        RefuseReason::TlsVersion => Handshake::TlsVersion,
+        RefuseReason::WrongAlpn => Handshake::WrongAlpn,
+        RefuseReason::BadCertificate => Handshake::BadCertificate,
+        RefuseReason::IdentityForged => Handshake::IdentityForged,
+        _ => Handshake::Failed,
     }
 }
 
@@ -167,8 +176,9 @@ async fn handshake(stream: TcpStream, config: &GateConfig, draining: bool) -> Ar
         Err(refused) => return Arrival::Refused(refused),
     };
     // Where no session has streams in a tunnel, this ends with the alert for a protocol nobody speaks.
-    if config.tunnels && greeting.is_data() {
-        return Arrival::Tunneled(greeting.stream, greeting.received);
+    if let Some(data) = config.data.as_ref().filter(|_| greeting.is_data()) {
+        let Greeting { stream, received, .. } = greeting;
+        return Arrival::Tunneled(ToTunnel { stream, received, tls: Arc::clone(data) });
     }
     let Greeting { accepted, stream, .. } = greeting;
     if draining {

@@ -181,6 +181,11 @@ impl Door {
         self.datagrams.recv().await
     }
 
+    /// Both at once, for who waits for either. Each receiver is cancel-safe.
+    pub fn both(&mut self) -> (&mut mpsc::Receiver<Knock>, &mut mpsc::Receiver<Datagram>) {
+        (&mut self.connections, &mut self.datagrams)
+    }
+
     /// Gives back what a connected socket caught between its bind and its connect: it may be somebody else's.
     /// [`Door::connect`] does so by itself.
     pub fn hand_back(&self, datagram: Datagram) -> bool {

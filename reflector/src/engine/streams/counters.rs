@@ -1,8 +1,9 @@
 //! What a stream has moved so far, written by its thread and read by anyone.
 
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::engine::iperf::udp::Tally;
 use crate::engine::sys;
 
 /// Counters of one stream. Only its own thread writes, so each number is right by itself at any time; together they are
@@ -10,12 +11,13 @@ use crate::engine::sys;
 #[derive(Debug, Default)]
 pub struct Counters {
     pub(super) bytes: AtomicU64,
-    pub(super) packets: AtomicU64,
-    pub(super) received: AtomicU64,
-    pub(super) lost: AtomicI64,
-    pub(super) out_of_order: AtomicU64,
-    pub(super) jitter_ns: AtomicU64,
-    pub(super) restart_jitter: AtomicBool,
+    packets: AtomicU64,
+    received: AtomicU64,
+    lost: AtomicU64,
+    out_of_order: AtomicU64,
+    duplicates: AtomicU64,
+    jitter_ns: AtomicU64,
+    restart_jitter: AtomicBool,
     tid: AtomicI32,
     cpu_user_ns: AtomicU64,
     cpu_system_ns: AtomicU64,
@@ -30,10 +32,12 @@ pub struct Snapshot {
     pub packets: u64,
     /// UDP sink: datagrams received, late ones and repeats included.
     pub received: u64,
-    /// UDP sink: gaps not filled since. Negative when more came late than was missing, which only repeats can do.
-    pub lost: i64,
-    /// UDP sink: datagrams that came after a higher number.
+    /// UDP sink: gaps not filled since.
+    pub lost: u64,
+    /// UDP sink: datagrams that came after a higher number, repeats included.
     pub out_of_order: u64,
+    /// UDP sink: datagrams known to have come before.
+    pub duplicates: u64,
     /// UDP sink: smoothed jitter.
     pub jitter: Duration,
 }
@@ -52,6 +56,7 @@ impl Counters {
             received: self.received.load(Ordering::Relaxed),
             lost: self.lost.load(Ordering::Relaxed),
             out_of_order: self.out_of_order.load(Ordering::Relaxed),
+            duplicates: self.duplicates.load(Ordering::Relaxed),
             jitter: Duration::from_nanos(self.jitter_ns.load(Ordering::Relaxed)),
         }
     }
@@ -96,6 +101,25 @@ impl Counters {
         self.cpu_system_ns.store(nanos(system), Ordering::Release);
         // After it the id may become another thread's.
         self.tid.store(0, Ordering::Release);
+    }
+
+    /// The omit period ended since the last call.
+    pub(super) fn jitter_restarts(&self) -> bool {
+        self.restart_jitter.load(Ordering::Relaxed) && self.restart_jitter.swap(false, Ordering::Relaxed)
+    }
+
+    pub(super) fn tallied(&self, tally: &Tally, received: u64) {
+        self.packets.store(tally.packets(), Ordering::Relaxed);
+        self.received.store(received, Ordering::Relaxed);
+        self.lost.store(tally.lost(), Ordering::Relaxed);
+        self.out_of_order.store(tally.out_of_order(), Ordering::Relaxed);
+        self.duplicates.store(tally.duplicates(), Ordering::Relaxed);
+        let jitter = Duration::try_from_secs_f64(tally.jitter()).unwrap_or(Duration::MAX);
+        self.jitter_ns.store(u64::try_from(jitter.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    pub(super) fn sent_datagrams(&self, count: u64) {
+        self.packets.fetch_add(count, Ordering::Relaxed);
     }
 
     pub(super) fn moved(&self, bytes: usize) {

@@ -13,12 +13,14 @@ mod stream;
 mod tcp;
 #[cfg(test)]
 mod tests;
+mod udp;
 
 pub use counters::{Counters, Snapshot};
-pub use link::{Bytes, Link};
+pub use link::{Bytes, DatagramLink, Datagrams, Link};
 pub use pace::Pace;
 pub use stream::{End, Stream, Streams};
 pub use tcp::{LARGEST_EXACT_BLOCK, TcpSink, TcpSource};
+pub use udp::{UdpSink, UdpSource};
 
 use std::time::Duration;
 

@@ -1,19 +1,26 @@
 //! Streams of one test and their handles.
 
 use std::io;
-use std::net::TcpStream;
+use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
+use socket2::SockRef;
+
 use crate::engine::purse::Purse;
 use crate::engine::sys;
 
+use super::PATIENCE;
 use super::counters::Counters;
-use super::link::{Bytes, Link};
+use super::link::{Bytes, DatagramLink, Link};
 use super::run::Run;
 use super::tcp::{self, Copied, Discarding, TcpSink, TcpSource};
+use super::udp::{self, Batched, UdpSink, UdpSource};
+
+/// Any socket.
+type Socket = Arc<dyn AsFd + Send + Sync>;
 
 /// Why a stream's thread ended.
 #[derive(Debug)]
@@ -47,7 +54,7 @@ pub struct Streams {
 
 /// One stream: a thread and its socket, which stays open until this is dropped.
 pub struct Stream {
-    socket: Arc<TcpStream>,
+    socket: Socket,
     counters: Arc<Counters>,
     end: Arc<OnceLock<End>>,
     thread: Option<JoinHandle<()>>,
@@ -65,7 +72,7 @@ impl Streams {
             Link::Tcp(socket) => {
                 let socket = Arc::new(socket);
                 let reader = Arc::clone(&socket);
-                self.add(name, socket, None, move |work| {
+                self.add(name, socket, move |work| {
                     if how.copy {
                         tcp::sink(Copied::new(reader), work)
                     } else {
@@ -73,7 +80,7 @@ impl Streams {
                     }
                 })
             }
-            Link::Over(bytes, socket) => self.add(name, socket, None, move |work| tcp::sink(bytes, work)),
+            Link::Over(bytes, socket) => self.add(name, socket, move |work| tcp::sink(bytes, work)),
         }
     }
 
@@ -81,12 +88,42 @@ impl Streams {
     pub fn tcp_source(&mut self, name: &str, link: Link, how: TcpSource) -> io::Result<&Stream> {
         match link {
             Link::Tcp(socket) => {
+                if let Some(bits) = how.fq_rate {
+                    sys::limit_pacing_rate(&socket, (bits / 8).max(1))?;
+                }
                 let socket = Arc::new(socket);
                 let writer = Arc::clone(&socket);
-                self.add(name, socket, how.fq_rate, move |work| tcp::plain_source(writer, how, work))
+                self.add(name, socket, move |work| tcp::plain_source(writer, how, work))
             }
-            Link::Over(bytes, socket) => {
-                self.add(name, socket, how.fq_rate, move |work| tcp::source(bytes, how, work))
+            Link::Over(bytes, socket) => self.add(name, socket, move |work| tcp::source(bytes, how, work)),
+        }
+    }
+
+    /// Adds a stream that receives datagrams. Its socket takes them from now on, its thread from the start.
+    pub fn udp_sink(&mut self, name: &str, link: DatagramLink, how: UdpSink) -> io::Result<&Stream> {
+        match link {
+            DatagramLink::Udp(socket) => {
+                udp::prepare_sink(&socket, how)?;
+                let socket = Arc::new(socket);
+                let reader = Arc::clone(&socket);
+                self.add(name, socket, move |work| udp::sink(Batched::new(reader, how), how, work))
+            }
+            DatagramLink::Over(datagrams, socket) => {
+                self.add(name, socket, move |work| udp::sink(udp::Single::new(datagrams), how, work))
+            }
+        }
+    }
+
+    /// Adds a stream that sends datagrams.
+    pub fn udp_source(&mut self, name: &str, link: DatagramLink, how: UdpSource) -> io::Result<&Stream> {
+        match link {
+            DatagramLink::Udp(socket) => {
+                let socket = Arc::new(socket);
+                let writer = Arc::clone(&socket);
+                self.add(name, socket, move |work| udp::plain_source(writer, how, work))
+            }
+            DatagramLink::Over(datagrams, socket) => {
+                self.add(name, socket, move |work| udp::source(udp::Single::new(datagrams), how, work))
             }
         }
     }
@@ -102,7 +139,7 @@ impl Streams {
         self.run.freeze();
         for stream in &self.all {
             // A call that moves its bytes in parts then ends with the part it is at.
-            let _ = stream.socket.set_nonblocking(true);
+            let _ = SockRef::from(&stream.socket).set_nonblocking(true);
         }
     }
 
@@ -111,7 +148,7 @@ impl Streams {
         self.freeze();
         for stream in &self.all {
             // Fails when the peer was faster.
-            let _ = stream.socket.shutdown(std::net::Shutdown::Both);
+            let _ = SockRef::from(&stream.socket).shutdown(Shutdown::Both);
         }
     }
 
@@ -143,11 +180,13 @@ impl Streams {
     fn add(
         &mut self,
         name: &str,
-        socket: Arc<TcpStream>,
-        fq_rate: Option<u64>,
+        socket: Socket,
         worker: impl FnOnce(&Work) -> End + Send + 'static,
     ) -> io::Result<&Stream> {
-        tcp::prepare(&socket, fq_rate)?;
+        let options = SockRef::from(&socket);
+        options.set_nonblocking(false)?;
+        options.set_read_timeout(Some(PATIENCE))?;
+        options.set_write_timeout(Some(PATIENCE))?;
         let (counters, end) = (Arc::new(Counters::default()), Arc::new(OnceLock::new()));
         let (run, purse) = (Arc::clone(&self.run), Arc::clone(&self.purse));
         let (work, ending) = (Work { run, purse, counters: Arc::clone(&counters) }, Arc::clone(&end));
@@ -189,14 +228,14 @@ impl Stream {
         self.end.get()
     }
 
-    /// Bytes that wait in the kernel unread.
+    /// Bytes that wait in the kernel unread. Of a UDP stream: of the next datagram.
     pub fn unread(&self) -> u64 {
-        rustix::io::ioctl_fionread(&*self.socket).unwrap_or(0)
+        rustix::io::ioctl_fionread(&self.socket).unwrap_or(0)
     }
 
     /// Bounds the receive window from now on.
     pub fn clamp_window(&self, bytes: u32) -> io::Result<()> {
-        sys::clamp_window(&*self.socket, bytes)
+        sys::clamp_window(&self.socket, bytes)
     }
 
     fn join(&mut self) {

@@ -4,6 +4,8 @@
 //! decides, retries or keeps state; what rustix and socket2 already wrap safely is called there, not here.
 #![expect(unsafe_code, reason = "each function wraps one system call and says why it is sound")]
 
+pub use super::tcp_info::TcpInfo;
+
 mod constant;
 mod datagrams;
 mod host;
@@ -13,10 +15,14 @@ mod thread;
 
 pub use constant::ConstantPages;
 pub use datagrams::{Batch, Received};
-pub use host::{InterfaceAddress, clock_is_synchronised, interface_addresses, release_free_memory};
+pub use host::{
+    InterfaceAddress, KernelClock, clock_is_synchronised, interface_addresses, kernel_clock,
+    release_free_memory,
+};
 pub use options::{
     Stamps, clamp_window, discard, dropped_datagrams, enable_gro, enable_receive_stamps, limit_pacing_rate,
     segment_datagrams,
 };
-pub use tcp_info::{TcpInfo, tcp_info, tcp_silence};
+pub(in crate::engine) use tcp_info::Raw as RawTcpInfo;
+pub use tcp_info::{tcp_info, tcp_silence};
 pub use thread::{this_thread_cpu, thread_cpu};

@@ -8,7 +8,7 @@ use std::ptr;
 const UDP_SEGMENT: libc::c_int = 103;
 /// See [`UDP_SEGMENT`].
 pub(super) const UDP_GRO: libc::c_int = 104;
-/// `linux/net_tstamp.h`.
+/// See the kernel header of timestamping.
 const RX_HARDWARE: libc::c_uint = 1 << 2;
 const RX_SOFTWARE: libc::c_uint = 1 << 3;
 const REPORT_SOFTWARE: libc::c_uint = 1 << 4;

@@ -114,11 +114,8 @@ fn refused(error: &OpenError, key: Option<EndpointId>) -> Refused {
             let tls::Refusal { reason, key: proven, claimed } = tls::refusal(cause);
             Refused { reason, key: proven.or(key), detail: claimed.or_else(|| Some(cause.to_string())) }
         }
-        OpenError::Fault(_) | OpenError::Transport(_) | OpenError::Refused(_) if key.is_none() => {
-            with(RefuseReason::HandshakeFailed)
-        }
-        OpenError::Fault(_) | OpenError::Transport(_) | OpenError::Refused(_) | OpenError::Hello(_) => {
-            with(RefuseReason::BadFirstFrame)
-        }
+        OpenError::Hello(_) => with(RefuseReason::BadFirstFrame),
+        _ if key.is_none() => with(RefuseReason::HandshakeFailed),
+        _ => with(RefuseReason::BadFirstFrame),
     }
 }

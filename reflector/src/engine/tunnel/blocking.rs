@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use rustix::net::SendFlags;
 
-use crate::engine::streams::{Bytes, Link};
+use crate::engine::streams::{Bytes, DatagramLink, Link};
 
+use super::datagrams::Framed;
 use super::tls::{BATCH, Fault, Got, RECORD, Tls};
 
 /// What a source sends, small enough to stay in the nearest cache. iperf3 sends a repeated pattern too; nobody looks at it.
@@ -36,6 +37,12 @@ impl Blocking {
     pub fn into_link(self) -> Link {
         let socket = Arc::clone(&self.tcp);
         Link::Over(Box::new(self), socket)
+    }
+
+    /// As the threads of a test take one that carries datagrams.
+    pub fn into_datagrams(self) -> DatagramLink {
+        let socket = Arc::clone(&self.tcp);
+        DatagramLink::Over(Box::new(Framed::new(self)), socket)
     }
 
     /// Ciphertext read from the socket since it was accepted.
@@ -87,7 +94,7 @@ impl Blocking {
         self.tcp.shutdown(std::net::Shutdown::Write)
     }
 
-    fn flush(&mut self) -> io::Result<()> {
+    pub(super) fn flush(&mut self) -> io::Result<()> {
         while !self.tls.outgoing().is_empty() {
             match (&*self.tcp).write(self.tls.outgoing())? {
                 0 => return Err(io::ErrorKind::WriteZero.into()),
@@ -135,7 +142,7 @@ impl Drop for Blocking {
     }
 }
 
-fn is_temporary(error: &io::Error) -> bool {
+pub(super) fn is_temporary(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted)
         && error.raw_os_error() != Some(libc::ETIMEDOUT)
 }

@@ -7,6 +7,8 @@
 mod accept;
 mod blocking;
 mod buffers;
+mod carried;
+mod datagrams;
 mod desk;
 pub mod hello;
 mod open;
@@ -17,6 +19,8 @@ pub mod tls;
 
 pub use accept::{Refused, Welcome, accept};
 pub use blocking::Blocking;
+pub use carried::Carried;
+pub use datagrams::put_datagram;
 pub use desk::{Arrived, Tunnel, Tunnels};
 pub use open::{Credentials, open};
 pub use proof::Proof;

@@ -15,6 +15,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::link::tls::ServerRefused;
+
 use super::blocking::Blocking;
 use super::hello::{self, HEADER, HelloError};
 use super::tls::{Fault, Got, Tls};
@@ -39,6 +41,9 @@ pub enum OpenError {
     /// Not a handshake.
     #[error(transparent)]
     Fault(#[from] Fault),
+    /// Another key answered than the pinned one.
+    #[error(transparent)]
+    Server(#[from] ServerRefused),
     /// The transport broke.
     #[error("move bytes of a data connection")]
     Transport(#[from] io::Error),
@@ -91,7 +96,14 @@ impl TunnelStream {
 
     /// The connecting side.
     pub async fn connect(tcp: TcpStream, config: Arc<ClientConfig>) -> Result<Self, OpenError> {
-        Self::shake(tcp, Tls::client(config)?).await
+        let shaken = Self::shake(tcp, Tls::client(config)?).await;
+        shaken.map_err(|error| match &error {
+            OpenError::Fault(Fault::Tls(cause)) => match ServerRefused::in_error(cause) {
+                Some(refused) => OpenError::Server(refused.clone()),
+                None => error,
+            },
+            _ => error,
+        })
     }
 
     async fn shake(mut tcp: TcpStream, mut tls: Tls) -> Result<Self, OpenError> {
@@ -121,10 +133,9 @@ impl TunnelStream {
         &self.tcp
     }
 
-    /// Payload received and sent, and ciphertext received.
-    pub const fn counts(&self) -> (u64, u64, u64) {
-        let (received, sent) = self.tls.payload();
-        (received, sent, self.tls.ciphertext_received())
+    /// Ciphertext read from the socket since it was opened: the rest of what the kernel counts as received is unread.
+    pub const fn ciphertext_received(&self) -> u64 {
+        self.tls.ciphertext_received()
     }
 
     /// For a data thread. What was read and not yet asked for goes along.

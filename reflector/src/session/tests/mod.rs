@@ -22,6 +22,7 @@ use crate::reason::{DenyReason, EndReason};
 
 mod admission_rules;
 mod lifecycle;
+mod metered_streams;
 mod stopping;
 
 /// Noon of some UTC day, in milliseconds.
@@ -273,6 +274,12 @@ impl Bench {
 
     async fn down(&self, from: &Requester, policy: &Arc<Policy>) -> Result<Granted, Denied> {
         self.sessions.request(from, ticket(), policy, TestType::Throughput, &ask(10, true)).await
+    }
+
+    /// Stops what the connections of a peer run.
+    fn stop(&self, n: u8, reason: EndReason) -> usize {
+        let running = self.sessions.active(Some(&peer(n)));
+        running.iter().map(|session| self.sessions.stop_connection(session.connection, reason)).sum()
     }
 
     /// The engine's side of the newest session, once it runs.

@@ -1,7 +1,7 @@
 //! What is sent: bytes that no link on the way can compress.
 
 /// Fills a buffer. The same every time: nobody compares it, and it tells nothing about this host.
-pub(in crate::engine) fn fill(buffer: &mut [u8]) {
+pub(in crate::engine::streams) fn fill(buffer: &mut [u8]) {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     for chunk in buffer.chunks_mut(8) {
         // xorshift64

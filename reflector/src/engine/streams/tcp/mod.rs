@@ -4,7 +4,7 @@ mod filler;
 mod socket;
 mod work;
 
-pub(in crate::engine) use filler::fill;
+pub(super) use filler::fill;
 pub(super) use socket::{Copied, Discarding};
 pub use work::{LARGEST_EXACT_BLOCK, TcpSink, TcpSource};
-pub(super) use work::{plain_source, prepare, sink, source};
+pub(super) use work::{is_closed, is_temporary, plain_source, sink, source};

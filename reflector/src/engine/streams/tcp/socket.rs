@@ -1,9 +1,11 @@
 //! The ways a plain socket is read and written.
+#![expect(clippy::disallowed_methods, reason = "the pace of a link is measured in real time")]
 
 use std::io::{self, IoSlice, Read};
 use std::net::TcpStream;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
 use rustix::pipe::{SpliceFlags, fcntl_setpipe_size, pipe, splice};
@@ -65,6 +67,13 @@ impl Bytes for Copied {
     }
 }
 
+/// The kernel sends what is in a pipe in steps of 16 pages, each with a timeout of its own. On a slow link a call is kept
+/// to fewer of them once it takes longer than this, so that counters move and a stream can be stopped.
+const SLOW_CALL: Duration = Duration::from_millis(25);
+
+/// One such step.
+const LEAST_REFERENCED: usize = 64 * 1024;
+
 /// Sends constant pages through a pipe, without copying.
 pub(in crate::engine::streams) struct Referenced {
     socket: Arc<TcpStream>,
@@ -73,6 +82,8 @@ pub(in crate::engine::streams) struct Referenced {
     out: OwnedFd,
     /// In the pipe.
     filled: usize,
+    /// What one call sends at most.
+    step: usize,
 }
 
 impl Referenced {
@@ -81,7 +92,7 @@ impl Referenced {
         // Fails when the user's share of pipe memory is used up.
         fcntl_setpipe_size(&into, ConstantPages::BYTES)?;
         let pages = ConstantPages::new(fill)?;
-        Ok(Self { socket, pages, into, out, filled: 0 })
+        Ok(Self { socket, pages, into, out, filled: 0, step: LEAST_REFERENCED })
     }
 }
 
@@ -94,8 +105,12 @@ impl Bytes for Referenced {
         if self.filled == 0 {
             self.filled = self.pages.into_pipe(&self.into, ConstantPages::BYTES)?;
         }
-        let count = count.min(self.filled);
-        let sent = splice(&self.out, None, &self.socket, None, count, SpliceFlags::empty())?;
+        let count = count.min(self.filled).min(self.step);
+        let before = Instant::now();
+        let sent = splice(&self.out, None, &self.socket, None, count, SpliceFlags::empty());
+        let step = if before.elapsed() > SLOW_CALL { self.step / 2 } else { self.step * 2 };
+        self.step = step.clamp(LEAST_REFERENCED, ConstantPages::BYTES);
+        let sent = sent?;
         self.filled = self.filled.saturating_sub(sent);
         Ok(sent)
     }

@@ -6,12 +6,10 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::super::PATIENCE;
 use super::super::link::Bytes;
 use super::super::pace::{Pace, ROUND};
 use super::super::stream::{End, Work};
 use super::socket::{Copied, Referenced};
-use crate::engine::sys;
 
 /// What one receive takes at most. More is never there at once.
 const MOST_RECEIVED: usize = 4 * 1024 * 1024;
@@ -144,27 +142,17 @@ pub(in crate::engine::streams) fn is_temporary(error: &io::Error) -> bool {
         && error.raw_os_error() != Some(libc::ETIMEDOUT)
 }
 
-fn is_closed(error: &io::Error) -> bool {
+pub(in crate::engine::streams) fn is_closed(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
-}
-
-/// Applies what is asked of the socket before its thread starts.
-pub(in crate::engine::streams) fn prepare(socket: &TcpStream, fq_rate: Option<u64>) -> io::Result<()> {
-    socket.set_nonblocking(false)?;
-    socket.set_read_timeout(Some(PATIENCE))?;
-    socket.set_write_timeout(Some(PATIENCE))?;
-    if let Some(bits) = fq_rate {
-        sys::limit_pacing_rate(socket, (bits / 8).max(1))?;
-    }
-    Ok(())
 }
 
 /// Runs a source over a plain socket, by reference where that works.
 pub(in crate::engine::streams) fn plain_source(socket: Arc<TcpStream>, how: TcpSource, work: &Work) -> End {
-    if how.by_reference && how.block.is_none_or(|block| block >= LARGEST_EXACT_BLOCK) && how.pace.is_none() {
-        if let Ok(referenced) = Referenced::new(Arc::clone(&socket)) {
-            return source(referenced, how, work);
-        }
+    let eligible =
+        how.by_reference && how.pace.is_none() && how.block.is_none_or(|block| block >= LARGEST_EXACT_BLOCK);
+    match eligible.then(|| Referenced::new(Arc::clone(&socket))) {
+        Some(Ok(referenced)) => source(referenced, how, work),
+        // No pipe or no pages: the kernel's limits, not ours to lift.
+        Some(Err(_)) | None => source(Copied::new(socket), how, work),
     }
-    source(Copied::new(socket), how, work)
 }

@@ -1,6 +1,8 @@
 //! Pairs of streams over loopback.
+#![expect(clippy::disallowed_methods, reason = "streams run in real time")]
 
 mod tcp;
+mod udp;
 
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -29,6 +31,10 @@ fn limited(bytes: u64) -> (Arc<Limited>, Streams) {
 
 async fn ended(streams: &Streams) {
     tokio::time::timeout(SOON, streams.all_ended()).await.expect("all streams end");
+}
+
+fn now() -> Instant {
+    Instant::now()
 }
 
 /// Awaits a condition.
