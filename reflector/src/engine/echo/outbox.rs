@@ -35,13 +35,11 @@ impl Outbox {
         Some(room)
     }
 
-    /// How many answers fit this budget together with their requests, the first ones first.
+    /// How many answers these bytes carry, the first ones first.
     pub(super) fn fitting(&self, budget: usize) -> usize {
         let mut left = budget;
-        self.answers
-            .iter()
-            .take_while(|(length, _)| left.checked_sub(2 * length).map(|rest| left = rest).is_some())
-            .count()
+        let fits = |(length, _): &&(usize, _)| left.checked_sub(*length).map(|rest| left = rest).is_some();
+        self.answers.iter().take_while(fits).count()
     }
 
     /// Bytes of all requests.

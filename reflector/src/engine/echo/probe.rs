@@ -133,14 +133,17 @@ impl Probe {
         Snapshot { sent, received, now_us: tally.trips().last_us(), p50_us: tally.trips().median_us() }
     }
 
+    fn reports(&self) -> Vec<Report> {
+        self.shared.tallies().iter().map(Tally::report).collect()
+    }
+
     /// Stops asking, waits for what is on its way (two seconds at most), and reports each phase in order.
     pub async fn finish(mut self) -> Vec<Report> {
         self.shared.draining.store(true, Ordering::Release);
         self.shared.bell.ring();
         // An error: the thread is gone already, and what it found is here.
         let _ = (&mut self.done).await;
-        let reports = self.shared.tallies().iter().map(Tally::report).collect();
-        reports
+        self.reports()
     }
 }
 
@@ -174,15 +177,7 @@ enum Way {
 impl Asking {
     fn new(target: Target, settings: Settings, shared: Arc<Shared>) -> io::Result<Self> {
         let keyed = settings.keys.is_some();
-        let keys = match settings.keys {
-            Some(keys) => keys,
-            // Known to nobody: what comes back with this tag is what we sent.
-            None => {
-                let mut secret = [0; KEY_BYTES];
-                getrandom::fill(&mut secret).map_err(io::Error::other)?;
-                Keys::new(&secret, uuid::Uuid::new_v4())
-            }
-        };
+        let keys = settings.keys.map_or_else(unknown_keys, Ok)?;
         let way = match target {
             Target::Direct(socket) => Way::Direct(socket, sys::Batch::new(BATCH, MAX_LENGTH)),
             Target::Tunnel(channel) => Way::Tunnel(channel),
@@ -251,7 +246,7 @@ impl Asking {
         let Self { way, keys, keyed, shared, .. } = self;
         loop {
             let took = match way {
-                Way::Direct(socket, batch) => match batch.receive(&*socket, BATCH) {
+                Way::Direct(direct, batch) => match batch.receive(&*direct, BATCH) {
                     Ok(count) => {
                         let (steady, wall) = (moment::steady(), moment::wall());
                         for received in batch.iter() {
@@ -265,7 +260,8 @@ impl Asking {
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
                     // The port is closed just now, or was: says nothing about the next reply.
-                    Err(_) => true,
+                    Err(error) if socket::is_passing(&error) => true,
+                    Err(error) => return Err(error),
                 },
                 Way::Tunnel(channel) => {
                     let mut datagram = [0; MAX_LENGTH];
@@ -302,6 +298,13 @@ impl Asking {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// Known to nobody else: what comes back with this tag is what we sent.
+fn unknown_keys() -> io::Result<Keys> {
+    let mut secret = [0; KEY_BYTES];
+    getrandom::fill(&mut secret).map_err(io::Error::other)?;
+    Ok(Keys::new(&secret, uuid::Uuid::new_v4()))
 }
 
 /// What a datagram is to us. `None`: no answer to anything of this probe.

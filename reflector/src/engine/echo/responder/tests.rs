@@ -106,7 +106,7 @@ async fn frames_of_any_length_and_cut_are_taken_apart() {
         };
         assert_eq!(got, length.min(10), "what does not fit is cut off");
     }
-    assert_eq!(near.send(&[0; 65_536]).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    assert_eq!(near.send(&vec![0; 65_536]).unwrap_err().kind(), io::ErrorKind::InvalidInput);
     drop(near);
     let ended = loop {
         match far.receive(&mut into) {
