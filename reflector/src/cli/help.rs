@@ -200,27 +200,6 @@ Exit codes:
 Files:
   Writes and removes a small file in the folder of the key";
 
-pub(super) const CONNECT: &str = "\
-Every stream of the test, iperf3's own control connection included, goes through a TLS connection of its own to the \
-reflector's port: nothing else has to be open. One test at a time; each asks the reflector for exactly the session that \
-iperf3's options need, and says on standard error what it was granted. Options that iperf3 sets on its own sockets act on \
-loopback, and loss, jitter and round-trip times that it reports are those of the tunnel, never the path's.
-
-This host is known to the reflector by its own key (identity.private_key_path if it can be read, else one in \
-~/.local/state/reflector, made at first use); the reflector's owner must have let it in.
-
-Examples:
-  reflector connect PP-7DN2-…@attic.local
-  iperf3 -c 127.0.0.1 -P 4 -R         in a second terminal
-
-Exit codes:
-  0   interrupted (Ctrl-C or SIGTERM), and everything was closed
-  1   the reflector cannot be reached, or the port is taken
-  2   the reflector answered, and the answer is no: this host is not let in, or it has no tunnel
-  64  the command line is wrong
-
-Files:
-  The key of this client";
 pub(super) const TEST: &str = "\
 Measures 10 s down and 10 s up over 4 TCP streams unless told otherwise, after saying what that costs. The Endpoint ID \
 in the address is the only key that is accepted. Data goes straight to the port the reflector grants; where that \
@@ -249,6 +228,28 @@ Exit codes:
 
 Files:
   identity.private_key_path, or reflector/identity.ed25519 in $XDG_STATE_HOME or ~/.local/state";
+
+pub(super) const CONNECT: &str = "\
+Every stream of the test, iperf3's own control connection included, goes through a TLS connection of its own to the \
+reflector's port: nothing else has to be open. One test at a time; each asks the reflector for exactly the session that \
+iperf3's options need, and says on standard error what it was granted. Options that iperf3 sets on its own sockets act on \
+loopback, and loss, jitter and round-trip times that it reports are those of the tunnel, never the path's.
+
+This host is known to the reflector by its own key (identity.private_key_path if it can be read, else one in \
+~/.local/state/reflector, made at first use); the reflector's owner must have let it in.
+
+Examples:
+  reflector connect PP-7DN2-…@attic.local
+  iperf3 -c 127.0.0.1 -P 4 -R         in a second terminal
+
+Exit codes:
+  0   interrupted (Ctrl-C or SIGTERM), and everything was closed
+  1   the reflector cannot be reached, or the port is taken
+  2   the reflector answered, and the answer is no: this host is not let in, or it has no tunnel
+  64  the command line is wrong
+
+Files:
+  The key of this client";
 
 pub(super) const AUDIT: &str = "\
 Every line of the audit log carries the hash of the one before it.

@@ -6,15 +6,14 @@
 mod args;
 mod show;
 
-use std::path::PathBuf;
-
 use anyhow::{Context, bail};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::backend::Measurement;
+use super::connect::places;
 use super::output::Answer;
-use crate::client::key::{self, ClientKey, Places};
+use crate::client::key::{self, ClientKey};
 use crate::client::link::Link;
 use crate::client::plan::{self, Limits, Plan};
 use crate::client::run::{self, Measured, RunError, Server};
@@ -25,9 +24,6 @@ use crate::{clock, daemon};
 
 pub(super) use args::TestArgs;
 use show::{Screen, Tested};
-
-/// The key of the configuration that says which key is ours.
-const KEY_PATH: &str = "identity.private_key_path";
 
 /// Measures, or says why not.
 pub(super) fn measure(loaded: &Loaded, what: &Measurement) -> anyhow::Result<Box<dyn Answer>> {
@@ -99,16 +95,8 @@ async fn pair(address: &Address, key: &ClientKey, code: &str) -> anyhow::Result<
     Ok(said)
 }
 
-#[expect(clippy::disallowed_methods, reason = "the command line may read the environment")]
 fn our_key(loaded: &Loaded) -> anyhow::Result<ClientKey> {
-    let folder = |name| std::env::var_os(name).filter(|text| !text.is_empty()).map(PathBuf::from);
-    let places = Places {
-        configured: loaded.config.identity.private_key_path.clone(),
-        named: loaded.origins.contains_key(KEY_PATH),
-        state_home: folder("XDG_STATE_HOME"),
-        home: folder("HOME"),
-    };
-    key::load(&places, daemon::in_pod(), clock::now().wall).context("this client has no identity")
+    key::load(&places(loaded), daemon::in_pod(), clock::now().wall).context("this client has no identity")
 }
 
 fn signals() -> anyhow::Result<[Signal; 2]> {

@@ -58,7 +58,7 @@ pub(super) struct Introduced {
 }
 
 impl Local {
-    /// Listens on this port of 127.0.0.1 and, if there is one, ::1. 0: any free port.
+    /// Listens on this port of 127.0.0.1 and, where there is IPv6, `::1`. 0: any free port.
     pub async fn bind(port: u16) -> Result<Self, BindError> {
         let at = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
         let mut outcome = Side::bind(at).await;
