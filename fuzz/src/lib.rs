@@ -4,8 +4,11 @@
 use crds::EndpointId;
 use reflector::access::manifest::{self, Format, MAX_DOCUMENTS, Mine};
 use reflector::config::{self, Place, Variables};
+use reflector::engine::echo::accept::{Desk, Proof, Terms, Times};
+use reflector::engine::echo::wire::{self, KEY_BYTES, Keys, Request, StampSource};
 use reflector::engine::iperf::reader::ReaderError;
 use reflector::engine::iperf::{Code, ControlReader, Parameters, Results, params, results, udp};
+use reflector::engine::tunnel::hello::{Answer, HEADER as HELLO_HEADER, Hello, MAX_HELLO, length};
 use reflector::link::cert::{CertError, key_of, parse_peer};
 use reflector::link::features::Version;
 use reflector::link::frame::{HEADER, MAX_PAYLOAD};
@@ -144,6 +147,40 @@ pub fn manifest(data: &[u8]) {
     }
 }
 
+/// Two sessions, one with keys and one without, get the same bytes: what is answered is answered once, with as many bytes,
+/// and only padding comes back as it was. The first byte may ask to have the packet signed, which no fuzzer guesses.
+pub fn echo_packet(data: &[u8]) {
+    let Some((first, rest)) = data.split_first() else { return };
+    let keys = || Keys::new(&[9; KEY_BYTES], uuid::Uuid::from_u128(0x0102_0304 << 96));
+    let mut packet = rest.to_vec();
+    if first & 1 == 1 {
+        let seq = rest.first_chunk::<8>().map_or(1, |seq| u64::from_be_bytes(*seq));
+        wire::write_request(&mut packet, &keys(), Request { seq, t1: 5 });
+    }
+    let peer = std::net::SocketAddr::from(([192, 0, 2, 1], 7));
+    for proof in [Proof::Keyed(Box::new(keys())), Proof::Address] {
+        let keyed = matches!(proof, Proof::Keyed(_));
+        let mut desk = Desk::new(Terms { proof, peer: peer.ip(), max_pps: 16 }, 0);
+        let served = desk.would_serve(&packet, peer, 0);
+        let verdict = desk.accept(&packet, peer, 0);
+        assert_eq!(served.err(), verdict.err(), "asked twice, answered differently");
+        let Ok(accepted) = verdict else { continue };
+        assert_eq!(desk.accept(&packet, peer, 0).is_ok(), !keyed, "answered again");
+        let mut answer = packet.clone();
+        let times = Times { received: 1, source: StampSource::Kernel, sent: 2 };
+        desk.answer(&mut answer, accepted, times);
+        assert_eq!(answer.len(), packet.len(), "an answer is as long as its request");
+        if keyed {
+            let reply = wire::read_reply(&answer, &keys()).expect("what we answer is an answer");
+            assert_eq!(wire::read_request(&packet, &keys()), Ok(reply.request));
+            assert_eq!(answer[wire::MIN_LENGTH..], packet[wire::MIN_LENGTH..]);
+        } else {
+            assert_eq!(answer, packet);
+        }
+    }
+    let _ = wire::read_reply(&packet, &keys());
+}
+
 /// The first byte says how the rest arrives: a cookie, parameters, a late end, results, states. Whole or in pieces it is
 /// the same test, and what is read can be written and reads the same.
 pub fn iperf_control(data: &[u8]) {
@@ -196,5 +233,24 @@ fn next_item(reader: &mut ControlReader, read: usize) -> Result<Option<String>, 
             }))
         }
         _ => Ok(reader.state()?.map(|state| format!("{state:?}"))),
+    }
+}
+
+/// The first frame of a data connection, or its answer: what is read can be written and reads the same, and a refusal
+/// repeats little of what it refuses.
+pub fn data_hello(data: &[u8]) {
+    let Some((header, payload)) = data.split_first_chunk::<HELLO_HEADER>() else { return };
+    let Ok(announced) = length(*header) else { return };
+    assert!(announced <= MAX_HELLO);
+    let payload = &payload[..announced.min(payload.len())];
+    match Hello::read(payload) {
+        Ok(hello) => {
+            let frame = hello.frame().expect("a frame of ours fits");
+            assert_eq!(Hello::read(&frame[HELLO_HEADER..]), Ok(hello));
+        }
+        Err(error) => assert!(error.to_string().len() < 512, "an error is bounded"),
+    }
+    if let Ok(Answer::Refused(reason)) = Answer::read(payload) {
+        assert!(reason.len() < 512 && !reason.contains(char::is_control), "a reason is one short line");
     }
 }

@@ -83,6 +83,14 @@ pub enum RefuseReason {
     Idle,
     ForeignSession,
     Draining,
+    // data connections
+    FirstFrameTimeout,
+    BadFirstFrame,
+    UnknownTest,
+    WrongToken,
+    WrongProof,
+    StreamTaken,
+    StreamNotGranted,
 }
 
 macro_rules! names {
@@ -160,6 +168,13 @@ names!(RefuseReason {
     Idle => "idle",
     ForeignSession => "foreign_session",
     Draining => "draining",
+    FirstFrameTimeout => "first_frame_timeout",
+    BadFirstFrame => "bad_first_frame",
+    UnknownTest => "unknown_test",
+    WrongToken => "wrong_token",
+    WrongProof => "wrong_proof",
+    StreamTaken => "stream_taken",
+    StreamNotGranted => "stream_not_granted",
 });
 
 #[cfg(test)]

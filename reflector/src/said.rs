@@ -13,6 +13,13 @@ pub(crate) fn bytes(count: u64) -> String {
     format!("{count} B")
 }
 
+/// Bits as megabits, with as many decimals as it takes down to a kilobit.
+pub(crate) fn megabits(bits: u64) -> String {
+    let (whole, rest) = (bits / 1_000_000, bits % 1_000_000 / 1_000);
+    let text = format!("{whole}.{rest:03}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -28,6 +35,13 @@ mod tests {
             (u64::MAX, "18446744.0 TB"),
         ] {
             assert_eq!(bytes(count), said);
+        }
+    }
+
+    #[test]
+    fn megabits_have_no_more_decimals_than_needed() {
+        for (bits, said) in [(20_000_000, "20"), (1_500_000, "1.5"), (64_000, "0.064"), (999, "0")] {
+            assert_eq!(megabits(bits), said);
         }
     }
 }

@@ -19,13 +19,15 @@ mod targets;
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 7] = [
+const TARGETS: [Target; 9] = [
     ("frame", targets::frame),
     ("message", targets::message),
     ("endpoint_id", targets::endpoint_id),
     ("certificate", targets::certificate),
     ("config", targets::config),
     ("manifest", targets::manifest),
+    ("echo_packet", targets::echo_packet),
+    ("data_hello", targets::data_hello),
     ("iperf_control", targets::iperf_control),
 ];
 

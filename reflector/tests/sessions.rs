@@ -92,6 +92,13 @@ fn house(folder: &Path, engine: TestEngine) -> House {
     House { skipped, sessions, ledger, gauge, engine }
 }
 
+/// Stops what the connections of a peer run.
+fn stop(house: &House, n: u8, reason: EndReason) {
+    for session in house.sessions.active(Some(&peer(n))) {
+        house.sessions.stop_connection(session.connection, reason);
+    }
+}
+
 fn peer(n: u8) -> EndpointId {
     EndpointId::from_public_key([n; 32])
 }
@@ -205,7 +212,7 @@ async fn sixty_four_parallel_requests_exceed_no_cap_and_share_no_port() {
         let ports: HashSet<u16> = granted.iter().map(|granted| granted.grant.port).collect();
         assert_eq!(ports.len(), 5);
         for n in 2..10 {
-            house.sessions.stop_peer(&peer(n), EndReason::ClientTerminated);
+            stop(&house, n, EndReason::ClientTerminated);
         }
         for granted in granted {
             end_of(granted).await;
@@ -328,7 +335,7 @@ async fn a_client_that_is_gone_or_revoked_frees_slot_and_port() {
     stream.read_exact(&mut vec![0; 100_000]).await.unwrap();
     let port = granted.grant.port;
     let told = tokio::time::Instant::now();
-    house.sessions.stop_peer(&peer(2), EndReason::Revoked);
+    stop(&house, 2, EndReason::Revoked);
     assert_eq!(end_of(granted).await.reason(), EndReason::Revoked);
     assert!(told.elapsed() < Duration::from_secs(2));
     let again = TcpSocket::new_v4().unwrap().connect(SocketAddr::new(address(1), port)).await;

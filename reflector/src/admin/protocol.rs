@@ -3,6 +3,11 @@
 use crds::EndpointId;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::engine::evidence::Real;
+use crate::link::message::{Mode, TestType};
+use crate::reason::EndReason;
 
 /// A question to the running server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,6 +119,12 @@ pub struct Status {
     pub connections: u32,
     /// Running sessions.
     pub active_tests: u32,
+    /// The same, each.
+    #[serde(default)]
+    pub running: Vec<RunningTest>,
+    /// Sessions that ended since the start, newest first; the audit log has all of them.
+    #[serde(default)]
+    pub last_tests: Vec<EndedTest>,
     /// How the policy stands.
     pub policy: PolicyStatus,
     /// The open pairing window, if any.
@@ -155,6 +166,50 @@ pub struct PairingStatus {
     pub slowed_since: Option<Timestamp>,
     /// Sources with the most wrong codes, at most five.
     pub top_sources: Vec<(String, u32)>,
+}
+
+/// A running session.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunningTest {
+    /// The session.
+    pub test_id: Uuid,
+    /// Whose it is.
+    pub endpoint_id: EndpointId,
+    /// What runs.
+    pub test_type: TestType,
+    /// How its data flows.
+    pub mode: Mode,
+    /// When its granted time began.
+    pub started_at: Timestamp,
+    /// What is left of it.
+    pub remaining_sec: u64,
+    /// Payload bytes so far.
+    pub bytes: u64,
+}
+
+/// A session that has ended: the numbers of its line in the audit log and of the peer's result.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EndedTest {
+    /// The session.
+    pub test_id: Uuid,
+    /// The object that authorised it.
+    pub peer: String,
+    /// What ran.
+    pub test_type: TestType,
+    /// How its data flowed.
+    pub mode: Mode,
+    /// Why it ended.
+    pub end_reason: EndReason,
+    /// First to last byte.
+    pub duration_ms: u64,
+    /// Payload bytes, both directions.
+    pub bytes: u64,
+    /// Payload per second, by the reflector's count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mbps: Option<Real>,
+    /// Who or what limited it, and how, as far as the reflector can tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<String>,
 }
 
 /// The live side of a peer.

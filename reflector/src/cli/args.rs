@@ -10,6 +10,8 @@ use crds::EndpointId;
 use crds::peer::{MAX_PAIRING_TTL, MIN_PAIRING_TTL};
 
 use super::help;
+use super::measure::TestArgs;
+use crate::client::Address;
 use crate::config::{check_value, duration};
 
 /// The endpoint PacketParamedic appliances measure their network against
@@ -94,6 +96,19 @@ pub(super) enum Command {
         #[command(flatten)]
         json: Json,
     },
+    /// Let a stock iperf3 on this host measure through a reflector's tunnel
+    #[command(after_long_help = help::CONNECT)]
+    Connect {
+        /// The reflector: PP-…@host:port; its owner sees the ID with `reflector show-id`
+        #[arg(value_name = "ADDRESS")]
+        reflector: Address,
+        /// Listen for iperf3 on this port of loopback; 0 takes any free one
+        #[arg(long, value_name = "PORT", default_value_t = 5201)]
+        forward: u16,
+    },
+    /// Measure the path to a reflector: throughput both ways, delay, and what limits them
+    #[command(after_long_help = help::TEST)]
+    Test(TestArgs),
     /// Work with the audit log
     #[command(subcommand, arg_required_else_help = true, after_long_help = help::AUDIT)]
     Audit(Audit),

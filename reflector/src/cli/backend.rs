@@ -7,6 +7,9 @@ use crds::EndpointId;
 use super::output::Answer;
 use crate::admin::client::AskError;
 use crate::admin::protocol::{Request, Response};
+use crate::client::Address;
+use crate::client::Target;
+use crate::client::plan::Wish;
 use crate::config::{Config, Loaded};
 use crate::daemon::Engines;
 
@@ -72,6 +75,17 @@ pub struct AuditHead {
     pub hash: String,
 }
 
+/// What `reflector test` is to measure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Measurement {
+    /// Against whom.
+    pub target: Target,
+    /// What.
+    pub wish: Wish,
+    /// Pair with this code first.
+    pub code: Option<String>,
+}
+
 /// The rest of the program.
 pub trait Backend {
     /// Asks the running server.
@@ -84,6 +98,8 @@ pub trait Backend {
     fn rotate(&self, config: &Config) -> anyhow::Result<Rotated>;
     /// Looks at the host.
     fn self_test(&self, config: &Config, extra: &Extra) -> anyhow::Result<Box<dyn Answer>>;
+    /// Measures. Shows on standard error what is going on.
+    fn measure(&self, loaded: &Loaded, what: &Measurement) -> anyhow::Result<Box<dyn Answer>>;
     /// Verifies these audit files, or the configured log when none is named; `head` is where it must end.
     fn audit_verify(
         &self,
@@ -91,6 +107,8 @@ pub trait Backend {
         files: &[PathBuf],
         head: Option<AuditHead>,
     ) -> anyhow::Result<Box<dyn Answer>>;
+    /// Lets iperf3 clients on this port of loopback measure through a reflector's tunnel, until interrupted.
+    fn connect(&self, loaded: &Loaded, reflector: &Address, port: u16) -> anyhow::Result<Box<dyn Answer>>;
     /// Every peer that the manifests and `authorized_peers` name.
     fn peers(&self, config: &Config) -> anyhow::Result<Vec<ManifestPeer>>;
     /// Writes a manifest.

@@ -18,7 +18,8 @@ First steps:
 Exit codes:
   0   done
   1   not done; why and what to do is on standard error
-  2   answered, and the answer is no: not serving, NOT READY, audit log not intact
+  2   answered, and the answer is no: not serving, NOT READY, audit log not intact, test denied
+  3   part of it: a test was cut or interrupted, what was measured until then is the answer
   64  the command line is wrong
 
 Files:
@@ -198,6 +199,56 @@ Exit codes:
 
 Files:
   Writes and removes a small file in the folder of the key";
+
+pub(super) const CONNECT: &str = "\
+Every stream of the test, iperf3's own control connection included, goes through a TLS connection of its own to the \
+reflector's port: nothing else has to be open. One test at a time; each asks the reflector for exactly the session that \
+iperf3's options need, and says on standard error what it was granted. Options that iperf3 sets on its own sockets act on \
+loopback, and loss, jitter and round-trip times that it reports are those of the tunnel, never the path's.
+
+This host is known to the reflector by its own key (identity.private_key_path if it can be read, else one in \
+~/.local/state/reflector, made at first use); the reflector's owner must have let it in.
+
+Examples:
+  reflector connect PP-7DN2-…@attic.local
+  iperf3 -c 127.0.0.1 -P 4 -R         in a second terminal
+
+Exit codes:
+  0   interrupted (Ctrl-C or SIGTERM), and everything was closed
+  1   the reflector cannot be reached, or the port is taken
+  2   the reflector answered, and the answer is no: this host is not let in, or it has no tunnel
+  64  the command line is wrong
+
+Files:
+  The key of this client";
+pub(super) const TEST: &str = "\
+Measures 10 s down and 10 s up over 4 TCP streams unless told otherwise, after saying what that costs. The Endpoint ID \
+in the address is the only key that is accepted. Data goes straight to the port the reflector grants; where that \
+cannot be reached, through TLS on the control port, which is said. Ctrl-C ends the test over there too and prints \
+what was measured until then.
+
+Our own key is identity.private_key_path if it is configured or readable, else one in the user's state folder, made at \
+first use. The reflector has to know it: give --code once, or have its owner run `reflector peers add`.
+
+Against a stock iperf3 server there is no identity, no budget and no echo.
+
+Examples:
+  reflector test PP-7DN2-…-K@attic.example --code ABCD2345
+  reflector test PP-7DN2-…-K@192.0.2.7:4000
+  reflector test PP-7DN2-…-K@attic.example --down -t 30 -P 8
+  reflector test PP-7DN2-…-K@attic.example --udp 20M
+  reflector test PP-7DN2-…-K@attic.example --json | jq '.phases[] | {name, mbps, limit}'
+  reflector test iperf3://192.0.2.9:5201 --up
+
+Exit codes:
+  0   measured, all of it
+  1   not measured: not reached, another key answered, or it broke
+  2   denied: not paired, busy, a limit is reached; the reason and when to come back are on standard error
+  3   cut or interrupted: the answer holds what was measured until then
+  64  the command line is wrong
+
+Files:
+  identity.private_key_path, or reflector/identity.ed25519 in $XDG_STATE_HOME or ~/.local/state";
 
 pub(super) const AUDIT: &str = "\
 Every line of the audit log carries the hash of the one before it.

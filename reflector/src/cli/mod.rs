@@ -6,9 +6,11 @@
 mod args;
 mod backend;
 mod commands;
+mod connect;
 mod exit;
 mod help;
 mod logging;
+mod measure;
 mod output;
 mod pages;
 mod peers;
@@ -26,7 +28,7 @@ use clap::Parser;
 use clap::error::ErrorKind;
 
 pub use args::Cli;
-pub use backend::{AuditHead, Backend, Edited, Extra, ManifestPeer, NewPeer, Rotated};
+pub use backend::{AuditHead, Backend, Edited, Extra, ManifestPeer, Measurement, NewPeer, Rotated};
 pub use exit::Exit;
 pub use output::{Answer, Said, Style, pretty};
 pub use pages::{completions, man_pages};
@@ -53,7 +55,7 @@ pub fn run_with(args: impl IntoIterator<Item = OsString>, extra: Extra, backend:
     let wanted = cli.global.color;
     let exit = execute(&cli, wanted, extra, backend).unwrap_or_else(|error| {
         complain(&error, wanted);
-        Exit::Failed
+        if measure::is_denial(&error) { Exit::No } else { Exit::Failed }
     });
     exit.into()
 }

@@ -4,8 +4,9 @@ use std::fmt::Write;
 
 use super::exit::Exit;
 use super::output::{Answer, BAD, GOOD, Style, count, plain, pretty};
-use crate::admin::protocol::{PairingStatus, PolicyStatus, Status};
+use crate::admin::protocol::{EndedTest, PairingStatus, PolicyStatus, Status};
 use crate::config::duration;
+use crate::link::message::Mode;
 
 impl Answer for Status {
     fn json(&self) -> serde_json::Result<String> {
@@ -38,16 +39,48 @@ fn render_status(status: &Status, style: Style) -> String {
         ("policy", policy(&status.policy)),
         ("pairing", status.pairing.as_ref().map_or_else(|| "closed".to_owned(), pairing)),
     ];
-    for (name, value) in facts {
-        if style.aligned {
-            let _ = writeln!(out, "{name:<12} {value}");
+    let fact = |out: &mut String, name: &str, value: &str| {
+        let _ = if style.aligned {
+            writeln!(out, "{name:<12} {value}")
         } else {
-            let _ = writeln!(out, "{name}\t{value}");
-        }
+            writeln!(out, "{name}\t{value}")
+        };
+    };
+    for (name, value) in facts {
+        fact(&mut out, name, &value);
+    }
+    for test in &status.running {
+        let left = count(u32::try_from(test.remaining_sec).unwrap_or(u32::MAX), "second");
+        let (what, whose) = (test.test_type.as_str(), test.endpoint_id.short());
+        let value = format!("{} {what} of {whose}, {} bytes so far, {left} left", test.test_id, test.bytes);
+        fact(&mut out, "running", &value);
+    }
+    for test in &status.last_tests {
+        fact(&mut out, "ended", &ended(test));
     }
     for broken in &status.policy.broken {
         let _ =
             writeln!(out, "  {} {}: {}", style.paint(BAD, "!"), plain(&broken.name), plain(&broken.problem));
+    }
+    out
+}
+
+/// One line: which, whose, what, how long, how much, what held it.
+fn ended(test: &EndedTest) -> String {
+    let (what, whose) = (test.test_type.as_str(), plain(&test.peer));
+    let seconds = std::time::Duration::from_millis(test.duration_ms).as_secs_f64();
+    let mut out = format!(
+        "{} {what} of {whose}: {} after {seconds:.1} s, {} bytes",
+        test.test_id, test.end_reason, test.bytes
+    );
+    if let Some(mbps) = test.mbps {
+        let _ = write!(out, ", {:.1} Mbit/s", mbps.value());
+    }
+    if test.mode == Mode::Tunneled {
+        out.push_str(", tunneled");
+    }
+    if let Some(limit) = &test.limit {
+        let _ = write!(out, ", limited by {limit}");
     }
     out
 }

@@ -7,10 +7,11 @@ use clap::Parser;
 use crds::EndpointId;
 
 use super::args::Cli;
-use super::backend::{AuditHead, Backend, Edited, Extra, ManifestPeer, NewPeer, Rotated};
+use super::backend::{AuditHead, Backend, Edited, Extra, ManifestPeer, Measurement, NewPeer, Rotated};
 use super::output::{Answer, Said, Style};
 use crate::admin::client::AskError;
 use crate::admin::protocol::{PolicyStatus, Request, Response, Status};
+use crate::client::Address;
 use crate::config::{Config, Loaded, Variables, parse};
 
 pub(super) const PIPE: Style = Style { colour: false, aligned: false };
@@ -34,6 +35,8 @@ pub(super) fn status() -> Status {
         problems: Vec::new(),
         connections: 3,
         active_tests: 1,
+        running: Vec::new(),
+        last_tests: Vec::new(),
         policy: PolicyStatus {
             state: "current".to_owned(),
             authorized: 4,
@@ -98,6 +101,16 @@ impl Backend for Fake {
 
     fn self_test(&self, _: &Config, _: &Extra) -> anyhow::Result<Box<dyn Answer>> {
         Ok(Box::new(Said { message: "READY".to_owned() }))
+    }
+
+    fn connect(&self, _: &Loaded, reflector: &Address, port: u16) -> anyhow::Result<Box<dyn Answer>> {
+        self.saw(format!("connect {reflector} at {port}"));
+        Ok(Box::new(Said { message: String::new() }))
+    }
+
+    fn measure(&self, _: &Loaded, what: &Measurement) -> anyhow::Result<Box<dyn Answer>> {
+        self.saw(format!("measure {} {:?} with {:?}", what.target, what.wish, what.code));
+        Ok(Box::new(Said { message: "measured".to_owned() }))
     }
 
     fn audit_verify(

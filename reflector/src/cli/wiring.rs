@@ -6,8 +6,10 @@ use anyhow::{Context, bail};
 use crds::EndpointId;
 use jiff::Timestamp;
 
-use super::backend::{AuditHead, Backend, Edited, Extra, ManifestPeer, NewPeer, Rotated};
+use super::backend::{AuditHead, Backend, Edited, Extra, ManifestPeer, Measurement, NewPeer, Rotated};
+use super::connect;
 use super::exit::Exit;
+use super::measure;
 use super::output::{Answer, Style, pretty};
 use crate::access::configured_name;
 use crate::access::directory;
@@ -17,6 +19,7 @@ use crate::admin::client::{self, AskError};
 use crate::admin::protocol::{Request, Response};
 use crate::audit::verify::Report as AuditReport;
 use crate::audit::{self, Audit, Event, EventType, Head, OnFailure, Target};
+use crate::client::Address;
 use crate::config::{self, Config, Loaded};
 use crate::engine::sys;
 use crate::link::message::TestType;
@@ -67,6 +70,14 @@ impl Backend for Wired {
         };
         let report = selftest::run(&options, &mut |check| anstream::eprintln!("checking {check} …"));
         Ok(Box::new(report))
+    }
+
+    fn connect(&self, loaded: &Loaded, reflector: &Address, port: u16) -> anyhow::Result<Box<dyn Answer>> {
+        connect::run(loaded, reflector, port)
+    }
+
+    fn measure(&self, loaded: &Loaded, what: &Measurement) -> anyhow::Result<Box<dyn Answer>> {
+        measure::measure(loaded, what)
     }
 
     fn audit_verify(

@@ -124,6 +124,9 @@ pub enum LinkError {
     /// TLS could not be set up, or has no keys to derive: a bug.
     #[error("set up TLS for our key")]
     Tls(#[from] TlsError),
+    /// A grant whose token cannot be used.
+    #[error("the reflector granted a session with a token that is no UUID: is it of a compatible version?")]
+    Token,
     /// Keys for the data connections could not be derived: a bug.
     #[error("derive keys for the data of this session")]
     Exporter(#[source] rustls::Error),

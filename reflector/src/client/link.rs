@@ -91,6 +91,11 @@ impl Link {
         self.features.has(feature)
     }
 
+    /// What both sides can do.
+    pub const fn features(&self) -> Features {
+        self.features
+    }
+
     /// Where it was reached, and by what name.
     pub const fn address(&self) -> &Address {
         &self.address

@@ -4,13 +4,20 @@
 //! that say what to do next. `target`, `key` and `plan` decide; `link`, `wire` and `run` do the IO. Nothing here prints or
 //! reads configuration: the command line does.
 
+pub mod assemble;
 mod dial;
 pub mod error;
+pub mod forward;
 pub mod key;
 pub mod link;
 pub mod plan;
+pub mod report;
 pub mod result;
+pub mod run;
+mod session;
 pub mod target;
+pub mod throughput;
+pub mod tunnel;
 mod wire;
 
 pub use error::LinkError;

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use crate::access::pairing::Pairing;
 use crate::access::policy::Verdict;
 use crate::access::{Access, KnownPeer};
-use crate::admin::protocol::{LivePeer, Request, Response, Status};
+use crate::admin::protocol::{LivePeer, Request, Response, RunningTest, Status};
 use crate::admin::server::Handler;
 use crate::audit::{Audit, Event, EventType};
 use crate::clock;
@@ -22,9 +22,10 @@ use crate::identity::{self, Current};
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::server::Server;
-use crate::session::Sessions;
+use crate::session::{ActiveSession, Sessions};
 
 use super::probe::Probe;
+use super::recent::Recent;
 
 /// Whoever asks what a revocation cut has written it down this long ago at most.
 const JUST_NOW_MS: u64 = 5000;
@@ -49,6 +50,7 @@ pub(super) struct Desk {
     pub(super) listen: SocketAddr,
     pub(super) health_listen: SocketAddr,
     pub(super) position: &'static str,
+    pub(super) recent: Recent,
     /// One rotation at a time.
     pub(super) rotating: tokio::sync::Mutex<()>,
 }
@@ -114,6 +116,8 @@ impl Desk {
             problems: snapshot.problems,
             connections: u32::try_from(self.server.connections()).unwrap_or(u32::MAX),
             active_tests: u32::try_from(self.sessions.active(None).len()).unwrap_or(u32::MAX),
+            running: self.sessions.active(None).into_iter().map(running).collect(),
+            last_tests: self.recent.list(),
             policy: self.access.status(),
             pairing: self.pairing.status(),
         }
@@ -238,6 +242,18 @@ impl Desk {
                 wait.as_millis()
             )),
         }
+    }
+}
+
+fn running(session: ActiveSession) -> RunningTest {
+    RunningTest {
+        test_id: session.test_id,
+        endpoint_id: session.peer,
+        test_type: session.test_type,
+        mode: session.mode,
+        started_at: session.started_at,
+        remaining_sec: session.remaining.as_secs(),
+        bytes: session.bytes,
     }
 }
 

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use crate::engine::Engine;
 use crate::engine::site::Site;
+use crate::engine::throughput::Throughput;
+use crate::link::features::{Feature, Features};
 use crate::link::message::TestType;
 
 /// What moves the bytes.
@@ -15,6 +17,18 @@ pub enum Engines {
     /// Others instead: what tests and demonstrations run.
     Instead(Vec<Arc<dyn Engine>>),
 }
+
+/// Extensions of the link itself, whatever the engines.
+const LINK: Features = Features::of(&[
+    Feature::Throughput,
+    Feature::UdpEcho,
+    Feature::Results,
+    Feature::ResourceExhausted,
+    Feature::Succession,
+]);
+
+/// What the shipped engines add.
+const SHIPPED: Features = LINK;
 
 impl std::fmt::Debug for Engines {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -29,15 +43,23 @@ impl Engines {
     /// Whether tests of this type can be run at all.
     pub fn serve(&self, test_type: TestType) -> bool {
         match self {
-            Self::Shipped => false,
+            Self::Shipped => test_type == TestType::Throughput,
             Self::Instead(engines) => engines.iter().any(|engine| engine.test_type() == test_type),
         }
     }
 
-    /// With the ports they may use.
-    pub(super) fn at(self, _site: &Site) -> Vec<Arc<dyn Engine>> {
+    /// Extensions this program really has.
+    pub(super) const fn features(&self) -> Features {
         match self {
-            Self::Shipped => Vec::new(),
+            Self::Shipped => SHIPPED,
+            Self::Instead(_) => LINK,
+        }
+    }
+
+    /// With the ports they may use.
+    pub(super) fn at(self, site: &Site) -> Vec<Arc<dyn Engine>> {
+        match self {
+            Self::Shipped => vec![Arc::new(Throughput::new(site.clone()))],
             Self::Instead(engines) => engines,
         }
     }

@@ -8,6 +8,7 @@ mod engines;
 mod host;
 mod observer;
 mod probe;
+mod recent;
 #[cfg(test)]
 mod rights_tests;
 mod roster;
@@ -79,8 +80,9 @@ async fn run(loaded: Loaded, engines: Engines) -> Result<()> {
     } else {
         tracing::info!("stopping: no new sessions; running ones may finish (a second signal stops at once)");
     }
-    accepting.cancel();
+    reflector.stop_accepting(&accepting);
     drain(&reflector, &mut signals, failed.is_some()).await;
+    accepting.cancel();
     stop.cancel();
     let ended = async { while core.join_next().await.is_some() {} };
     if tokio::time::timeout(LAST_TASKS, ended).await.is_err() {

@@ -7,9 +7,12 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::audit::{Audit, Event, EventType};
+use crate::engine::measured::Measured;
 use crate::metrics::{ActiveSession, Metrics, Task};
 use crate::reason::EndReason;
 use crate::session::{Denial, Observer, SessionRecord};
+
+use super::recent::Recent;
 
 /// Writes what `session` reports into audit and metrics.
 pub(super) struct Records {
@@ -17,11 +20,12 @@ pub(super) struct Records {
     metrics: Metrics,
     /// Gauges of running sessions; dropping one takes it off.
     active: Mutex<HashMap<Uuid, ActiveSession>>,
+    recent: Recent,
 }
 
 impl Records {
-    pub(super) fn new(audit: Audit, metrics: Metrics) -> Self {
-        Self { audit, metrics, active: Mutex::default() }
+    pub(super) fn new(audit: Audit, metrics: Metrics, recent: Recent) -> Self {
+        Self { audit, metrics, active: Mutex::default(), recent }
     }
 
     fn active(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, ActiveSession>> {
@@ -68,11 +72,14 @@ impl Observer for Records {
         }
         let (kind, lasted) = (record.plan.test_type, record.duration());
         self.metrics.session_ended(kind, record.reason(), lasted, record.bytes);
+        let nothing = Measured::default();
+        self.metrics.session_measured(record.measured().unwrap_or(&nothing), record.unread_bytes);
+        self.recent.push(record);
         self.audit.record_now(Event {
             reason: Some(record.reason().as_str()),
             bytes: Some(record.bytes),
             duration: Some(record.duration()),
-            params: (record.unread_bytes > 0).then(|| json!({ "unread_bytes": record.unread_bytes })),
+            params: Some(completed_params(record)),
             ..about(record, EventType::SessionCompleted)
         });
     }
@@ -91,6 +98,32 @@ fn about(record: &SessionRecord, kind: EventType) -> Event {
         test_type: Some(record.plan.test_type.as_str()),
         ..Event::new(kind)
     }
+}
+
+/// What the fixed fields of a line have no place for; samples stay out of the log.
+fn completed_params(record: &SessionRecord) -> Value {
+    let mut params = json!({ "mode": record.mode, "port": record.port });
+    let mut add = |name: &str, value: Value| {
+        params[name] = value;
+    };
+    if let Some(mbps) = record.mbps().filter(|_| record.bytes > 0) {
+        add("mbps", json!(mbps));
+    }
+    if record.unread_bytes > 0 {
+        add("unread_bytes", json!(record.unread_bytes));
+    }
+    if let Some(limit) = record.limit() {
+        add("limit", json!({ "by": limit.by, "cause": limit.cause }));
+    }
+    if let Some(measured) = record.measured() {
+        if !measured.streams.is_empty() {
+            add("streams", json!(measured.streams));
+        }
+        if !measured.echo_dropped.is_empty() {
+            add("echo_dropped", measured.echo_dropped.iter().cloned().collect());
+        }
+    }
+    params
 }
 
 fn granted_params(record: &SessionRecord) -> Value {

@@ -7,7 +7,7 @@ use crate::access::directory::DirectoryHandle;
 use crate::access::edit::{NewPeer, PeersDir};
 use crate::access::policy::Verdict;
 use crate::engine::BoxFuture;
-use crate::server::Roster;
+use crate::server::{Enrolled, Roster};
 
 /// The peers folder as a roster.
 pub(super) struct Folder {
@@ -17,7 +17,7 @@ pub(super) struct Folder {
 }
 
 impl Roster for Folder {
-    fn enrol(&self, id: EndpointId) -> BoxFuture<Result<String, String>> {
+    fn enrol(&self, id: EndpointId) -> BoxFuture<Result<Enrolled, String>> {
         let peers = self.peers.clone();
         let (directory, access) = (self.directory.clone(), self.access.clone());
         Box::pin(async move {
@@ -31,13 +31,15 @@ impl Roster for Folder {
             let write = move || peers.add(&new);
             let written = tokio::task::spawn_blocking(write).await.map_err(|e| e.to_string())?;
             let name = written.map_err(|e| e.to_string())?.name;
-            directory.rescan().await.map_err(|e| e.to_string())?;
-            match access.verdict(&id) {
-                Verdict::Allowed(_) => Ok(name),
-                Verdict::Refused(refusal) => {
-                    Err(format!("{name} is written but refused: {}", refusal.reason()))
-                }
-            }
+            // Written is written: the folder's watch finds it, whatever went wrong just now.
+            let problem = match directory.rescan().await {
+                Err(error) => Some(error.to_string()),
+                Ok(()) => match access.verdict(&id) {
+                    Verdict::Allowed(_) => None,
+                    Verdict::Refused(refusal) => Some(refusal.reason().to_string()),
+                },
+            };
+            Ok(Enrolled { name, problem })
         })
     }
 }

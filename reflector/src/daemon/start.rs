@@ -20,8 +20,10 @@ use crate::engine::Placement;
 use crate::engine::door::Doors;
 use crate::engine::door::post::Post;
 use crate::engine::site::Site;
+use crate::engine::tunnel::Tunnels;
 use crate::health::{self, MetricsAccess};
 use crate::ledger::Ledger;
+use crate::link::features::Feature;
 use crate::metrics::Metrics;
 use crate::server::Server;
 use crate::session::{Routes, Sessions};
@@ -51,6 +53,7 @@ pub(super) struct Reflector {
     access: Access,
     metrics_access: MetricsAccess,
     accepting: Arc<AtomicBool>,
+    data_on_control_port: bool,
     pairing_at_start: bool,
 }
 
@@ -77,9 +80,10 @@ pub(super) async fn start(loaded: Loaded, engines: Engines) -> Result<Reflector>
     let site = Site {
         control_port: control.local_addr()?.port(),
         data_ports: config.network.data_ports,
-        doors: doors.clone(),
+        doors,
+        tunnels: Tunnels::default(),
     };
-    let wired = wire(&config, &rooms, doors, engines.at(&site))?;
+    let wired = wire(&config, &rooms, &site, engines)?;
     let health = host::listen(config.network.listen_address_health, "health")?;
     let (listen, health_listen) = (control.local_addr()?, health.local_addr()?);
     let accepting = Arc::new(AtomicBool::new(true));
@@ -106,6 +110,7 @@ pub(super) async fn start(loaded: Loaded, engines: Engines) -> Result<Reflector>
         listen,
         health_listen,
         position: rooms.position.as_str(),
+        recent: wired.recent,
         rotating: tokio::sync::Mutex::new(()),
     });
     Ok(Reflector {
@@ -127,6 +132,7 @@ pub(super) async fn start(loaded: Loaded, engines: Engines) -> Result<Reflector>
             MetricsAccess::Local
         },
         accepting,
+        data_on_control_port: plain || wired.features.has(Feature::Tunnel),
         pairing_at_start: config.access.pairing_enabled,
     })
 }
@@ -215,6 +221,15 @@ impl Reflector {
             }
         });
         accepting
+    }
+
+    /// A drain begins. Where data comes in on the control port, what still runs needs it to the end: the listener stays,
+    /// and the server turns everybody else away.
+    pub(super) fn stop_accepting(&self, accepting: &CancellationToken) {
+        self.accepting.store(false, Ordering::Release);
+        if !self.data_on_control_port {
+            accepting.cancel();
+        }
     }
 
     /// The last words: everything recorded is on disk when this returns.

@@ -15,28 +15,20 @@ use crate::access::{Access, ReflectorPolicy, Settings, windows};
 use crate::audit::{self, Audit, OnFailure, Target};
 use crate::clock::{self, Now};
 use crate::config::{self, Config};
-use crate::engine::Engine;
-use crate::engine::door::Doors;
+use crate::engine::site::Site;
 use crate::identity::{self, Current, Statement};
 use crate::ledger::Ledger;
-use crate::link::features::{Feature, Features};
+use crate::link::features::Features;
 use crate::metrics::{CommitResult, Metrics, PerPeer};
 use crate::network::{self, Position};
 use crate::server::{self, Server, Services};
 use crate::session::{Parts, Routes, Sessions};
 
+use super::engines::Engines;
 use super::host;
 use super::observer::Records;
+use super::recent::Recent;
 use super::roster::Folder;
-
-/// Extensions this build really has.
-const FEATURES: Features = Features::of(&[
-    Feature::Throughput,
-    Feature::UdpEcho,
-    Feature::Results,
-    Feature::ResourceExhausted,
-    Feature::Succession,
-]);
 
 /// What stands on its own: files, clocks, counters.
 pub(super) struct Rooms {
@@ -75,18 +67,15 @@ pub(super) fn open_rooms(config: &Config) -> Result<Rooms> {
 
 /// What holds handles of the others.
 pub(super) struct Wired {
+    pub(super) features: Features,
+    pub(super) recent: Recent,
     pub(super) server: Server,
     pub(super) sessions: Sessions,
     pub(super) identity: watch::Sender<Current>,
     pub(super) directory: Directory,
 }
 
-pub(super) fn wire(
-    config: &Config,
-    rooms: &Rooms,
-    doors: Doors,
-    engines: Vec<Arc<dyn Engine>>,
-) -> Result<Wired> {
+pub(super) fn wire(config: &Config, rooms: &Rooms, site: &Site, engines: Engines) -> Result<Wired> {
     let mine = Mine { name: config.reflector_name(&config::hostname()), fleet: config.access.fleet.clone() };
     let peers = config.peers_dir();
     // One that somebody named is not made: perhaps it is a mount that is not there yet, and an empty folder would let in
@@ -97,10 +86,12 @@ pub(super) fn wire(
     let (folder, directory) =
         Directory::new(peers.clone(), mine.clone(), rooms.access.clone(), Arc::new(clock::now));
     let gate = windows::Gate::default();
+    let features = engines.features();
+    let recent = Recent::default();
     let sessions = Sessions::new(Parts {
         ledger: rooms.ledger.clone(),
-        engines,
-        observer: Arc::new(Records::new(rooms.audit.clone(), rooms.metrics.clone())),
+        engines: engines.at(site),
+        observer: Arc::new(Records::new(rooms.audit.clone(), rooms.metrics.clone(), recent.clone())),
         clock: Arc::new(clock::now),
         windows: Arc::new(move |policy, now| gate.closed_until(&policy.windows, now)),
         routes: Routes::of(&config.network),
@@ -115,18 +106,19 @@ pub(super) fn wire(
             access: rooms.access.clone(),
         }),
         sessions: sessions.clone(),
-        doors,
+        doors: site.doors.clone(),
+        tunnels: site.tunnels.clone(),
         audit: rooms.audit.clone(),
         metrics: rooms.metrics.clone(),
         identity: live,
         ledger: rooms.ledger.clone(),
         default_summary: server::summary_of(&rooms.reflector),
         position: rooms.position.as_str(),
-        features: FEATURES,
+        features,
         require_alpn: config.network.require_alpn,
         started: rooms.started,
     })?;
-    Ok(Wired { server, sessions, identity, directory })
+    Ok(Wired { features, recent, server, sessions, identity, directory })
 }
 
 fn load_identity(config: &Config, now: Now) -> Result<Current> {

@@ -5,6 +5,7 @@
 //! session's meter before each syscall, and stops when told.
 
 pub mod door;
+pub mod echo;
 pub mod evidence;
 pub mod iperf;
 pub mod measured;
@@ -15,6 +16,8 @@ pub mod site;
 pub mod streams;
 pub mod sys;
 pub mod tcp_info;
+pub mod throughput;
+pub mod tunnel;
 
 use std::future::Future;
 use std::net::IpAddr;

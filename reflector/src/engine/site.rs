@@ -1,6 +1,7 @@
 //! Where engines may put their listeners: made once the control port is bound, shared by every engine.
 
 use super::door::Doors;
+use super::tunnel::Tunnels;
 
 /// The ports of this process that data may use.
 #[derive(Debug, Clone)]
@@ -11,4 +12,6 @@ pub struct Site {
     pub data_ports: Option<(u16, u16)>,
     /// Where plain data on the control port finds its session.
     pub doors: Doors,
+    /// Where tunneled streams find theirs.
+    pub tunnels: Tunnels,
 }

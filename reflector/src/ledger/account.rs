@@ -81,6 +81,11 @@ impl Account {
         Lease { account: self, granted }
     }
 
+    /// What is left of a day with this limit, bytes on lease not included.
+    pub fn left(&self, limit: u64) -> u64 {
+        limit.saturating_sub(self.taken.load(Ordering::Acquire))
+    }
+
     /// Bytes that reached us without a lease: what a cut left unread in the kernel.
     pub fn charge_unread(&self, bytes: u64) {
         self.settle(0, bytes);

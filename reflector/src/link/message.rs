@@ -7,6 +7,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::engine::measured::Measured;
+use crate::ledger::quota::LastTest;
 use crate::reason::DenyReason;
 
 /// What both sides send: an id that ties an answer to its question, and the message.
@@ -174,6 +176,9 @@ pub struct StatusSnapshot {
     pub bytes_today: u64,
     #[serde(default)]
     pub network_position: Option<String>,
+    /// Ours: the session of this peer that ended last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_test: Option<LastTest>,
 }
 
 /// A running session of the asking peer.
@@ -210,4 +215,10 @@ pub struct SessionResult {
     pub end_reason: crate::reason::EndReason,
     pub duration_ms: u64,
     pub bytes: u64,
+    /// Charged to the day and not part of the result.
+    #[serde(default)]
+    pub unread_bytes: u64,
+    /// Streams, datagrams without an answer, samples of the reflector's host, what limited the test.
+    #[serde(flatten)]
+    pub measured: Measured,
 }

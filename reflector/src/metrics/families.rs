@@ -5,14 +5,15 @@ use std::sync::atomic::AtomicU64;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{Gauge, Histogram, IntCounter, IntGauge, IntGaugeVec, Registry};
 
+use crate::engine::echo::drops::Cause;
 use crate::engine::path::build_hash;
 use crate::link::message::TestType;
 use crate::reason::{DenyReason, EndReason, RefuseReason};
 
 use super::PerPeer;
 use super::labels::{
-    AcceptError, BadFrame, CommitResult, ConnectionState, Handshake, PairingResult, PeerState, PolicyState,
-    StrayKind, Task,
+    AcceptError, BadFrame, CommitResult, ConnectionState, Direction, Handshake, PairingResult, PeerState,
+    PolicyState, StrayKind, Task,
 };
 use super::peers::Peers;
 use super::series::{Counters, Counters2, Gauges, add, counter, gauge, histogram, opts, register};
@@ -59,6 +60,10 @@ pub(super) struct Families {
     pub(super) ledger_commit_seconds: Histogram,
     pub(super) stray_connections: Counters<StrayKind>,
     pub(super) stray_datagrams: IntCounter,
+    pub(super) stream_bytes: Counters<Direction>,
+    pub(super) unread_bytes: IntCounter,
+    pub(super) data_refused: IntCounter,
+    pub(super) echo_dropped: Counters<Cause>,
     pub(super) task_panics: Counters<Task>,
     pub(super) health_connections_dropped: IntCounter,
     pub(super) peers: Peers,
@@ -111,6 +116,28 @@ impl Families {
                 "session_bytes_total",
                 "Payload bytes of sessions that ended, both directions.",
                 "type",
+            ),
+            stream_bytes: Counters::new(
+                r,
+                "stream_bytes_total",
+                "Payload bytes of the streams of throughput sessions that ended, by direction.",
+                "direction",
+            ),
+            unread_bytes: counter(
+                r,
+                "session_unread_bytes_total",
+                "Bytes that cut sessions left unread: charged to the peer's day, in no result.",
+            ),
+            data_refused: counter(
+                r,
+                "data_refused_total",
+                "Connections and datagrams on data ports that were not of the granted peer.",
+            ),
+            echo_dropped: Counters::new(
+                r,
+                "echo_dropped_total",
+                "Echo datagrams of sessions that ended that got no answer, by cause.",
+                "cause",
             ),
             session_seconds: histogram(
                 r,

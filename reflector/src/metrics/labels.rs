@@ -1,5 +1,6 @@
 //! Every value a label can have. Closed sets only.
 
+use crate::engine::echo::drops::Cause;
 use crate::link::message::TestType;
 use crate::reason::{DenyReason, EndReason, RefuseReason};
 
@@ -97,12 +98,22 @@ labels! {
     /// A data connection nobody waits for.
     StrayKind { NotTls => "not_tls", UnexpectedCookie => "unexpected_cookie" }
 
+    /// Which way payload went.
+    Direction { Sent => "sent", Received => "received" }
+
     /// What panicked.
     Task { Connection => "connection", Engine => "engine" }
 }
 
 impl Label for TestType {
     const VALUES: &'static [Self] = &[Self::Throughput, Self::UdpEcho];
+    fn value(self) -> &'static str {
+        self.as_str()
+    }
+}
+
+impl Label for Cause {
+    const VALUES: &'static [Self] = &Self::ALL;
     fn value(self) -> &'static str {
         self.as_str()
     }

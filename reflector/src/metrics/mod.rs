@@ -18,13 +18,15 @@ use std::time::Duration;
 use prometheus::TextEncoder;
 
 use crate::clock;
+use crate::engine::echo::drops::Cause;
+use crate::engine::measured::Measured;
 use crate::link::message::TestType;
 use crate::reason::{DenyReason, EndReason, RefuseReason};
 
 use families::Families;
 pub use labels::{
-    AcceptError, BadFrame, CommitResult, ConnectionState, Handshake, PairingResult, PeerState, PolicyState,
-    StrayKind, Task,
+    AcceptError, BadFrame, CommitResult, ConnectionState, Direction, Handshake, PairingResult, PeerState,
+    PolicyState, StrayKind, Task,
 };
 pub use peers::{PeerUsage, TOP_PEERS};
 
@@ -119,6 +121,24 @@ impl Metrics {
         self.all.session_bytes.of(test_type).inc_by(bytes);
         self.all.sessions.of(test_type, reason).inc();
         self.all.session_seconds.observe(lasted.as_secs_f64());
+    }
+
+    /// What the engine of a session that ended saw, and what a cut left unread.
+    pub fn session_measured(&self, measured: &Measured, unread: u64) {
+        let (sent, received) = measured.by_direction();
+        self.all.stream_bytes.of(Direction::Sent).inc_by(sent);
+        self.all.stream_bytes.of(Direction::Received).inc_by(received);
+        self.all.unread_bytes.inc_by(unread);
+        for (name, count) in &measured.echo_dropped {
+            if let Some(cause) = Cause::ALL.into_iter().find(|cause| cause.as_str() == name) {
+                self.all.echo_dropped.of(cause).inc_by(*count);
+            }
+        }
+    }
+
+    /// So many more connections and datagrams on data ports were not of the granted peer.
+    pub fn data_refused(&self, more: u64) {
+        self.all.data_refused.inc_by(more);
     }
 
     /// A request was denied.

@@ -22,7 +22,7 @@ pub use host::{DESCRIPTORS_NEEDED, Limits, raise_to};
 pub use report::{Capability, Check, Component, EXIT_INTERNAL, Report, Status, Verdict};
 pub use table::render;
 
-use host::{Error, Host, Measured};
+use host::{Error, Host, Kind, Measured};
 
 /// What the self-test has to be told.
 #[derive(Debug, Clone)]
@@ -79,6 +79,12 @@ fn measure(root: &Path, options: &Options, progress: &mut dyn FnMut(&str)) -> Ho
         clock_synced,
         limits,
     }
+}
+
+/// The speed of an interface that has a wire or an antenna behind it, in Mbit/s. Virtual ones name a number that limits
+/// nothing. `folder` is the interface's in `/sys/class/net`. Called for what a running test is held against.
+pub(crate) fn wire_speed_mbps(folder: &Path) -> Option<u64> {
+    read::interface(folder).filter(|found| found.kind == Kind::Physical)?.speed_mbps
 }
 
 /// A check that panics is our bug: it is reported as such and the others go on.

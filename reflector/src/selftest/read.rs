@@ -64,21 +64,24 @@ pub(super) fn interfaces(root: &Path) -> Measured<Vec<Interface>> {
     let mut found = Vec::new();
     for entry in entries.take(MAX_INTERFACES) {
         let entry = entry.map_err(|source| Error::Read { path: folder.clone(), source })?;
-        let path = entry.path();
-        // `bonding_masters` is a file among the interfaces.
-        let Ok(hardware) = text(&path.join("type")) else { continue };
-        let driver = fs::read_link(path.join("device/driver")).ok();
-        found.push(parse::interface(&RawInterface {
-            name: entry.file_name().to_string_lossy().into_owned(),
-            hardware,
-            operstate: text(&path.join("operstate")).unwrap_or_default(),
-            device: path.join("device").exists(),
-            driver: driver.and_then(|link| Some(link.file_name()?.to_string_lossy().into_owned())),
-            speed: text(&path.join("speed")).ok(),
-        }));
+        found.extend(interface(&entry.path()));
     }
     found.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(found)
+}
+
+/// One of `/sys/class/net`. `None` for what is none: `bonding_masters` is a file among the interfaces.
+pub(super) fn interface(path: &Path) -> Option<Interface> {
+    let hardware = text(&path.join("type")).ok()?;
+    let driver = fs::read_link(path.join("device/driver")).ok();
+    Some(parse::interface(&RawInterface {
+        name: path.file_name()?.to_string_lossy().into_owned(),
+        hardware,
+        operstate: text(&path.join("operstate")).unwrap_or_default(),
+        device: path.join("device").exists(),
+        driver: driver.and_then(|link| Some(link.file_name()?.to_string_lossy().into_owned())),
+        speed: text(&path.join("speed")).ok(),
+    }))
 }
 
 /// Limits on open files.

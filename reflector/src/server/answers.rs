@@ -127,6 +127,7 @@ fn status(connection: &Connection) -> StatusSnapshot {
         tests_today: usage.tests_today,
         bytes_today: usage.bytes_today,
         network_position: Some(services.position.to_owned()),
+        last_test: usage.last_test,
     }
 }
 
@@ -139,6 +140,8 @@ pub(super) fn session_result(features: Features, (request_id, record): SessionEn
         end_reason: record.reason(),
         duration_ms: u64::try_from(record.duration().as_millis()).unwrap_or(u64::MAX),
         bytes: record.bytes,
+        unread_bytes: record.unread_bytes,
+        measured: record.measured().cloned().unwrap_or_default(),
     };
     Some(Envelope { request_id, payload: Message::SessionResult(result) })
 }

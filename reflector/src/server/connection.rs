@@ -25,13 +25,11 @@ use crate::link::reply::{self, FORBIDDEN};
 use crate::link::{DecodeError, FrameError};
 use crate::metrics::BadFrame;
 use crate::reason::RefuseReason;
-use crate::session::Requester;
 
 use super::floor::Seat;
 use super::limits::{DRAIN_SECOND_HALF, IDLE, STRANGER_PAYLOAD};
-use super::liveness::Liveness;
 use super::misuse::PAIR_FIRST;
-use super::requests::{EndingFuture, SessionEnd};
+use super::requests::{Asking, EndingFuture, SessionEnd};
 use super::shared::{Phase, Shared};
 use super::wire::{ReadEnd, Wire, WriteEnd};
 use super::{answers, pairing};
@@ -76,7 +74,7 @@ pub(super) struct Connection {
     /// One per running session of this connection.
     pub(super) sessions: FuturesUnordered<EndingFuture>,
     /// What admission knows of this connection; made at its first request.
-    pub(super) asked: Option<(Requester, Liveness)>,
+    pub(super) asked: Option<Asking>,
     pub(super) phase: watch::Receiver<Phase>,
     window: watch::Receiver<Option<Timestamp>>,
     pub(super) bad_frames: u32,
@@ -184,7 +182,13 @@ impl Connection {
                 self.session_request(envelope.request_id, *test_type, params).await
             }
             _ => {
-                let answer = answers::simple(self, &envelope).await;
+                // Closing a session waits for its engine; whatever ends the connection does not.
+                let answer = tokio::select! {
+                    biased;
+                    () = stopping(self.phase.clone()) => return Err(Ending::Stopped),
+                    refusal = cut_off(self.standing.clone()) => return Err(Ending::Revoked(refusal)),
+                    answer = answers::simple(self, &envelope) => answer,
+                };
                 self.send(&answer).await
             }
         }

@@ -51,8 +51,8 @@ pub(super) fn refused(shared: &Arc<Shared>, remote: SocketAddr, refused: &Refuse
 pub(super) async fn connection(connection: Connection, ending: Ending) {
     let shared = Arc::clone(&connection.shared);
     let services = &shared.services;
-    if let Some((requester, _)) = &connection.asked {
-        services.sessions.stop_connection(requester.connection(), end_reason(&ending));
+    if let Some(asking) = &connection.asked {
+        asking.stop(end_reason(&ending));
     }
     let since_mono_ms = connection.standing.borrow().since_mono_ms;
     let was_known = connection.known;
@@ -69,7 +69,11 @@ pub(super) async fn connection(connection: Connection, ending: Ending) {
     }
     let Connection { wire, seat, mut sessions, asked, .. } = connection;
     drop(asked);
-    drop(wire.close(matches!(ending, Ending::Closed(_))).await);
+    match &ending {
+        // Its place is somebody else's already: no word and no wait for whoever had to go.
+        Ending::Closed(RefuseReason::Crowded) => drop(wire),
+        _ => drop(wire.close(matches!(ending, Ending::Closed(_))).await),
+    }
     // The socket is closed; the data sockets of its sessions belong to the same cut.
     let gone = async { while sessions.next().await.is_some() {} };
     if timeout(SESSIONS_GONE, gone).await.is_err() {

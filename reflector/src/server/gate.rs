@@ -8,11 +8,10 @@ use std::time::Duration;
 
 use crds::EndpointId;
 use rustls::ServerConfig;
-use rustls::server::Acceptor;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
-use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::StartHandshake;
 use tokio_rustls::server::TlsStream;
 
 use crate::engine::door::{Doors, Pass, Shut};
@@ -20,8 +19,9 @@ use crate::link::tls;
 use crate::metrics::Handshake;
 use crate::reason::RefuseReason;
 
-use super::Services;
+use super::greeting::{Greeting, greet, refuse_without_alpn};
 use super::limits::{COOKIE, FIRST_BYTE, GOODBYE, HANDSHAKE};
+use super::shared::{Phase, Shared};
 
 /// First byte of a TLS handshake record.
 const TLS_HANDSHAKE: u8 = 0x16;
@@ -34,8 +34,17 @@ pub(super) enum Arrival {
     Proven(Box<TlsStream<TcpStream>>, EndpointId),
     /// An iperf3 client from the address of a live grant; nothing of it was read.
     Plain(TcpStream, Pass),
+    /// A TLS client that wants to carry a stream of a session; what was read of it.
+    Tunneled(ToTunnel),
     /// Anything else; the socket is closed or reset already.
     Refused(Refused),
+}
+
+/// A data connection behind its `ClientHello`, unanswered.
+pub(super) struct ToTunnel {
+    pub(super) stream: TcpStream,
+    pub(super) received: Vec<u8>,
+    pub(super) tls: Arc<ServerConfig>,
 }
 
 /// Why nobody came in.
@@ -50,6 +59,11 @@ pub(super) struct Refused {
 }
 
 impl Refused {
+    pub(super) fn by_tls(error: &rustls::Error) -> Self {
+        let tls::Refusal { reason, key, claimed } = tls::refusal(error);
+        Self { reason, key, detail: claimed.or_else(|| Some(error.to_string())) }
+    }
+
     pub(super) fn because(reason: RefuseReason) -> Self {
         Self { reason, key: None, detail: None }
     }
@@ -68,15 +82,15 @@ pub(super) struct GateConfig {
     pub(super) tls: Arc<ServerConfig>,
     /// Refuse clients that offer no ALPN.
     pub(super) require_alpn: bool,
+    /// For streams of sessions in a tunnel, where there are such.
+    pub(super) data: Option<Arc<ServerConfig>>,
 }
 
 /// Takes a socket through the gate. Never longer than first byte plus handshake deadlines.
-pub(super) async fn enter(
-    stream: TcpStream,
-    from: IpAddr,
-    config: &GateConfig,
-    services: &Services,
-) -> Arrival {
+pub(super) async fn enter(stream: TcpStream, from: IpAddr, config: &GateConfig, shared: &Shared) -> Arrival {
+    let services = &shared.services;
+    // Streams of what still runs may come; nobody new.
+    let draining = *shared.phase.borrow() != Phase::Serving;
     match first_byte(&stream).await {
         Ok(TLS_HANDSHAKE) => {}
         Ok(byte) if is_cookie(byte) => return plain(stream, from, &services.doors).await,
@@ -87,25 +101,27 @@ pub(super) async fn enter(
         Err(reason) => return Arrival::refused(reason),
     }
     let began = now();
-    let arrival = timeout(HANDSHAKE, handshake(stream, config))
+    let arrival = timeout(HANDSHAKE, handshake(stream, config, draining))
         .await
         .unwrap_or_else(|_| Arrival::refused(RefuseReason::HandshakeTimeout));
-    services.metrics.handshake(outcome(&arrival), began.elapsed());
+    match &arrival {
+        Arrival::Proven(..) => services.metrics.handshake(Handshake::Ok, began.elapsed()),
+        Arrival::Refused(refused) => services.metrics.handshake(outcome(refused.reason), began.elapsed()),
+        // The tunnel shakes hands.
+        Arrival::Plain(..) | Arrival::Tunneled(..) => {}
+    }
     arrival
 }
 
-fn outcome(arrival: &Arrival) -> Handshake {
-    match arrival {
-        Arrival::Proven(..) | Arrival::Plain(..) => Handshake::Ok,
-        Arrival::Refused(refused) => match refused.reason {
-            RefuseReason::HandshakeTimeout => Handshake::Timeout,
-            RefuseReason::NoClientCertificate => Handshake::NoClientCertificate,
-            RefuseReason::TlsVersion => Handshake::TlsVersion,
-            RefuseReason::WrongAlpn => Handshake::WrongAlpn,
-            RefuseReason::BadCertificate => Handshake::BadCertificate,
-            RefuseReason::IdentityForged => Handshake::IdentityForged,
-            _ => Handshake::Failed,
-        },
+pub(super) const fn outcome(reason: RefuseReason) -> Handshake {
+    match reason {
+        RefuseReason::HandshakeTimeout => Handshake::Timeout,
+        RefuseReason::NoClientCertificate => Handshake::NoClientCertificate,
+        RefuseReason::TlsVersion => Handshake::TlsVersion,
+        RefuseReason::WrongAlpn => Handshake::WrongAlpn,
+        RefuseReason::BadCertificate => Handshake::BadCertificate,
+        RefuseReason::IdentityForged => Handshake::IdentityForged,
+        _ => Handshake::Failed,
     }
 }
 
@@ -154,30 +170,29 @@ pub(super) fn reset(stream: TcpStream) {
     drop(stream);
 }
 
-async fn handshake(stream: TcpStream, config: &GateConfig) -> Arrival {
-    let acceptor = LazyConfigAcceptor::new(Acceptor::default(), stream);
-    tokio::pin!(acceptor);
-    let start = match acceptor.as_mut().await {
-        Ok(start) => start,
-        Err(error) => {
-            if let Some(mut stream) = acceptor.take_io() {
-                let _ = timeout(GOODBYE, stream.shutdown()).await;
-            }
-            return Arrival::Refused(refused_by(&error));
-        }
+async fn handshake(stream: TcpStream, config: &GateConfig, draining: bool) -> Arrival {
+    let greeting = match greet(stream).await {
+        Ok(greeting) => greeting,
+        Err(refused) => return Arrival::Refused(refused),
     };
-    if config.require_alpn && tls::offers_no_alpn(&start.client_hello()) {
-        let mut stream = start.io;
-        let _ = timeout(GOODBYE, async {
-            stream.write_all(&tls::NO_APPLICATION_PROTOCOL).await?;
-            stream.shutdown().await
-        })
-        .await;
+    // Where no session has streams in a tunnel, this ends with the alert for a protocol nobody speaks.
+    if let Some(data) = config.data.as_ref().filter(|_| greeting.is_data()) {
+        let Greeting { stream, received, .. } = greeting;
+        return Arrival::Tunneled(ToTunnel { stream, received, tls: Arc::clone(data) });
+    }
+    let Greeting { accepted, stream, .. } = greeting;
+    if draining {
+        reset(stream);
+        return Arrival::refused(RefuseReason::Draining);
+    }
+    if config.require_alpn && tls::offers_no_alpn(&accepted.client_hello()) {
+        refuse_without_alpn(stream).await;
         return Arrival::Refused(Refused {
             detail: Some("no ALPN offered, and network.require_alpn is set".into()),
             ..Refused::because(RefuseReason::WrongAlpn)
         });
     }
+    let start = StartHandshake::from_parts(accepted, stream);
     // The stream comes back on failure so that the alert can be read before the socket goes.
     match start.into_stream(Arc::clone(&config.tls)).into_fallible().await {
         Ok(stream) => match tls::peer_id_of(stream.get_ref().1) {
@@ -193,10 +208,7 @@ async fn handshake(stream: TcpStream, config: &GateConfig) -> Arrival {
 
 fn refused_by(error: &io::Error) -> Refused {
     match tls::tls_error(error) {
-        Some(cause) => {
-            let tls::Refusal { reason, key, claimed } = tls::refusal(cause);
-            Refused { reason, key, detail: claimed.or_else(|| Some(cause.to_string())) }
-        }
+        Some(cause) => Refused::by_tls(cause),
         None => Refused {
             detail: Some(error.kind().to_string()),
             ..Refused::because(RefuseReason::HandshakeFailed)

@@ -35,6 +35,10 @@ pub const COOKIE: Duration = Duration::from_secs(3);
 /// One deadline over the whole TLS handshake, however slowly its bytes come. Test: `a_slow_handshake_is_closed`.
 pub const HANDSHAKE: Duration = Duration::from_secs(10);
 
+/// What a client may say before its first message of the handshake is whole. Real ones have 200 to 600 bytes, those with
+/// keys against quantum computers 1800. Test: `a_hello_without_an_end_is_closed`.
+pub const CLIENT_HELLO: usize = 16 * 1024;
+
 /// From the end of the handshake to `hello`. Test: `a_peer_that_never_says_hello_is_closed`.
 pub const HELLO: Duration = Duration::from_secs(10);
 

@@ -11,6 +11,7 @@ use crate::link::reply::{self, BAD_REQUEST, FORBIDDEN};
 use crate::link::{DecodeError, DecodeErrorKind, FrameError};
 use crate::metrics::BadFrame;
 use crate::reason::{DenyReason, RefuseReason};
+use crate::session::Denied;
 
 use super::answers;
 use super::connection::{Connection, Ending};
@@ -79,16 +80,26 @@ impl Connection {
             let request_id = error.request_id.clone().unwrap_or_default();
             return self.send(&reply::error(request_id, FORBIDDEN, PAIR_FIRST)).await;
         }
+        self.note_denial(DenyReason::InvalidParams, &error.to_string());
+        self.send(&error.answer()).await
+    }
+
+    /// A request that was denied before admission saw it is on record like any other.
+    pub(super) fn denied_here(&self, denied: Denied) -> Denied {
+        self.note_denial(denied.reason, &denied.message);
+        denied
+    }
+
+    fn note_denial(&self, reason: DenyReason, detail: &str) {
         let services = &self.shared.services;
-        services.metrics.session_denied(DenyReason::InvalidParams);
+        services.metrics.session_denied(reason);
         services.ledger.account(self.peer).record_denial(services.ledger.at(clock::now()));
         services.audit.record_limited(Event {
-            params: Some(json!({ "detail": error.to_string() })),
+            params: Some(json!({ "detail": detail })),
             decision: Some("denied"),
-            reason: Some(DenyReason::InvalidParams.as_str()),
+            reason: Some(reason.as_str()),
             ..answers::about(self, EventType::SessionDenied)
         });
-        self.send(&error.answer()).await
     }
 
     /// Says why, and that it is over. A peer that does not take the answer ends the connection its own way.

@@ -9,6 +9,7 @@ mod crowd;
 mod finish;
 mod floor;
 mod gate;
+mod greeting;
 mod hello;
 pub mod limits;
 mod listen;
@@ -19,10 +20,11 @@ pub mod places;
 mod requests;
 mod revocations;
 mod shared;
+mod streams;
 mod wire;
 
 pub use revocations::{Revocation, Revocations};
-pub use shared::{Phase, Roster, Services};
+pub use shared::{Enrolled, Phase, Roster, Services};
 
 use std::io;
 use std::net::SocketAddr;
@@ -38,7 +40,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::access::ReflectorPolicy;
 use crate::access::policy::Verdict;
-use crate::engine::door::{Doors, Knock, Pass};
+use crate::link::features::Feature;
 use crate::link::message::PolicySummary;
 use crate::link::tls::{self, Alpn, TlsError};
 use crate::metrics::Task;
@@ -47,7 +49,7 @@ use crate::reason::RefuseReason;
 
 use self::connection::Connection;
 use self::floor::{Floor, Seat};
-use self::gate::{Arrival, GateConfig, Refused};
+use self::gate::{Arrival, GateConfig};
 use self::listen::{Action, Host, accept_loop};
 use self::shared::Shared;
 
@@ -165,7 +167,9 @@ pub fn summary_of(reflector: &ReflectorPolicy) -> PolicySummary {
 fn gate_config(services: &Services) -> Result<GateConfig, TlsError> {
     let current = services.identity.borrow();
     let tls = tls::server_config(&current.credentials, &[Alpn::Link])?;
-    Ok(GateConfig { tls, require_alpn: services.require_alpn })
+    let tunnels = services.features.has(Feature::Tunnel);
+    let data = tunnels.then(|| tls::server_config(&current.credentials, &[Alpn::Data])).transpose()?;
+    Ok(GateConfig { tls, require_alpn: services.require_alpn, data })
 }
 
 /// The life of one socket.
@@ -185,12 +189,17 @@ async fn attend(
         biased;
         () = seat.evicted.cancelled() => Arrival::refused(RefuseReason::Crowded),
         // Boxed here and at the end, so that their state takes room only while they last.
-        arrival = Box::pin(gate::enter(stream, remote.ip(), &gate, &shared.services)) => arrival,
+        arrival = Box::pin(gate::enter(stream, remote.ip(), &gate, &shared)) => arrival,
     };
     match arrival {
         Arrival::Refused(refused) => finish::refused(&shared, remote, &refused),
         Arrival::Plain(stream, pass) => {
-            if let Err(refused) = hand_over(stream, remote, seat, pass, &shared.services.doors) {
+            if let Err(refused) = streams::plain(stream, remote, seat, pass, &shared.services.doors) {
+                finish::refused(&shared, remote, &refused);
+            }
+        }
+        Arrival::Tunneled(stream) => {
+            if let Err(refused) = Box::pin(streams::tunneled(stream, seat, &shared.services)).await {
                 finish::refused(&shared, remote, &refused);
             }
         }
@@ -200,27 +209,6 @@ async fn attend(
             Box::pin(finish::connection(connection, ending)).await;
         }
     }
-}
-
-/// To the session that waits for it. The seat and the pass go along: who drops the connection frees its place.
-fn hand_over(
-    stream: TcpStream,
-    from: SocketAddr,
-    seat: Seat,
-    pass: Pass,
-    doors: &Doors,
-) -> Result<(), Refused> {
-    let carried = seat.carry(pass.peer).map_err(|_| RefuseReason::TooManyConnections);
-    let knock = Knock { stream, from, place: Box::new((seat, pass)) };
-    // It comes back when the session ended this moment.
-    let refused = match carried {
-        Ok(()) => doors.knock(knock).map_err(|knock| (knock, RefuseReason::UnexpectedCookie)),
-        Err(reason) => Err((knock, reason)),
-    };
-    refused.map_err(|(knock, reason)| {
-        gate::reset(knock.stream);
-        Refused::because(reason)
-    })
 }
 
 /// IPv4 in IPv6 clothes becomes plain IPv4, once, before anything compares addresses.

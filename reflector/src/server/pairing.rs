@@ -9,6 +9,7 @@ use crate::network::source_key;
 
 use super::answers;
 use super::connection::{Connection, Ending};
+use super::shared::Enrolled;
 
 /// Answers `pair_request`. After a success the same connection has full access: the change of policy gives it a known
 /// place before its next frame is read.
@@ -39,8 +40,8 @@ async fn unknown(connection: &mut Connection, code: &str) -> Message {
             return refused(&why.to_string());
         }
     };
-    let name = match services.roster.enrol(connection.peer).await {
-        Ok(name) => name,
+    let Enrolled { name, problem } = match services.roster.enrol(connection.peer).await {
+        Ok(enrolled) => enrolled,
         Err(problem) => {
             // Dropping the reservation makes the code good again.
             drop(reservation);
@@ -66,7 +67,14 @@ async fn unknown(connection: &mut Connection, code: &str) -> Message {
             ..answers::about(connection, EventType::PeerPaired)
         })
         .await;
-    paired(connection, "paired")
+    match problem {
+        None => paired(connection, "paired"),
+        // The code did its work and is not good twice.
+        Some(problem) => {
+            tracing::error!(%problem, peer = %connection.peer.short(), %name, "a paired appliance is not in force yet");
+            paired(connection, "paired; the reflector has yet to take it up: connect again in a minute")
+        }
+    }
 }
 
 fn counted(why: Refused) -> PairingResult {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use crate::access::policy::{Policy, Verdict};
 use crate::link::message::{Envelope, Message, SessionParams, TestType};
 use crate::link::reply;
-use crate::session::{Denied, Granted, Peer, Requester, SessionRecord, Ticket};
+use crate::reason::EndReason;
+use crate::session::{Denied, Granted, Peer, Requester, SessionRecord, Sessions, Ticket};
 
 use super::answers;
 use super::connection::{Connection, Ending, stopping};
@@ -17,6 +18,27 @@ pub(super) type SessionEnd = (String, Option<SessionRecord>);
 
 /// Shared by reference while answers are built, hence `Sync`.
 pub(super) type EndingFuture = Pin<Box<dyn Future<Output = SessionEnd> + Send + Sync>>;
+
+/// What admission knows of a connection. Dropping it ends what the connection still runs: after an orderly end nothing does,
+/// so this is for the bug that unwinds its task.
+pub(super) struct Asking {
+    requester: Requester,
+    liveness: Liveness,
+    sessions: Sessions,
+}
+
+impl Asking {
+    /// Ends all sessions of the connection.
+    pub(super) fn stop(&self, reason: EndReason) {
+        self.sessions.stop_connection(self.requester.connection(), reason);
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.stop(EndReason::Internal);
+    }
+}
 
 impl Connection {
     pub(super) async fn session_request(
@@ -54,11 +76,11 @@ impl Connection {
         params: &SessionParams,
         policy: &Arc<Policy>,
     ) -> Result<Option<Result<Granted, Denied>>, Ending> {
-        let (requester, _) = match &mut self.asked {
-            Some(asked) => asked,
+        let asking = match &mut self.asked {
+            Some(asking) => asking,
             first => {
                 let Ok(liveness) = Liveness::of(self.wire.get_ref().get_ref().0) else {
-                    return Ok(Some(Err(answers::no_descriptors())));
+                    return Ok(Some(Err(self.denied_here(answers::no_descriptors()))));
                 };
                 let peer = Peer {
                     id: self.peer,
@@ -67,26 +89,29 @@ impl Connection {
                     features: self.features,
                     silence: Arc::new(liveness.silence()),
                 };
-                first.insert((Requester::new(peer), liveness))
+                let sessions = self.shared.services.sessions.clone();
+                first.insert(Asking { requester: Requester::new(peer), liveness, sessions })
             }
         };
         let tls = self.wire.get_ref().get_ref().1;
         let export = |out: &mut [u8], label: &[u8], context: Option<&[u8]>| {
             tls.export_keying_material(out, label, context).map(|_| ())
         };
-        let Ok(ticket) = Ticket::new(export) else { return Ok(Some(Err(answers::no_keys()))) };
+        let Ok(ticket) = Ticket::new(export) else {
+            return Ok(Some(Err(self.denied_here(answers::no_keys()))));
+        };
         let shared = Arc::clone(&self.shared);
         tokio::select! {
             biased;
             () = stopping(self.phase.clone()) => Err(Ending::Stopped),
             _ = self.standing.changed() => Ok(None),
-            outcome = shared.services.sessions.request(requester, ticket, policy, test_type, params) => Ok(Some(outcome)),
+            outcome = shared.services.sessions.request(&asking.requester, ticket, policy, test_type, params) => Ok(Some(outcome)),
         }
     }
 
     fn probe(&self) {
-        if let Some((_, liveness)) = &self.asked {
-            liveness.probe(!self.sessions.is_empty());
+        if let Some(asking) = &self.asked {
+            asking.liveness.probe(!self.sessions.is_empty());
         }
     }
 

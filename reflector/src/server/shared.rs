@@ -9,6 +9,7 @@ use crate::audit::Audit;
 use crate::clock::Now;
 use crate::engine::BoxFuture;
 use crate::engine::door::Doors;
+use crate::engine::tunnel::Tunnels;
 use crate::identity::LiveIdentity;
 use crate::ledger::Ledger;
 use crate::link::features::Features;
@@ -32,8 +33,16 @@ pub enum Phase {
 
 /// Makes a peer durable when a code was right.
 pub trait Roster: Send + Sync {
-    /// Writes the peer down and waits until policy knows it. Returns the name of its object.
-    fn enrol(&self, id: EndpointId) -> BoxFuture<Result<String, String>>;
+    /// Writes the peer down and waits until policy knows it. An error: it is not written down.
+    fn enrol(&self, id: EndpointId) -> BoxFuture<Result<Enrolled, String>>;
+}
+
+/// A peer that is written down.
+pub struct Enrolled {
+    /// The name of its object.
+    pub name: String,
+    /// Why it is not in force yet.
+    pub problem: Option<String>,
 }
 
 /// Handles a server hands to its connections.
@@ -48,6 +57,8 @@ pub struct Services {
     pub sessions: Sessions,
     /// Where plain data on the control port finds its session.
     pub doors: Doors,
+    /// Where tunneled streams find theirs.
+    pub tunnels: Tunnels,
     /// The audit log.
     pub audit: Audit,
     /// Counters.

@@ -30,7 +30,8 @@ impl SessionControl {
         Meter(Arc::clone(&self.active))
     }
 
-    /// Resolves when the engine is to end: it has 1 s for its goodbyes and is dropped then.
+    /// Resolves when the engine is to end: it has 1 s for its goodbyes, 7 s when it cuts a test short that the client is to
+    /// read as a valid one, and is dropped then.
     pub async fn stopped(&self) {
         self.active.stopped().await;
     }

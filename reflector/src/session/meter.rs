@@ -32,6 +32,12 @@ impl Meter {
         self.0.account.charge_unread(bytes);
     }
 
+    /// What is left of the peer's day, bytes on lease not included; `None`: unlimited.
+    pub fn left(&self) -> Option<u64> {
+        let limit = self.0.bytes_per_day();
+        (limit < u64::MAX).then(|| self.0.account.left(limit))
+    }
+
     /// Payload bytes of this session so far.
     pub fn bytes(&self) -> u64 {
         self.0.bytes.load(Ordering::Acquire)

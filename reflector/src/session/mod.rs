@@ -9,6 +9,7 @@ mod active;
 pub mod admission;
 mod control;
 mod denial;
+mod limited;
 mod meter;
 mod observer;
 mod place;

@@ -9,6 +9,9 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::engine::Ended;
+use crate::engine::evidence::Real;
+use crate::engine::evidence::limit::Limit;
+use crate::engine::measured::Measured;
 use crate::link::message::{Mode, SessionParams, TestType};
 use crate::reason::EndReason;
 
@@ -54,6 +57,21 @@ impl SessionRecord {
     /// First to last byte.
     pub fn duration(&self) -> Duration {
         self.ended.as_ref().map_or(Duration::ZERO, |ended| ended.duration)
+    }
+
+    /// What the engine saw; absent when nothing did.
+    pub fn measured(&self) -> Option<&Measured> {
+        self.ended.as_ref()?.measured.as_deref()
+    }
+
+    /// What limited it, as far as this side can tell; throughput only.
+    pub fn limit(&self) -> Option<&Limit> {
+        self.measured()?.limit.as_ref()
+    }
+
+    /// Payload per second, by this side's count.
+    pub fn mbps(&self) -> Option<Real> {
+        Real::mbps(self.bytes, self.duration().as_secs_f64())
     }
 }
 

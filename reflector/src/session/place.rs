@@ -16,6 +16,7 @@ use crate::reason::EndReason;
 
 use super::active::Active;
 use super::admission::Finished;
+use super::limited;
 use super::observer::SessionRecord;
 use super::table::Core;
 
@@ -87,11 +88,12 @@ impl Place {
         self.core.release(active);
         // A thread the engine left behind leases nothing more.
         active.stop(reason);
-        let (duration, measured) =
-            engine.map_or_else(|| (granted_at.elapsed(), None), |ended| (ended.duration, ended.measured));
+        let engine = engine.unwrap_or_else(|| Ended::plain(reason, granted_at.elapsed()));
         record.bytes = active.bytes.load(Ordering::Acquire);
         record.unread_bytes = active.unread.load(Ordering::Acquire);
-        record.ended = Some(Ended { reason, duration, measured });
+        let duration = engine.duration;
+        record.ended = Some(Ended { reason, ..engine });
+        limited::note(&mut record, active.policy().quotas.max_rate);
         active.account.record_test(LastTest {
             test_id: record.test_id,
             test_type: record.plan.test_type,

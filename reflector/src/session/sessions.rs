@@ -14,7 +14,7 @@ use crate::access::policy::Policy;
 use crate::clock::Now;
 use crate::engine::Engine;
 use crate::ledger::{Clock, Ledger};
-use crate::link::message::{SessionGrant, SessionParams, TestType};
+use crate::link::message::{Mode, SessionGrant, SessionParams, TestType};
 use crate::reason::EndReason;
 
 use super::active::Active;
@@ -74,6 +74,8 @@ pub struct ActiveSession {
     pub test_type: TestType,
     /// Whose it is.
     pub peer: EndpointId,
+    /// How its data flows.
+    pub mode: Mode,
     /// On which connection.
     pub connection: ConnectionId,
     /// When its granted time began.
@@ -129,11 +131,6 @@ impl Sessions {
         Ok(())
     }
 
-    /// Ends all sessions of a peer; says how many were told.
-    pub fn stop_peer(&self, peer: &EndpointId, reason: EndReason) -> usize {
-        self.stop_where(reason, |active| active.peer.id == *peer)
-    }
-
     /// Ends all sessions of a connection; says how many were told.
     pub fn stop_connection(&self, connection: ConnectionId, reason: EndReason) -> usize {
         self.stop_where(reason, |active| active.connection == connection)
@@ -164,6 +161,7 @@ impl Sessions {
                 test_id: active.test_id,
                 test_type: active.plan.test_type,
                 peer: active.peer.id,
+                mode: active.plan.placement.mode(),
                 connection: active.connection,
                 started_at: now
                     .as_wall(active.ends_at())

@@ -21,6 +21,10 @@ use super::table::Core;
 /// An engine that was told to stop is dropped after this long: a goodbye may take a round trip, not more.
 const STOP_GRACE: Duration = Duration::from_secs(1);
 
+/// The same for an engine that is to cut a test short: its bytes stand still at once, but the client hears so at the end of
+/// an interval of its own (up to 1.1 s later), sends its results (5 s) and reads ours.
+const CUT_GRACE: Duration = Duration::from_secs(7);
+
 /// A client is gone when neither control nor data connections heard from it for this long.
 pub(super) const VANISHED_AFTER: Duration = Duration::from_secs(3);
 
@@ -73,7 +77,7 @@ where
             biased;
             ended = &mut engine => return ended.map_or(Outcome::Panicked, Outcome::Ended),
             () = sleep_until(dropped_at.unwrap_or(deadline)), if dropped_at.is_some() => return Outcome::Dropped,
-            () = active.stopped(), if dropped_at.is_none() => dropped_at = Some(Instant::now() + STOP_GRACE),
+            () = active.stopped(), if dropped_at.is_none() => dropped_at = Some(Instant::now() + grace(active)),
             () = sleep_until(deadline), if dropped_at.is_none() => active.stop(EndReason::DurationCap),
             () = sleep_until(watch.next_look), if dropped_at.is_none() => {
                 if (core.windows)(&active.policy(), (core.clock)()).is_some() {
@@ -83,6 +87,14 @@ where
                 }
             }
         }
+    }
+}
+
+/// How long the engine has for its goodbyes.
+fn grace(active: &Active) -> Duration {
+    match active.stop_reason() {
+        Some(EndReason::DurationCap | EndReason::QuotaExceeded | EndReason::WindowClosed) => CUT_GRACE,
+        _ => STOP_GRACE,
     }
 }
 

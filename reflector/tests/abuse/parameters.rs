@@ -1,8 +1,6 @@
 //! Session requests that can never be granted, and what they hear.
 
-use std::path::Path;
-
-use e2e::appliance::{Appliance, Key, Test};
+use e2e::appliance::Test;
 use serde_json::{Value, json};
 
 use super::{Bed, Good, until_metric};
@@ -112,22 +110,4 @@ async fn ten_to_the_twelve_seconds_are_granted_as_the_longest_test() {
     assert!((60.0..=65.5).contains(&lasts), "{lasts}");
     let left = connection.status().await.unwrap()["active_test"]["remaining_sec"].as_u64().unwrap();
     assert!(left <= 60, "{left}");
-}
-
-/// The program as it is shipped has no engine yet; when it has one, this row is about a type that was left out.
-#[tokio::test]
-async fn a_type_without_an_engine_is_denied_and_never_granted() {
-    let bed = Bed::run(Path::new(env!("CARGO_BIN_EXE_reflector")), "", &[]).await;
-    let good = Good::of(&bed);
-    let key = Key::generate();
-    bed.add(&key, "early");
-    let (mut connection, _) = Appliance::builder(key).open(bed.addr).await.unwrap();
-    for (test, name) in [(Test::throughput(10), "throughput"), (Test::echo(10), "udp_echo")] {
-        let denial = good.during(connection.request(&test)).await.unwrap().denied().unwrap();
-        let message = format!("this reflector has no engine for {name}: ask for another test type");
-        assert_eq!(denial.payload, deny(&message));
-    }
-    assert_eq!(connection.status().await.unwrap()["active_test"], Value::Null);
-    until_metric(&bed, "reflector_session_denied_total{reason=\"invalid_params\"}", 2.0).await;
-    assert!(!bed.audit().iter().any(|line| line["event_type"] == "session_granted"));
 }

@@ -10,7 +10,11 @@ use std::collections::BTreeSet;
 
 use crds::EndpointId;
 use jiff::Timestamp;
+use reflector::engine::evidence::limit::{By, Cause, Limit};
+use reflector::engine::evidence::{Evidence, clock, cpu, nic, tcp, thermal};
+use reflector::engine::measured::{Measured, StreamMeasured};
 use reflector::identity::Statement;
+use reflector::ledger::quota::LastTest;
 use reflector::link::decode;
 use reflector::link::message::{
     ActiveTest, Message, Mode, PathMeta, PolicySummary, Protocol, ServerHello, SessionGrant, SessionParams,
@@ -131,6 +135,14 @@ fn samples() -> Vec<Message> {
             tests_today: 1,
             bytes_today: 1,
             network_position: Some(text()),
+            last_test: Some(LastTest {
+                test_id,
+                test_type: TestType::UdpEcho,
+                reason: EndReason::Completed,
+                bytes: 1,
+                duration_ms: 1,
+                at,
+            }),
         }),
         Message::GetPathMeta,
         Message::PathMeta(PathMeta {
@@ -153,8 +165,32 @@ fn samples() -> Vec<Message> {
             end_reason: EndReason::Completed,
             duration_ms: 1,
             bytes: 1,
+            unread_bytes: 1,
+            measured: measured(),
         }),
     ]
+}
+
+fn measured() -> Measured {
+    let evidence = Evidence {
+        tcp_info: vec![tcp::Stream {
+            id: 1,
+            summary: tcp::TcpSummary::default(),
+            sample_interval_ms: 100,
+            samples: vec![],
+        }],
+        cpu: Some(cpu::CpuUse::default()),
+        nic: Some(nic::NicUse::default()),
+        thermal: Some(thermal::Thermal::default()),
+        clock: Some(clock::ClockState { synced: true, error_bound_us: None, source: None }),
+    };
+    let limit = Limit { by: By::Policy, cause: Cause::Quota, also: vec![], evidence: vec![] };
+    Measured {
+        streams: vec![StreamMeasured::default()],
+        echo_dropped: vec![("rate".into(), 1)],
+        evidence,
+        limit: Some(limit),
+    }
 }
 
 /// Does not compile when a message type is missing from [`samples`].

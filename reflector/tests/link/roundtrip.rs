@@ -3,6 +3,7 @@
 use crds::EndpointId;
 use jiff::Timestamp;
 use proptest::prelude::*;
+use reflector::engine::measured::{Measured, StreamMeasured};
 use reflector::link::message::{
     ActiveTest, Envelope, Message, Mode, PathMeta, PolicySummary, Protocol, ServerHello, SessionGrant,
     SessionParams, SessionResult, StatusSnapshot, TestType,
@@ -90,7 +91,18 @@ fn sessions() -> impl Strategy<Value = Message> {
         uuids().prop_map(|test_id| Message::SessionClose { test_id }),
         (uuids(), modes(), prop::sample::select(EndReason::ALL), any::<u64>(), any::<u64>()).prop_map(
             |(test_id, mode, end_reason, duration_ms, bytes)| {
-                Message::SessionResult(SessionResult { test_id, mode, end_reason, duration_ms, bytes })
+                Message::SessionResult(SessionResult {
+                    test_id,
+                    mode,
+                    end_reason,
+                    duration_ms,
+                    bytes,
+                    unread_bytes: bytes / 3,
+                    measured: Measured {
+                        streams: vec![StreamMeasured { id: 1, bytes, ..StreamMeasured::default() }],
+                        ..Measured::default()
+                    },
+                })
             }
         ),
     ]
@@ -124,6 +136,7 @@ fn facts() -> impl Strategy<Value = Message> {
                     tests_today,
                     bytes_today,
                     network_position,
+                    last_test: None,
                 })
             }
         ),

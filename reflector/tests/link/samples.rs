@@ -2,6 +2,8 @@
 
 use crds::EndpointId;
 use jiff::Timestamp;
+use reflector::engine::measured::{Measured, StreamMeasured};
+use reflector::ledger::quota::LastTest;
 use reflector::link::message::{
     ActiveTest, Message, Mode, PathMeta, PolicySummary, Protocol, ServerHello, SessionGrant, SessionParams,
     SessionResult, StatusSnapshot, TestType,
@@ -89,6 +91,12 @@ fn answers() -> Vec<(&'static str, Message)> {
         end_reason: EndReason::QuotaExceeded,
         duration_ms: 10_004,
         bytes: 1_234_567_890,
+        unread_bytes: 4_321,
+        measured: Measured {
+            streams: vec![StreamMeasured { id: 3, sender: true, bytes: 987, retransmits: Some(6) }],
+            echo_dropped: vec![("rate".into(), 5)],
+            ..Measured::default()
+        },
     };
     vec![
         ("session_grant", Message::SessionGrant(grant.clone())),
@@ -114,8 +122,18 @@ fn facts() -> Vec<(&'static str, Message)> {
         tests_today: 3,
         bytes_today: 4_500_000_001,
         network_position: Some("hybrid".into()),
+        last_test: None,
     };
-    let idle = StatusSnapshot { active_test: None, network_position: None, ..status.clone() };
+    let last = LastTest {
+        test_id: test_id(),
+        test_type: TestType::UdpEcho,
+        reason: EndReason::QuotaExceeded,
+        bytes: 77,
+        duration_ms: 1_234,
+        at: at(1_767_225_601),
+    };
+    let idle =
+        StatusSnapshot { active_test: None, network_position: None, last_test: Some(last), ..status.clone() };
     let meta = PathMeta {
         cpu_load: 0.25,
         memory_used_mb: 512,

@@ -53,7 +53,9 @@ async fn sigterm_lets_a_running_test_finish() {
 
     bed.daemon.sigterm().unwrap();
     is_told_of_the_drain(&mut bystander).await;
-    refuses(bed.addr).await;
+    // The port stays, because streams of what runs may come to it; newcomers are sent away.
+    assert!(Good::new(&bed, "newcomer").connect().await.is_err());
+    assert!(bed.metric("reflector_connections_refused_total{reason=\"draining\"}").await >= 1.0);
     // Who has nothing running is sent away in good order.
     assert_eq!(bystander.read_raw_until_closed().await.how, e2e::appliance::Ending::CloseNotify);
     // The running test goes on, and nothing new begins beside it.
@@ -102,7 +104,7 @@ async fn a_second_sigterm_cuts_what_runs() {
     let download = transfer(&Target::from(&grant), Direction::Download, Limits::default());
     until(|| (download.bytes() > 50_000).then_some(()), "a running test").await;
     bed.daemon.sigterm().unwrap();
-    refuses(bed.addr).await;
+    until(|| (bed.status()["serving"] == false).then_some(()), "a drain").await;
     let so_far = download.bytes();
     until(|| (download.bytes() > so_far).then_some(()), "a test that goes on").await;
 

@@ -5,10 +5,13 @@
 
 mod cost;
 
+use std::fmt;
+
 pub use cost::Cost;
 
 use crate::link::features::{Feature, Features};
 use crate::link::message::{PolicySummary, Protocol, ServerHello, TestType};
+use crate::said;
 
 /// Seconds of one phase unless told otherwise: TCP has left slow start on any path long before.
 pub const DEFAULT_SECONDS: u64 = 10;
@@ -219,6 +222,34 @@ impl Direction {
             Self::Up => "upload",
             Self::Bidir => "both directions at once",
         }
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, phase) in self.phases.iter().enumerate() {
+            write!(
+                f,
+                "{}{} {} s",
+                if index == 0 { "" } else { ", " },
+                phase.direction.said(),
+                phase.seconds
+            )?;
+            match phase.route {
+                Route::Tunneled => f.write_str(" tunneled")?,
+                Route::Direct => f.write_str(" direct")?,
+                Route::PreferDirect => {}
+            }
+        }
+        if let Some(first) = self.phases.first() {
+            let plural = if first.streams == 1 { "" } else { "s" };
+            let on = match first.rate {
+                Some(bits) => format!("UDP at {} Mbit/s", said::megabits(bits)),
+                None => "TCP".to_owned(),
+            };
+            write!(f, " ({} stream{plural} of {on})", first.streams)?;
+        }
+        write!(f, ": {}", self.cost)
     }
 }
 

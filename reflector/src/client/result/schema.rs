@@ -120,11 +120,16 @@ mod tests {
                         return fail(format!("{value} is no {names:?}"));
                     }
                 }
-                "const" if value != rule => return fail(format!("{value} is not {rule}")),
-                "enum" if !rule.as_array().unwrap().contains(value) => {
-                    return fail(format!("{value} is none of {rule}"));
+                "const" => {
+                    if value != rule {
+                        return fail(format!("{value} is not {rule}"));
+                    }
                 }
-                "const" | "enum" => {}
+                "enum" => {
+                    if !rule.as_array().unwrap().contains(value) {
+                        return fail(format!("{value} is none of {rule}"));
+                    }
+                }
                 "minimum" => {
                     if value.as_f64().is_some_and(|number| number < rule.as_f64().unwrap()) {
                         return fail(format!("{value} is below {rule}"));

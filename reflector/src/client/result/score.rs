@@ -172,7 +172,7 @@ mod tests {
         let kept = &sorted[10..190];
         let echo_mean = kept.iter().sum::<i128>() / 180;
         let tcp_mean = tcp_ns.iter().sum::<i128>() / 3;
-        let expected_thousandths = 60_000_000_000_000 * 1000 / ((echo_mean + tcp_mean) / 2) / 1000;
+        let expected_thousandths = 60_000_000_000_000 * 1000 / i128::midpoint(echo_mean, tcp_mean) / 1000;
 
         #[expect(clippy::cast_precision_loss, reason = "below 2^53")]
         let us = |ns: i128| ns as f64 / 1000.0;

@@ -26,7 +26,7 @@ const LONGEST: usize = 4096;
 
 /// Takes datagrams of these addresses, normalised, and drops all others. With more than fit it takes everything: whoever
 /// reads looks the address up anyway.
-pub(super) fn only_from(sources: &[IpAddr]) -> Vec<SockFilter> {
+pub(in crate::engine) fn only_from(sources: &[IpAddr]) -> Vec<SockFilter> {
     let v4: Vec<SockFilter> = sources.iter().filter_map(of_v4).flatten().collect();
     let v6: Vec<SockFilter> = sources.iter().filter_map(of_v6).flatten().collect();
     // A dual-stack socket gets both: the version is in the upper half of the first byte.

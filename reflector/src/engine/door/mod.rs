@@ -5,7 +5,7 @@
 //! it; the server knocks. One door per source address: peers behind one NAT cannot take each other's test. [`post`] brings
 //! the datagrams; [`udp`] gives an engine sockets of its own on that port.
 
-mod filter;
+pub(in crate::engine) mod filter;
 pub mod post;
 pub mod udp;
 
@@ -179,6 +179,11 @@ impl Door {
     /// The next datagram. Cancel-safe.
     pub async fn datagram(&mut self) -> Option<Datagram> {
         self.datagrams.recv().await
+    }
+
+    /// Both at once, for who waits for either. Each receiver is cancel-safe.
+    pub fn both(&mut self) -> (&mut mpsc::Receiver<Knock>, &mut mpsc::Receiver<Datagram>) {
+        (&mut self.connections, &mut self.datagrams)
     }
 
     /// Gives back what a connected socket caught between its bind and its connect: it may be somebody else's.

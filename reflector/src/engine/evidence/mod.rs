@@ -8,7 +8,9 @@ pub mod clock;
 pub mod cpu;
 pub mod limit;
 pub mod nic;
+mod read;
 mod real;
+mod sampler;
 pub mod tcp;
 pub mod thermal;
 
@@ -16,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use real::Real;
 pub(crate) use real::float;
+pub use sampler::{Sampler, Watch};
 
 /// What one end saw during one run. `session_result` carries the reflector's.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -36,3 +39,7 @@ pub struct Evidence {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock: Option<clock::ClockState>,
 }
+
+/// What an end that was not looked at saw.
+pub static NOTHING: Evidence =
+    Evidence { tcp_info: Vec::new(), cpu: None, nic: None, thermal: None, clock: None };

@@ -3,7 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Real;
+use super::{Real, float};
+use crate::engine::sys::TcpInfo;
 
 /// Time between two samples of a stream.
 pub const SAMPLE_INTERVAL_MS: u32 = 100;
@@ -113,4 +114,240 @@ pub struct TcpSummary {
     /// Packets seen out of order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reord_seen: Option<u64>,
+}
+
+/// The samples of one stream, and running sums of those that were let go.
+#[derive(Debug, Clone)]
+pub(super) struct Series {
+    kept: Vec<TcpState>,
+    most: usize,
+    /// Every how many-th sample is kept.
+    stride: u32,
+    until_next: u32,
+    rtt_sum_us: f64,
+    rtt_count: u64,
+    min_rtt_us: Option<u32>,
+    last: Option<TcpState>,
+}
+
+impl Series {
+    /// For one of `streams` streams of a session.
+    pub(super) fn new(streams: usize) -> Self {
+        let most = (MAX_SAMPLES_PER_SESSION / streams.max(1)).clamp(2, MAX_SAMPLES_PER_STREAM);
+        Self {
+            kept: Vec::new(),
+            most,
+            stride: 1,
+            until_next: 0,
+            rtt_sum_us: 0.0,
+            rtt_count: 0,
+            min_rtt_us: None,
+            last: None,
+        }
+    }
+
+    /// One more, 100 ms after the one before.
+    pub(super) fn push(&mut self, state: TcpState) {
+        self.last = Some(state);
+        if state.rtt_us > 0 {
+            self.rtt_sum_us += f64::from(state.rtt_us);
+            self.rtt_count += 1;
+        }
+        // The kernel forgets the smallest one after five minutes.
+        self.min_rtt_us = self.min_rtt_us.into_iter().chain(state.min_rtt_us).min();
+        if self.until_next > 0 {
+            self.until_next -= 1;
+            return;
+        }
+        if self.kept.len() >= self.most {
+            let mut index = 0usize;
+            self.kept.retain(|_| {
+                index += 1;
+                index % 2 == 1
+            });
+            self.stride = self.stride.saturating_mul(2);
+        }
+        self.kept.push(state);
+        self.until_next = self.stride - 1;
+    }
+
+    /// The newest round-trip time.
+    pub(super) fn rtt_us(&self) -> Option<u32> {
+        self.last.map(|state| state.rtt_us).filter(|rtt| *rtt > 0)
+    }
+
+    /// What the stream came to; `None` when its kernel never answered.
+    pub(super) fn finish(self, id: u32) -> Option<Stream> {
+        let last = self.last?;
+        let median = |field: fn(&TcpState) -> Option<u64>| {
+            let mut known: Vec<u64> = self.kept.iter().filter_map(field).collect();
+            known.sort_unstable();
+            known.get(known.len() / 2).copied()
+        };
+        let ms = |us: Option<u64>| us.map(|us| us / 1000);
+        let summary = TcpSummary {
+            retransmits: Some(last.retransmits),
+            segments: last.segments,
+            rtt_us: Real::ratio(self.rtt_sum_us, float(self.rtt_count), 1.0),
+            min_rtt_us: self.min_rtt_us,
+            cwnd_bytes: median(|state| Some(state.cwnd_bytes)),
+            snd_wnd_bytes: median(|state| state.snd_wnd_bytes),
+            delivery_rate_mbps: median(|state| state.delivery_rate_bytes_per_s)
+                .and_then(|rate| Real::mbps(rate, 1.0)),
+            busy_ms: ms(last.busy_us),
+            rwnd_limited_ms: ms(last.rwnd_limited_us),
+            sndbuf_limited_ms: ms(last.sndbuf_limited_us),
+            pmtu_bytes: Some(last.pmtu_bytes),
+            reord_seen: last.reord_seen,
+        };
+        let samples = self.kept.iter().map(|state| TcpSample {
+            at_ms: state.at_ms,
+            rtt_us: state.rtt_us,
+            cwnd_bytes: state.cwnd_bytes,
+            retransmits: state.retransmits,
+        });
+        let samples = samples.collect();
+        Some(Stream {
+            id,
+            summary,
+            sample_interval_ms: SAMPLE_INTERVAL_MS.saturating_mul(self.stride),
+            samples,
+        })
+    }
+}
+
+impl TcpState {
+    /// From the kernel's answer.
+    pub(super) fn new(at_ms: u32, info: &TcpInfo) -> Self {
+        let us = |time: std::time::Duration| u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
+        let long_us = |time: std::time::Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        Self {
+            at_ms,
+            rtt_us: us(info.rtt),
+            // All ones before the first measurement.
+            min_rtt_us: info.min_rtt.map(us).filter(|rtt| *rtt < u32::MAX),
+            cwnd_bytes: u64::from(info.cwnd_segments) * u64::from(info.snd_mss),
+            snd_wnd_bytes: info.snd_wnd.map(u64::from),
+            delivery_rate_bytes_per_s: info.delivery_rate,
+            retransmits: info.retransmitted_segments.into(),
+            segments: info.data_segments_out.map(u64::from),
+            busy_us: info.busy.map(long_us),
+            rwnd_limited_us: info.rwnd_limited.map(long_us),
+            sndbuf_limited_us: info.sndbuf_limited.map(long_us),
+            pmtu_bytes: info.pmtu,
+            reord_seen: info.reordering_seen.map(u64::from),
+        }
+    }
+}
+
+/// Mean round-trip time of all streams between two moments.
+pub fn mean_rtt_us(streams: &[Stream], from_ms: u32, to_ms: u32) -> Option<Real> {
+    let samples = streams.iter().flat_map(|stream| &stream.samples);
+    let inside = |sample: &&TcpSample| sample.at_ms >= from_ms && sample.at_ms < to_ms && sample.rtt_us > 0;
+    let rtts: Vec<f64> = samples.filter(inside).map(|sample| f64::from(sample.rtt_us)).collect();
+    Real::ratio(rtts.iter().sum(), float(rtts.len() as u64), 1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(tick: u32) -> TcpState {
+        TcpState {
+            at_ms: tick * SAMPLE_INTERVAL_MS,
+            rtt_us: 1000 + tick,
+            min_rtt_us: Some(900 - tick.min(100)),
+            cwnd_bytes: u64::from(tick) * 10,
+            snd_wnd_bytes: Some(70_000),
+            delivery_rate_bytes_per_s: Some(125_000),
+            retransmits: u64::from(tick) * 2,
+            segments: Some(u64::from(tick) * 3),
+            busy_us: Some(u64::from(tick) * 99_000),
+            rwnd_limited_us: Some(5_999),
+            sndbuf_limited_us: Some(7_000),
+            pmtu_bytes: 1500,
+            reord_seen: Some(4),
+        }
+    }
+
+    fn series(streams: usize, ticks: u32) -> Series {
+        let mut series = Series::new(streams);
+        (0..ticks).for_each(|tick| series.push(state(tick)));
+        series
+    }
+
+    #[test]
+    fn a_stream_is_what_its_samples_say() {
+        let stream = series(1, 11).finish(3).unwrap();
+        assert_eq!((stream.id, stream.sample_interval_ms, stream.samples.len()), (3, 100, 11));
+        assert_eq!(
+            stream.summary,
+            TcpSummary {
+                retransmits: Some(20),
+                segments: Some(30),
+                rtt_us: Real::of(1005.0),
+                min_rtt_us: Some(890),
+                cwnd_bytes: Some(50),
+                snd_wnd_bytes: Some(70_000),
+                delivery_rate_mbps: Real::of(1.0),
+                busy_ms: Some(990),
+                rwnd_limited_ms: Some(5),
+                sndbuf_limited_ms: Some(7),
+                pmtu_bytes: Some(1500),
+                reord_seen: Some(4),
+            }
+        );
+        assert_eq!(Series::new(1).finish(1), None);
+    }
+
+    /// However long the run: bounded, evenly spread from the first to the last, and the mean is of all samples.
+    #[test]
+    fn samples_are_bounded_and_cover_the_whole_run() {
+        for (streams, ticks) in [(1, 600), (1, 601), (1, 36_000), (16, 600), (16, 257), (128, 5_000)] {
+            let stream = series(streams, ticks).finish(1).unwrap();
+            let most = (MAX_SAMPLES_PER_SESSION / streams).min(MAX_SAMPLES_PER_STREAM);
+            assert!(
+                stream.samples.len() <= most && stream.samples.len() * 2 >= most.min(ticks as usize),
+                "{ticks}"
+            );
+            let steps: Vec<u32> =
+                stream.samples.windows(2).map(|pair| pair[1].at_ms - pair[0].at_ms).collect();
+            assert!(steps.iter().all(|step| *step == stream.sample_interval_ms), "{ticks}: {steps:?}");
+            assert_eq!(stream.samples[0].at_ms, 0);
+            let last = stream.samples.last().unwrap().at_ms;
+            assert!(ticks * 100 - last <= stream.sample_interval_ms, "{ticks}: {last}");
+            assert_eq!(stream.summary.rtt_us, Real::of(1000.0 + f64::from(ticks - 1) / 2.0));
+        }
+    }
+
+    /// As many streams as there may be, and still room in a frame.
+    #[test]
+    fn all_samples_of_a_session_fit_into_a_frame() {
+        let longest = TcpState { at_ms: u32::MAX, rtt_us: u32::MAX, cwnd_bytes: u64::MAX / 2, ..state(1) };
+        let mut series = series(16, 0);
+        (0..MAX_SAMPLES_PER_STREAM).for_each(|_| series.push(longest));
+        let one = serde_json::to_string(&series.finish(1).unwrap()).unwrap();
+        assert!(one.len() * 16 < 512 * 1024, "{}", one.len());
+    }
+
+    #[test]
+    fn a_kernel_that_has_not_measured_yet_gives_no_round_trip_time() {
+        let mut series = Series::new(1);
+        let fresh = TcpInfo {
+            min_rtt: Some(std::time::Duration::from_micros(u32::MAX.into())),
+            ..TcpInfo::default()
+        };
+        series.push(TcpState::new(0, &fresh));
+        assert_eq!(series.rtt_us(), None);
+        let summary = series.finish(1).unwrap().summary;
+        assert_eq!((summary.rtt_us, summary.min_rtt_us, summary.busy_ms), (None, None, None));
+    }
+
+    #[test]
+    fn the_round_trip_time_of_an_interval_is_the_mean_of_its_samples() {
+        let streams = [series(1, 5).finish(1).unwrap(), series(1, 3).finish(3).unwrap()];
+        assert_eq!(mean_rtt_us(&streams, 100, 300), Real::of(1001.5));
+        assert_eq!(mean_rtt_us(&streams, 400, 500), Real::of(1004.0));
+        assert_eq!(mean_rtt_us(&streams, 500, 600), None);
+    }
 }

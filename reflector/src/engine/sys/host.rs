@@ -4,6 +4,7 @@ use std::ffi::CStr;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ptr;
+use std::time::Duration;
 
 /// One address of one interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,13 +71,29 @@ unsafe fn ip_address(address: *const libc::sockaddr) -> Option<IpAddr> {
 
 /// Whether the kernel's clock is kept in step by somebody (NTP, PTP). Reads only; needs no right.
 pub fn clock_is_synchronised() -> io::Result<bool> {
+    kernel_clock().map(|clock| clock.synchronised)
+}
+
+/// What the kernel says of its clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KernelClock {
+    /// Somebody keeps it in step.
+    pub synchronised: bool,
+    /// The most it can be off. Grows while nobody keeps it in step.
+    pub max_error: Duration,
+}
+
+/// Asks the kernel about its clock. Reads only; needs no right.
+pub fn kernel_clock() -> io::Result<KernelClock> {
     // SAFETY: `timex` is plain data for which all zeros is a valid value.
     let mut state: libc::timex = unsafe { std::mem::zeroed() };
     // SAFETY: `state` is valid for writing; `modes` is 0, so nothing is changed.
     match unsafe { libc::adjtimex(&raw mut state) } {
         -1 => Err(io::Error::last_os_error()),
-        libc::TIME_ERROR => Ok(false),
-        _ => Ok(state.status & libc::STA_UNSYNC == 0),
+        answer => Ok(KernelClock {
+            synchronised: answer != libc::TIME_ERROR && state.status & libc::STA_UNSYNC == 0,
+            max_error: Duration::from_micros(state.maxerror.try_into().unwrap_or(0)),
+        }),
     }
 }
 

@@ -15,9 +15,13 @@ mod thread;
 
 pub use constant::ConstantPages;
 pub use datagrams::{Batch, Received};
-pub use host::{InterfaceAddress, clock_is_synchronised, interface_addresses, release_free_memory};
+pub use host::{
+    InterfaceAddress, KernelClock, clock_is_synchronised, interface_addresses, kernel_clock,
+    release_free_memory,
+};
 pub use options::{
-    Stamps, clamp_window, discard, enable_gro, enable_receive_stamps, limit_pacing_rate, segment_datagrams,
+    Stamps, clamp_window, discard, dropped_datagrams, enable_gro, enable_receive_stamps, limit_pacing_rate,
+    segment_datagrams,
 };
 pub(in crate::engine) use tcp_info::Raw as RawTcpInfo;
 pub use tcp_info::{tcp_info, tcp_silence};

@@ -14,6 +14,11 @@ const RX_SOFTWARE: libc::c_uint = 1 << 3;
 const REPORT_SOFTWARE: libc::c_uint = 1 << 4;
 const REPORT_RAW_HARDWARE: libc::c_uint = 1 << 6;
 
+/// asm-generic/socket.h, the same on both our architectures: libc has it for some targets only.
+const SO_MEMINFO: libc::c_int = 55;
+/// Its last number, of linux/sock_diag.h.
+const MEMINFO_DROPS: usize = 8;
+
 /// Where receive stamps come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stamps {
@@ -64,6 +69,16 @@ pub fn enable_receive_stamps(socket: impl AsFd) -> io::Result<Stamps> {
         return Ok(Stamps::Timestamping);
     }
     set(&socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1).map(|()| Stamps::Nanoseconds)
+}
+
+/// Datagrams the kernel did not queue on this socket: refused by its filter, or no room.
+pub fn dropped_datagrams(socket: impl AsFd) -> io::Result<u32> {
+    let mut numbers = [0_u32; MEMINFO_DROPS + 1];
+    let mut length = libc::socklen_t::try_from(size_of_val(&numbers)).unwrap_or(0);
+    let (descriptor, into) = (socket.as_fd().as_raw_fd(), numbers.as_mut_ptr().cast());
+    // SAFETY: the descriptor is open while borrowed; the kernel writes at most `length` bytes, all of them of `numbers`.
+    let result = unsafe { libc::getsockopt(descriptor, libc::SOL_SOCKET, SO_MEMINFO, into, &raw mut length) };
+    if result == 0 { Ok(numbers[MEMINFO_DROPS]) } else { Err(io::Error::last_os_error()) }
 }
 
 fn set<T: Copy>(socket: impl AsFd, level: libc::c_int, name: libc::c_int, value: T) -> io::Result<()> {

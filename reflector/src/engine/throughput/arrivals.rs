@@ -1,19 +1,21 @@
-//! Where the connections of a test come from: a port of its own, or the control port.
+//! Where the connections of a test come from: a port of its own, the control port, or the tunnel.
 //!
 //! Only the granted peer's address gets through; everybody else is reset and counted. Every connection resets when it is
 //! dropped, so that giving up on one needs no more than that.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 
-use crate::engine::door::{Datagram, Door};
+use crate::engine::door::Door;
 use crate::engine::iperf::udp::HELLO;
+use crate::engine::tunnel::hello::Kind;
+use crate::engine::tunnel::{Carried, Tunnel};
 
 use super::listen;
 
@@ -30,17 +32,23 @@ pub(super) enum Arrival {
 
 /// A TCP connection of the granted peer. Resets when dropped.
 pub(super) struct Connection {
-    pub(super) stream: TcpStream,
-    /// Counts up in the order of arrival.
+    pub(super) stream: Carried,
+    /// What flows: datagrams only in a tunnel.
+    pub(super) kind: Kind,
+    /// Counts up in the order of arrival. In a tunnel the client numbers its streams, and 0 is control.
     pub(super) number: u64,
     /// Its place among the connections of the process, if that counts it.
-    pub(super) place: Option<Box<dyn Send + Sync>>,
+    pub(super) place: Option<Place>,
 }
+
+/// Frees a place when dropped. Behind a lock that nobody takes, so that what holds it can be shared.
+pub(super) struct Place(#[expect(dead_code, reason = "held, not read")] Mutex<Box<dyn Send>>);
 
 /// The way in. Dropping it closes the port.
 pub(super) enum Arrivals {
     DataPort(DataPort),
     ControlPort(ControlPort),
+    Tunneled(Tunnel),
 }
 
 /// A port of its own.
@@ -67,7 +75,13 @@ impl Arrivals {
         match self {
             Self::DataPort(port) => port.next().await,
             Self::ControlPort(port) => port.next().await,
+            Self::Tunneled(tunnel) => tunneled(tunnel).await,
         }
+    }
+
+    /// Whether a test may begin on this connection. In a tunnel its streams have other numbers.
+    pub(super) fn may_be_control(&self, connection: &Connection) -> bool {
+        !matches!(self, Self::Tunneled(_)) || connection.number == 0
     }
 
     /// A socket for the UDP stream that begins at this address; nothing was answered yet.
@@ -75,6 +89,7 @@ impl Arrivals {
         match self {
             Self::DataPort(port) => port.open_udp(from),
             Self::ControlPort(port) => port.open_udp(from),
+            Self::Tunneled(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
@@ -89,7 +104,7 @@ impl Arrivals {
     pub(super) fn listener(&self) -> Option<SockRef<'_>> {
         match self {
             Self::DataPort(port) => Some(SockRef::from(&port.listener)),
-            Self::ControlPort(_) => None,
+            Self::ControlPort(_) | Self::Tunneled(_) => None,
         }
     }
 }
@@ -137,7 +152,8 @@ impl DataPort {
             return None;
         }
         self.accepted = self.accepted.wrapping_add(1);
-        Some(Connection { stream, number: self.accepted, place: None })
+        let stream = Carried::Plain(stream);
+        Some(Connection { stream, kind: Kind::Tcp, number: self.accepted, place: None })
     }
 
     /// The socket that got the hello becomes the stream's; a new one waits for the next, bound before the client is answered.
@@ -151,23 +167,24 @@ impl DataPort {
 
 impl ControlPort {
     async fn next(&mut self) -> Arrival {
+        let (connections, datagrams) = self.door.both();
         loop {
             tokio::select! {
-                knock = self.door.connection() => match knock {
+                knock = connections.recv() => match knock {
                     Some(knock) => {
                         reset_on_drop(&knock.stream);
                         self.accepted = self.accepted.wrapping_add(1);
-                        let place: Box<dyn Send + Sync> = Box::new(std::sync::Mutex::new(knock.place));
                         return Arrival::Connection(Connection {
-                            stream: knock.stream,
+                            stream: Carried::Plain(knock.stream),
+                            kind: Kind::Tcp,
                             number: self.accepted,
-                            place: Some(place),
+                            place: Some(Place(Mutex::new(knock.place))),
                         });
                     }
                     // The server is gone; the session will be told.
                     None => std::future::pending().await,
                 },
-                datagram = self.door.datagram() => match datagram {
+                datagram = datagrams.recv() => match datagram {
                     Some(datagram) if datagram.bytes.len() == HELLO.len() => return Arrival::Hello(datagram.from),
                     Some(_) => {}
                     None => std::future::pending().await,
@@ -176,24 +193,32 @@ impl ControlPort {
         }
     }
 
-    /// The stream's own socket beside the one that everybody's datagrams come to. What it catches before it is connected
-    /// may be another session's.
+    /// What came early is a repeat of the hello: the one answer serves both.
     fn open_udp(&mut self, from: SocketAddr) -> io::Result<UdpSocket> {
-        let socket = listen::beside_control(self.local, from)?;
-        let mut buffer = [0; crate::engine::door::MAX_DATAGRAM];
-        while let Ok((length, sender)) = socket.try_recv_from(&mut buffer) {
-            if sender != from
-                && let Some(bytes) = buffer.get(..length)
-            {
-                let sender = SocketAddr::new(sender.ip().to_canonical(), sender.port());
-                self.door.hand_back(Datagram { from: sender, bytes: bytes.to_vec() });
-            }
-        }
-        Ok(socket)
+        UdpSocket::from_std(self.door.connect(self.local, from)?.socket)
     }
 }
 
-/// Linger 0: no TIME_WAIT of ours for connections that we give up, and nothing is sent on after the session.
+/// The next stream of the tunnel that a throughput test has a use for.
+async fn tunneled(tunnel: &mut Tunnel) -> Arrival {
+    while let Some(arrived) = tunnel.stream().await {
+        if arrived.kind == Kind::Echo {
+            arrived.stream.close().await;
+            continue;
+        }
+        reset_on_drop(arrived.stream.tcp());
+        return Arrival::Connection(Connection {
+            stream: Carried::Tunneled(Box::new(arrived.stream)),
+            kind: arrived.kind,
+            number: u64::from(arrived.number),
+            place: Some(Place(Mutex::new(arrived.place))),
+        });
+    }
+    // The server is gone; the session will be told.
+    std::future::pending().await
+}
+
+/// Linger 0: no `TIME_WAIT` of ours for connections that we give up, and nothing is sent on after the session.
 fn reset_on_drop(stream: &TcpStream) {
     if let Err(error) = SockRef::from(stream).set_linger(Some(Duration::ZERO)) {
         tracing::debug!(%error, "set linger on a data connection");

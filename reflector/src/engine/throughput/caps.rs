@@ -73,7 +73,8 @@ pub(super) fn plan(parameters: Parameters, grant: &Grant) -> Result<Plan, Refusa
 
 /// The client opens its senders first, then its receivers.
 fn directions(parameters: &Parameters) -> Vec<Direction> {
-    let first = if parameters.reverse && !parameters.bidirectional { Direction::Send } else { Direction::Receive };
+    let first =
+        if parameters.reverse && !parameters.bidirectional { Direction::Send } else { Direction::Receive };
     let mut directions = vec![first; usize::try_from(parameters.parallel).unwrap_or(0)];
     if parameters.bidirectional {
         directions.extend(vec![Direction::Send; directions.len()]);
@@ -192,6 +193,8 @@ mod tests {
     fn block_sizes_are_exact_where_they_can_be_seen() {
         let exact = |length| plan(asked(|p| p.length = length), &GRANT).unwrap().exact_length;
         assert!(exact(EXACT_BELOW - 1) && !exact(EXACT_BELOW));
-        assert!(plan(asked(|p| (p.transport, p.length) = (Transport::Udp, 65_507)), &UDP).unwrap().exact_length);
+        assert!(
+            plan(asked(|p| (p.transport, p.length) = (Transport::Udp, 65_507)), &UDP).unwrap().exact_length
+        );
     }
 }

@@ -65,13 +65,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Control<S> {
         self.item(MESSAGE_WITHIN, |reader| reader.json(limit)).await
     }
 
-    /// The same, from a client that may have ended its test just when it was told that it is over.
-    pub(super) async fn json_after_end(&mut self, limit: usize) -> Result<Vec<u8>, ControlError> {
-        let mut skipped = false;
-        let next = |reader: &mut ControlReader| {
-            skipped = skipped || reader.skip_late_end();
-            reader.json(limit)
-        };
+    /// Before the JSON text of a client that may have ended its test just when it was told that it is over: whether it has.
+    pub(super) async fn late_end(&mut self) -> Result<bool, ControlError> {
+        let next = |reader: &mut ControlReader| Ok((!reader.is_empty()).then(|| reader.skip_late_end()));
         self.item(MESSAGE_WITHIN, next).await
     }
 

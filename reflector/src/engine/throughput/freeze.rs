@@ -12,7 +12,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// The client's clock started when our states arrived, later than ours.
 const CLOCK_SKEW: Duration = Duration::from_millis(100);
 
-/// What to say to the client, times counted from TEST_START.
+/// What to say to the client, times counted from the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Goodbye {
     /// State 11, now: there is no valid shorter test.

@@ -67,15 +67,6 @@ pub(super) fn another_udp(local: SocketAddr) -> io::Result<UdpSocket> {
     UdpSocket::from_std(udp.into())
 }
 
-/// A UDP socket on the control port that gets the datagrams of one address only.
-pub(super) fn beside_control(local: SocketAddr, peer: SocketAddr) -> io::Result<UdpSocket> {
-    let udp = socket(local, Type::DGRAM, Protocol::UDP)?;
-    udp.set_reuse_port(true)?;
-    udp.bind(&local.into())?;
-    udp.connect(&peer.into())?;
-    UdpSocket::from_std(udp.into())
-}
-
 /// Asks for a byte buffer in both directions; the kernel gives what it allows.
 pub(super) fn set_window(socket: &SockRef<'_>, bytes: u32) -> io::Result<()> {
     let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);

@@ -69,7 +69,8 @@ mod tests {
     #[tokio::test]
     async fn the_oldest_makes_room_and_who_is_through_takes_none() {
         let mut lobby = Lobby::new();
-        let (mut doors, mut guests): (Vec<_>, Vec<_>) = (0..=ROOM).map(|_| oneshot::channel::<usize>()).unzip();
+        let (mut doors, mut guests): (Vec<_>, Vec<_>) =
+            (0..=ROOM).map(|_| oneshot::channel::<usize>()).unzip();
         guests.reverse();
         for _ in 0..ROOM {
             let guest = guests.pop().unwrap();

@@ -6,6 +6,7 @@
 //! it outlives the session.
 
 mod arrivals;
+mod budget;
 mod caps;
 mod control;
 mod engine;

@@ -13,7 +13,7 @@ pub(super) enum Direction {
     Send,
 }
 
-/// How a test comes to its end, counted from TEST_START.
+/// How a test comes to its end, counted from the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
     /// The client ends it; if it has not by then, we do.

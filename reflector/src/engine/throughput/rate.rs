@@ -35,7 +35,7 @@ impl RateWatch {
             return false;
         }
         let bits = u128::from(bytes.saturating_sub(before)) * 8;
-        let allowed = u128::from(self.limit) * (at - since).as_micros() / 1_000_000;
+        let allowed = u128::from(self.limit) * at.saturating_sub(since).as_micros() / 1_000_000;
         bits * 100 > allowed * TOLERANCE
     }
 }
@@ -49,7 +49,9 @@ mod tests {
     fn two_seconds_above_the_rate_are_too_much() {
         let over = |bytes_per_second: u64| {
             let mut watch = RateWatch::new(8000);
-            (1..=50).position(|tick| watch.exceeds(Duration::from_millis(tick * 100), bytes_per_second * tick / 10))
+            (1..=50).position(|tick| {
+                watch.exceeds(Duration::from_millis(tick * 100), bytes_per_second * tick / 10)
+            })
         };
         assert_eq!(over(1000), None);
         assert_eq!(over(1090), None);

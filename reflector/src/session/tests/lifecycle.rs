@@ -222,7 +222,7 @@ async fn a_peer_revoked_while_its_listener_comes_up_gets_no_grant() {
         bench.act(Act::WaitInPrepare);
         let (from, policy) = (bench.connect(1), with(|_| ()));
         let (denied, ()) = tokio::join!(bench.up(&from, &policy), async {
-            assert_eq!(bench.sessions.stop_peer(&peer(1), told), 1);
+            assert_eq!(bench.stop(1, told), 1);
             bench.puppet.gate.notify_one();
         });
         let denied = denied.unwrap_err();

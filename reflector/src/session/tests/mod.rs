@@ -276,6 +276,12 @@ impl Bench {
         self.sessions.request(from, ticket(), policy, TestType::Throughput, &ask(10, true)).await
     }
 
+    /// Stops what the connections of a peer run.
+    fn stop(&self, n: u8, reason: EndReason) -> usize {
+        let running = self.sessions.active(Some(&peer(n)));
+        running.iter().map(|session| self.sessions.stop_connection(session.connection, reason)).sum()
+    }
+
     /// The engine's side of the newest session, once it runs.
     async fn strings(&self, granted: &Granted) -> Strings {
         let find = || {

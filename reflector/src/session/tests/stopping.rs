@@ -37,7 +37,7 @@ async fn a_stopped_session_leases_nothing_more() {
     let bench = Bench::new();
     bench.act(Act::IgnoreStop);
     let (_granted, strings, _) = running(&bench, 1).await;
-    assert_eq!(bench.sessions.stop_peer(&peer(1), EndReason::Revoked), 1);
+    assert_eq!(bench.stop(1, EndReason::Revoked), 1);
     assert_eq!(strings.control.meter().lease(1).bytes(), 0);
     assert_eq!(strings.control.stop_reason(), Some(EndReason::Revoked));
 }
@@ -174,11 +174,11 @@ async fn a_session_is_closed_by_its_own_peer_only() {
 
 /// A8
 #[tokio::test]
-async fn stopping_a_peer_ends_its_sessions_and_nobody_elses() {
+async fn stopping_a_connection_ends_its_sessions_and_nobody_elses() {
     let bench = Bench::new();
     let (mine, _, _) = running(&bench, 1).await;
     let (theirs, _, _) = running(&bench, 2).await;
-    assert_eq!(bench.sessions.stop_peer(&peer(1), EndReason::Revoked), 1);
+    assert_eq!(bench.stop(1, EndReason::Revoked), 1);
     assert_eq!(end_of(mine).await.reason(), EndReason::Revoked);
     bench.complete(theirs).await;
 }

@@ -2,7 +2,7 @@
 
 use crate::engine::evidence::float;
 use crate::engine::evidence::tcp::TcpSummary;
-use crate::engine::evidence::{Evidence, Real};
+use crate::engine::evidence::{Evidence, NOTHING, Real};
 use crate::reason::EndReason;
 
 use super::{By, Side};
@@ -74,6 +74,24 @@ pub(super) struct End<'a> {
 }
 
 impl<'a> Facts<'a> {
+    /// What a reflector knows by itself, for the session it tells of; of both directions, the one it sent in.
+    pub fn of_reflector(direction: Direction, run_s: f64, bytes: u64, seen: &'a Evidence) -> Self {
+        Self {
+            direction,
+            end_reason: None,
+            run_s,
+            bytes,
+            mbps: Real::mbps(bytes, run_s),
+            asked_mbps: None,
+            granted: Granted::default(),
+            udp: None,
+            loaded_echo_us: None,
+            idle_echo_us: None,
+            local: &NOTHING,
+            reflector: seen,
+        }
+    }
+
     pub(super) fn sender(&self) -> End<'a> {
         match self.direction {
             Direction::Up => self.client(),

@@ -22,6 +22,9 @@ struct Run {
     reflector: Evidence,
 }
 
+/// A change with a name.
+type Named<T> = (&'static str, fn(&mut T));
+
 fn healthy_tcp(id: u32) -> Stream {
     let summary = TcpSummary {
         retransmits: Some(9),
@@ -182,7 +185,7 @@ fn a_test_that_asked_for_no_more_was_limited_by_itself() {
 /// H7: every sign of a slow processor, at either end, in either direction.
 #[test]
 fn a_processor_at_its_limit_is_named_with_its_host() {
-    let signs: [(&str, fn(&mut Evidence)); 5] = [
+    let signs: [Named<Evidence>; 5] = [
         ("busiest_thread_percent", |host| cpu(host).busiest_thread_percent = Real::of(90.0)),
         ("busiest_softirq_percent", |host| cpu(host).busiest_softirq_percent = Real::of(91.0)),
         ("cgroup_throttled_periods", |host| cpu(host).cgroup_throttled_periods = Some(1)),
@@ -266,7 +269,7 @@ fn loss_counts_when_the_congestion_window_held_the_sender() {
     assert_eq!(resent(100).limit().by, By::Unknown);
     let held_elsewhere = resent(101).with(|run| {
         each_stream(&mut run.client, |tcp| {
-            (tcp.rwnd_limited_ms, tcp.sndbuf_limited_ms) = (Some(4000), Some(1000))
+            (tcp.rwnd_limited_ms, tcp.sndbuf_limited_ms) = (Some(4000), Some(1000));
         });
     });
     assert_eq!(held_elsewhere.limit().by, By::Unknown);
@@ -296,7 +299,7 @@ fn waiting_twice_the_paths_own_time_is_a_queue() {
 /// The order of the table: whichever two of the rules match, the earlier one is the limit and the later one is `also`.
 #[test]
 fn the_first_rule_of_the_table_wins_and_the_rest_are_also() {
-    let rules: [(&str, fn(&mut Run)); 13] = [
+    let rules: [Named<Run>; 13] = [
         ("policy/duration", |run| run.end_reason = Some(EndReason::DurationCap)),
         ("policy/quota", |run| run.granted.bytes = Some(run.bytes)),
         ("policy/rate", |run| run.granted.mbps = Some(500.0)),
@@ -335,10 +338,29 @@ fn the_first_rule_of_the_table_wins_and_the_rest_are_also() {
         }
     }
     let mut all = up();
-    rules.iter().for_each(|(_, change)| change(&mut all));
+    for (_, change) in rules {
+        change(&mut all);
+    }
     let also: Vec<String> =
         all.limit().also.iter().map(|also| format!("{}/{}", also.by, also.cause)).collect();
     assert_eq!(also, rules[1..].iter().map(|(name, _)| *name).collect::<Vec<_>>());
+}
+
+/// H7, E13: without a client that tells anything, for audit and status.
+#[test]
+fn a_reflector_judges_by_what_it_knows_alone() {
+    let mut seen = host(1000);
+    let judge =
+        |seen: &Evidence, direction| decide(&Facts::of_reflector(direction, 10.0, 1_150_000_000, seen));
+    assert_eq!(judge(&seen, Direction::Down).by, By::Nic);
+    cpu(&mut seen).busiest_thread_percent = Real::of(97.0);
+    let limit = decide(&Facts {
+        end_reason: Some(EndReason::QuotaExceeded),
+        ..Facts::of_reflector(Direction::Up, 10.0, 1_150_000_000, &seen)
+    });
+    let also: Vec<(By, Cause)> = limit.also.iter().map(|also| (also.by, also.cause)).collect();
+    assert_eq!((limit.by, limit.cause), (By::Policy, Cause::Quota));
+    assert_eq!(also, [(By::ReflectorHost, Cause::Cpu), (By::Nic, Cause::Speed)]);
 }
 
 #[test]

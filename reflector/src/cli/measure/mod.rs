@@ -1,0 +1,130 @@
+//! `reflector test`: from a configuration and a wish to an answer.
+//!
+//! In: what to measure. Out: a result on standard output; on standard error what it will cost, what is going on and what
+//! there is to know. The measuring itself is `client/`.
+
+mod args;
+mod show;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::backend::Measurement;
+use super::output::Answer;
+use crate::client::key::{self, ClientKey, Places};
+use crate::client::link::Link;
+use crate::client::plan::{self, Limits, Plan};
+use crate::client::run::{self, Measured, RunError, Server};
+use crate::client::{Address, LinkError, Target};
+use crate::config::Loaded;
+use crate::link::features::Features;
+use crate::{clock, daemon};
+
+pub(super) use args::TestArgs;
+use show::{Screen, Tested};
+
+/// The key of the configuration that says which key is ours.
+const KEY_PATH: &str = "identity.private_key_path";
+
+/// Measures, or says why not.
+pub(super) fn measure(loaded: &Loaded, what: &Measurement) -> anyhow::Result<Box<dyn Answer>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let measured = runtime.block_on(async {
+        let stop = CancellationToken::new();
+        let (interrupted, again) = (signals()?, stop.clone());
+        tokio::select! {
+            measured = one(loaded, what, &stop) => measured,
+            () = twice(interrupted, again) => bail!("interrupted again before the test was over"),
+        }
+    })?;
+    Ok(Box::new(Tested { measured }))
+}
+
+/// A denial is an answer, and has an exit code of its own.
+pub(super) fn is_denial(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<RunError>().is_some_and(RunError::is_denial)
+        || error.downcast_ref::<LinkError>().is_some_and(LinkError::is_denial)
+}
+
+async fn one(loaded: &Loaded, what: &Measurement, stop: &CancellationToken) -> anyhow::Result<Measured> {
+    let mut screen = Screen::new();
+    match &what.target {
+        Target::Reflector(address) => {
+            let key = our_key(loaded)?;
+            screen.key(&key);
+            if let Some(code) = &what.code {
+                screen.line(&pair(address, &key, code).await?);
+            }
+            let mut link = Link::connect(address, &key.current).await?;
+            let features = link.features();
+            let plan = plan::plan(&what.wish, Limits { hello: Some(link.hello()), features });
+            let plan = plan.map_err(RunError::from)?;
+            let mut server = Server::Reflector(&mut link, &key.current);
+            let measured = drive(&mut server, &plan, stop, &mut screen).await;
+            link.close().await;
+            measured
+        }
+        Target::Iperf3(at) => {
+            if what.code.is_some() {
+                bail!("a stock iperf3 server pairs with nobody: leave out --code");
+            }
+            let plan = plan::plan(&what.wish, Limits { hello: None, features: Features::NONE });
+            let plan = plan.map_err(RunError::from)?;
+            drive(&mut Server::Iperf3(at), &plan, stop, &mut screen).await
+        }
+    }
+}
+
+async fn drive(
+    server: &mut Server<'_>,
+    plan: &Plan,
+    stop: &CancellationToken,
+    screen: &mut Screen,
+) -> anyhow::Result<Measured> {
+    screen.plan(plan);
+    let now = clock::now().wall;
+    let measured = run::run(server, plan, now, stop, &mut |event| screen.event(&event)).await;
+    screen.clear();
+    Ok(measured?)
+}
+
+/// On a connection of its own: the next one hears of the limits that pairing brought.
+async fn pair(address: &Address, key: &ClientKey, code: &str) -> anyhow::Result<String> {
+    let mut link = Link::connect(address, &key.current).await?;
+    let said = link.pair(code).await?;
+    link.close().await;
+    Ok(said)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the command line may read the environment")]
+fn our_key(loaded: &Loaded) -> anyhow::Result<ClientKey> {
+    let folder = |name| std::env::var_os(name).filter(|text| !text.is_empty()).map(PathBuf::from);
+    let places = Places {
+        configured: loaded.config.identity.private_key_path.clone(),
+        named: loaded.origins.contains_key(KEY_PATH),
+        state_home: folder("XDG_STATE_HOME"),
+        home: folder("HOME"),
+    };
+    key::load(&places, daemon::in_pod(), clock::now().wall).context("this client has no identity")
+}
+
+fn signals() -> anyhow::Result<[Signal; 2]> {
+    let listen = |kind| signal(kind).context("listen for signals");
+    Ok([listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?])
+}
+
+/// The first signal ends the test well; resolves at the second.
+async fn twice([mut interrupt, mut terminate]: [Signal; 2], stop: CancellationToken) {
+    let mut either = async || {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    };
+    either().await;
+    stop.cancel();
+    either().await;
+}

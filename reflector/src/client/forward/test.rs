@@ -1,0 +1,245 @@
+//! One test: its session, its streams, its end.
+
+use futures_util::StreamExt;
+use futures_util::stream::{FuturesOrdered, FuturesUnordered};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::Teller;
+use super::ask::{self, Wanted};
+use super::link::Links;
+use super::local::{self, Introduced, Local, MAX_WAITING};
+use super::pump::{Pump, Way};
+use super::{datagrams, local::say_last};
+use crate::client::tunnel::Tunnel;
+use crate::client::{Link, LinkError};
+use crate::engine::iperf::reader::frame;
+use crate::engine::iperf::{Code, Cookie, State};
+use crate::engine::tunnel::hello::Kind;
+use crate::engine::tunnel::{OpenError, TunnelStream};
+use crate::link::message::{Mode, SessionGrant, SessionResult};
+use crate::reason::EndReason;
+
+/// For the engine's first word after a cookie.
+const ANSWER: std::time::Duration = std::time::Duration::from_secs(5);
+/// For the result, once the client has had its last byte: the engine has a second for its goodbyes.
+const RESULT: std::time::Duration = std::time::Duration::from_secs(3);
+
+/// Serves one client from its parameters to its last byte.
+pub(super) async fn serve(
+    mut client: Introduced,
+    local: &Local,
+    links: &mut Links<'_>,
+    stop: &CancellationToken,
+    tell: Teller<'_>,
+) {
+    let wanted = match ask::wanted(&client.parameters, links.longest()) {
+        Ok(wanted) => wanted,
+        Err(code) => {
+            tell("this test cannot go through a tunnel: SCTP has no streams that could");
+            return say_last(&mut client.stream, &code.to_bytes()).await;
+        }
+    };
+    let granted = tokio::select! {
+        biased;
+        () = stop.cancelled() => {
+            return say_last(&mut client.stream, &[State::ServerTerminate.byte()]).await;
+        }
+        granted = links.request(&wanted.session) => granted,
+    };
+    let (grant, mut link) = match granted {
+        Ok(granted) => granted,
+        Err(error) => {
+            tell(&format!("not granted: {}", chain(&error)));
+            return say_last(&mut client.stream, &ask::refusal(&error)).await;
+        }
+    };
+    tell(&began(&wanted, &grant));
+    let test_id = grant.test_id;
+    let end = match open(&link, links, &grant, &client).await {
+        Ok((tunnel, control)) => {
+            let test = Test { tunnel, wanted, cookie: client.cookie };
+            test.run(&mut client.stream, control, local, &mut link, stop).await
+        }
+        Err(problem) => End::Broken(problem),
+    };
+    match &end {
+        End::Over => {}
+        End::Stopped => say_last(&mut client.stream, &[State::ServerTerminate.byte()]).await,
+        End::Broken(problem) => {
+            tell(&format!("the test broke: {problem}"));
+            say_last(&mut client.stream, &Code::Accept.to_bytes()).await;
+        }
+        End::LinkLost(error) => {
+            tell(&format!("the test ended with its control connection: {}", chain(error)));
+            return say_last(&mut client.stream, &[State::ServerTerminate.byte()]).await;
+        }
+    }
+    drop(client);
+    if !matches!(end, End::Over) {
+        // It may have ended by itself.
+        let _ = link.close_session(test_id).await;
+    }
+    match link.result(test_id, RESULT).await {
+        Ok(result) => tell(&ended(&result)),
+        // Still there, or nobody tells: it must not stand in the way of the next test.
+        Err(LinkError::Timeout { .. } | LinkError::Feature(_)) => {
+            let _ = link.close_session(test_id).await;
+        }
+        Err(error) => return tell(&format!("the control connection is gone: {}", chain(&error))),
+    }
+    links.keep(link);
+}
+
+/// Opens stream 0, replays what the client has said, and swallows the answer that it has had from us.
+async fn open(
+    link: &Link,
+    links: &Links<'_>,
+    grant: &SessionGrant,
+    client: &Introduced,
+) -> Result<(Tunnel, TunnelStream), String> {
+    if grant.mode != Mode::Tunneled {
+        return Err("the reflector granted a session outside the tunnel".to_owned());
+    }
+    let tunnel = Tunnel::new(link, links.us(), grant).map_err(|error| chain(&error))?;
+    let mut control = tunnel.open(0, Kind::Tcp).await.map_err(|error| chain(&error))?;
+    let exchange = async {
+        control.write_all(&client.cookie.to_bytes()).await?;
+        control.flush().await?;
+        let first = control.read_u8().await?;
+        control.write_all(&frame(&client.text)).await?;
+        control.flush().await?;
+        Ok::<u8, std::io::Error>(first)
+    };
+    match timeout(ANSWER, exchange).await {
+        Ok(Ok(first)) if first == State::ParamExchange.byte() => Ok((tunnel, control)),
+        Ok(Ok(other)) => Err(format!("the engine answered {other} where parameters were due")),
+        Ok(Err(error)) => Err(chain(&error)),
+        Err(_) => Err("the engine did not answer".to_owned()),
+    }
+}
+
+enum End {
+    /// Both sides have closed their control connections.
+    Over,
+    /// We were told to.
+    Stopped,
+    Broken(String),
+    LinkLost(LinkError),
+}
+
+/// A test whose control connection is open.
+struct Test {
+    tunnel: Tunnel,
+    wanted: Wanted,
+    cookie: Cookie,
+}
+
+impl Test {
+    /// Relays until the end. When it returns no stream of it is left.
+    async fn run(
+        &self,
+        client: &mut TcpStream,
+        mut control: TunnelStream,
+        local: &Local,
+        link: &mut Link,
+        stop: &CancellationToken,
+    ) -> End {
+        let mut pumps: Vec<Pump> = Vec::new();
+        let mut opened = 0;
+        // In the order of arrival, which is that of the streams' ids.
+        let mut arriving = FuturesOrdered::new();
+        let mut opening = FuturesUnordered::new();
+        let relay = copy_bidirectional(client, &mut control);
+        let datagrams = async {
+            if self.wanted.udp {
+                datagrams::carry(local, &self.tunnel, self.wanted.streams).await
+            } else {
+                std::future::pending().await
+            }
+        };
+        tokio::pin!(relay, datagrams);
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return End::Stopped,
+                // Whichever side ended it, the other has seen it.
+                _ = &mut relay => return End::Over,
+                pushed = link.pushed() => if let Err(error) = pushed { return End::LinkLost(error) },
+                error = &mut datagrams => return End::Broken(chain(&error)),
+                Some(pump) = opening.next(), if !opening.is_empty() => match pump {
+                    Ok(pump) => pumps.push(pump),
+                    Err(error) => return End::Broken(chain(&error)),
+                },
+                Some(stream) = arriving.next(), if !arriving.is_empty() => {
+                    if let Some(stream) = stream && opened < self.wanted.streams && !self.wanted.udp {
+                        opened += 1;
+                        opening.push(self.stream(opened, stream));
+                    }
+                }
+                stream = local.connection(), if arriving.len() < MAX_WAITING => {
+                    arriving.push_back(self.recognise(stream));
+                }
+            }
+        }
+    }
+
+    /// A connection of this test; anybody else hears that we are busy.
+    async fn recognise(&self, mut stream: TcpStream) -> Option<TcpStream> {
+        let cookie = local::cookie(&mut stream).await?;
+        if cookie.matches(&self.cookie) {
+            return Some(stream);
+        }
+        say_last(&mut stream, &[State::AccessDenied.byte()]).await;
+        None
+    }
+
+    async fn stream(&self, number: u32, local: TcpStream) -> Result<Pump, OpenError> {
+        let mut stream = self.tunnel.open(number, Kind::Tcp).await?;
+        stream.write_all(&self.cookie.to_bytes()).await?;
+        stream.flush().await?;
+        let way = if number <= self.wanted.up { Way::Up } else { Way::Down };
+        Ok(Pump::start(local, stream, way)?)
+    }
+}
+
+fn began(wanted: &Wanted, grant: &SessionGrant) -> String {
+    let protocol = if wanted.udp { "UDP" } else { "TCP" };
+    let way = match (wanted.up, wanted.streams) {
+        (0, _) => "down",
+        (up, all) if up < all => "both ways",
+        _ => "up",
+    };
+    let asked = wanted.session.duration_sec;
+    let granted = grant.duration_sec.unwrap_or(asked);
+    let cut = if granted < asked { format!(" (asked for {asked} s; it ends there)") } else { String::new() };
+    let streams = wanted.session.streams.unwrap_or(1);
+    let plural = if streams == 1 { "" } else { "s" };
+    format!("test {}: {protocol} {way}, {streams} stream{plural}, {granted} s{cut}, tunneled", grant.test_id)
+}
+
+fn ended(result: &SessionResult) -> String {
+    let SessionResult { test_id, end_reason, bytes, .. } = result;
+    let why = match end_reason {
+        EndReason::Completed => "completed".to_owned(),
+        other => format!("ended early: {other}"),
+    };
+    format!("test {test_id}: {why}, {bytes} bytes")
+}
+
+/// An error with its causes, on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let words = inner.to_string();
+        if !text.contains(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+        cause = inner.source();
+    }
+    text
+}

@@ -1,0 +1,258 @@
+//! Results of before: a folder with one file per test, and how a result compares with the one before it.
+//!
+//! Whatever is in the folder that is no result is left alone and not read as one.
+
+use std::fs;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use crate::atomic::{self, IfTaken};
+use crate::client::result::{Phase, TestResult};
+use crate::engine::evidence::Real;
+
+use super::table::title;
+use super::text::{plain, rate, time};
+
+/// A result is written with a line per number; an hour of 16 streams is smaller.
+const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
+/// More files than this are not listed: at one test an hour, a year.
+const MAX_FILES: usize = 10_000;
+/// Of a target's name, for the name of its file.
+const NAME_CHARS: usize = 60;
+/// Two tests in one second have names one apart.
+const SAME_NAME_TRIES: u32 = 100;
+
+/// What can go wrong with the folder.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Neither `XDG_STATE_HOME` nor `HOME` is set.
+    #[error("find the history: neither XDG_STATE_HOME nor HOME is set; name a folder")]
+    NoHome,
+    /// A result cannot be written as JSON.
+    #[error("write a result as JSON")]
+    Json(#[source] serde_json::Error),
+    /// The file system said no.
+    #[error("{action} {}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On which path.
+        path: PathBuf,
+        /// What it said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Where results are kept when no folder is named: `$XDG_STATE_HOME/reflector/history`, by default below
+/// `~/.local/state`.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the history is the user's own, found as the XDG specification says"
+)]
+pub fn default_folder() -> Result<PathBuf, Error> {
+    // The specification says to ignore relative paths.
+    let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let state = absolute("XDG_STATE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/state")));
+    state.map(|state| state.join("reflector/history")).ok_or(Error::NoHome)
+}
+
+/// Keeps a result; returns its file. Blocks. The file is the user's alone: it says where they are and whom they measure.
+pub fn save(folder: &Path, result: &TestResult) -> Result<PathBuf, Error> {
+    let failed = |action: &'static str, path: &Path| {
+        let path = path.to_owned();
+        move |source| Error::Io { action, path, source }
+    };
+    fs::create_dir_all(folder).map_err(failed("create", folder))?;
+    let mut json = result.to_json().map_err(Error::Json)?;
+    json.push('\n');
+    let base = file_base(result.started_at, &result.reflector.target);
+    let mut path = folder.join(format!("{base}.json"));
+    for next in 2..SAME_NAME_TRIES {
+        match atomic::write(&path, json.as_bytes(), 0o600, IfTaken::Refuse) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                path = folder.join(format!("{base}-{next}.json"));
+            }
+            other => return other.map(|()| path.clone()).map_err(failed("save the result as", &path)),
+        }
+    }
+    Err(failed("save the result as", &path)(io::ErrorKind::AlreadyExists.into()))
+}
+
+/// A name that sorts by time and holds nothing that means something to a shell or a file system.
+fn file_base(started_at: Timestamp, target: &str) -> String {
+    let safe = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-') { c } else { '_' };
+    let target: String = target.chars().take(NAME_CHARS).map(safe).collect();
+    format!("{}-{target}", started_at.strftime("%Y%m%dT%H%M%SZ"))
+}
+
+/// Every result in the folder, oldest first, with its file. A folder that is not there holds none. Blocks.
+pub fn list(folder: &Path) -> Result<Vec<(PathBuf, TestResult)>, Error> {
+    let failed = |source| Error::Io { action: "read the history", path: folder.to_owned(), source };
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(failed)?,
+    };
+    let mut paths: Vec<PathBuf> = entries
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|path| path.extension().is_some_and(|end| end == "json") && path.is_file())
+        .collect();
+    // Names begin with the time: of too many, the newest are read.
+    paths.sort();
+    let old = paths.len().saturating_sub(MAX_FILES);
+    let mut found: Vec<(PathBuf, TestResult)> =
+        paths.drain(old..).filter_map(|path| read(&path).map(|result| (path, result))).collect();
+    found.sort_by_key(|(_, result)| result.started_at);
+    Ok(found)
+}
+
+fn read(path: &Path) -> Option<TestResult> {
+    let mut text = String::new();
+    fs::File::open(path).ok()?.take(MAX_FILE_BYTES).read_to_string(&mut text).ok()?;
+    TestResult::from_json(&text).ok()
+}
+
+/// The newest of `before` that is older than `now` and measured the same reflector: the same Endpoint ID, or the same
+/// name for what has none.
+pub fn previous<'a>(before: &'a [(PathBuf, TestResult)], now: &TestResult) -> Option<&'a TestResult> {
+    let whose = |result: &TestResult| {
+        let remote = &result.reflector;
+        remote.endpoint_id.clone().unwrap_or_else(|| remote.target.clone())
+    };
+    let same = |old: &&TestResult| old.started_at < now.started_at && whose(old) == whose(now);
+    before.iter().map(|(_, result)| result).filter(same).max_by_key(|result| result.started_at)
+}
+
+/// One line per phase that both tests have: what became of its rate and of its round trips under load.
+pub fn compare(before: &TestResult, now: &TestResult) -> Vec<String> {
+    let pairs = now.phases.iter().filter_map(|phase| {
+        let same = |old: &&Phase| {
+            old.name == phase.name && old.mode == phase.mode && old.transport == phase.transport
+        };
+        before.phases.iter().find(same).map(|old| (old, phase))
+    });
+    pairs.filter_map(|(old, phase)| change(old, phase, before.started_at)).collect()
+}
+
+fn change(old: &Phase, phase: &Phase, when: Timestamp) -> Option<String> {
+    let best = |phase: &Phase| phase.steady_mbps.or(phase.mbps).map(Real::value);
+    let p95 = |phase: &Phase| phase.echo_loaded.as_ref().and_then(|echo| echo.p95_us).map(Real::value);
+    let said = |old: f64, new: f64, say: fn(f64) -> String| {
+        let percent =
+            if old > 0.0 { format!(" ({:+.0} %)", (new / old - 1.0) * 100.0) } else { String::new() };
+        format!("{} → {}{percent}", say(old), say(new))
+    };
+    let rates = best(old).zip(best(phase)).map(|(old, new)| said(old, new, rate));
+    let times = p95(old).zip(p95(phase)).map(|(old, new)| format!("loaded 95 % {}", said(old, new, time)));
+    let parts: Vec<String> = rates.into_iter().chain(times).collect();
+    (!parts.is_empty()).then(|| {
+        let when = when.strftime("%Y-%m-%d %H:%M UTC");
+        plain(&format!("{}: {}, since {when}", title(phase), parts.join(", ")))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::client::result::samples;
+
+    fn at(mut result: TestResult, when: &str) -> TestResult {
+        result.started_at = when.parse().unwrap();
+        result
+    }
+
+    #[test]
+    fn a_saved_result_is_found_again_in_the_order_of_the_tests() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("not/there/yet");
+        assert_eq!(list(&folder).unwrap(), []);
+        let late = at(samples::cable(), "2026-11-21T10:00:00Z");
+        let early = at(samples::gigabit(), "2026-11-21T09:00:00Z");
+        for result in [&late, &early] {
+            save(&folder, result).unwrap();
+        }
+        let found: Vec<TestResult> = list(&folder).unwrap().into_iter().map(|(_, result)| result).collect();
+        assert_eq!(found, [early, late]);
+    }
+
+    #[test]
+    fn two_tests_of_one_second_are_both_kept_and_private() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = [(); 3].map(|()| save(folder.path(), &samples::cable()).unwrap());
+        let names: Vec<_> = paths.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
+        assert_eq!(
+            names,
+            [
+                "20261121T091403Z-reflector.example.net_4000.json",
+                "20261121T091403Z-reflector.example.net_4000-2.json",
+                "20261121T091403Z-reflector.example.net_4000-3.json",
+            ]
+        );
+        assert_eq!(fs::metadata(&paths[0]).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(list(folder.path()).unwrap().len(), 3);
+    }
+
+    /// A target comes from the command line, but also from scripts.
+    #[test]
+    fn no_target_leads_out_of_the_folder() {
+        let base = file_base("2026-11-21T09:14:03Z".parse().unwrap(), "../../etc/$(x) [fe80::1%eth0]:4000\0");
+        assert_eq!(base, "20261121T091403Z-.._.._etc___x___fe80__1_eth0__4000_");
+        assert!(file_base(Timestamp::UNIX_EPOCH, &"é".repeat(500)).len() < 100);
+    }
+
+    #[test]
+    fn what_is_no_result_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in
+            [("a.json", "{}"), ("b.json", "not json"), ("c.txt", "x"), ("d.json", "{\"schema\":\"x/2\"}")]
+        {
+            fs::write(folder.path().join(name), text).unwrap();
+        }
+        fs::create_dir(folder.path().join("e.json")).unwrap();
+        save(folder.path(), &samples::stock()).unwrap();
+        assert_eq!(list(folder.path()).unwrap().len(), 1);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 6);
+    }
+
+    #[test]
+    fn a_result_is_compared_with_the_one_before_of_the_same_reflector() {
+        let now = at(samples::cable(), "2026-11-21T10:00:00Z");
+        let older = |when, change: fn(&mut TestResult)| {
+            let mut result = at(samples::cable(), when);
+            change(&mut result);
+            (PathBuf::new(), result)
+        };
+        let before = [
+            older("2026-11-20T08:00:00Z", |_| {}),
+            // Another name, the same reflector.
+            older("2026-11-20T09:00:00Z", |old| {
+                old.reflector.target = "203.0.113.7".to_owned();
+                old.phases[0].steady_mbps = old.phases[0].steady_mbps.and_then(|m| Real::of(m.value() * 2.0));
+            }),
+            // The same name, another reflector.
+            older("2026-11-20T10:00:00Z", |old| old.reflector.endpoint_id = Some("PP-X".to_owned())),
+            older("2026-11-22T10:00:00Z", |_| {}),
+        ];
+        let found = previous(&before, &now).unwrap();
+        assert_eq!(found.reflector.target, "203.0.113.7");
+        let lines = compare(found, &now);
+        assert_eq!(lines.len(), 2);
+        assert!(lines[0].starts_with("down: ") && lines[0].contains("(-50 %)"), "{lines:?}");
+        assert!(lines[1].contains("(+0 %)") && lines[1].ends_with("since 2026-11-20 09:00 UTC"), "{lines:?}");
+        assert_eq!(previous(&[], &now), None);
+        assert_eq!(compare(&samples::stock(), &samples::gigabit()), [""; 0]);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_written_says_which() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        fs::write(&file, "").unwrap();
+        let said = save(&file.join("inside"), &samples::cable()).unwrap_err().to_string();
+        assert!(said.starts_with("create ") && said.contains("inside"), "{said}");
+    }
+}

@@ -1,0 +1,202 @@
+//! From a phase of the plan to an outcome: asks for a session, runs it on the way that works, hears what it came to.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::error::LinkError;
+use super::link::Link;
+use super::plan::{Direction, Phase, Route};
+use super::run::{Event, RunError, Show};
+use super::throughput::{self, Carrier, Direct, Ending, Outcome, Setup, ThroughputError, Tick, Tunneled};
+use crate::engine::iperf::{Parameters, Transport};
+use crate::engine::tunnel::Credentials;
+use crate::identity::Current;
+use crate::link::features::Feature;
+use crate::link::message::{Mode, Protocol, SessionGrant, SessionParams, SessionResult, TestType};
+use crate::link::tls::{Alpn, client_config};
+use crate::reason::DenyReason;
+
+/// Longest wait for our own cooldown, or for our last test to end. Somebody else's test is not waited for: a person
+/// decides that.
+const WAIT: Duration = Duration::from_secs(15);
+/// How often a wait may turn out too short.
+const TRIES: u32 = 3;
+/// For the reflector's word on a session that has ended here.
+const RESULT: Duration = Duration::from_secs(5);
+/// For a test to end by itself when the control connection is gone: data dies with it.
+const LINK_LOST: Duration = Duration::from_secs(1);
+/// What fits an Ethernet frame, with room for IPv6 and time stamps.
+const DATAGRAM: u32 = 1428;
+
+/// A session from its grant to its result.
+pub(super) struct Session {
+    pub(super) grant: SessionGrant,
+    pub(super) outcome: Outcome,
+    pub(super) result: Option<SessionResult>,
+}
+
+/// Runs a phase against a reflector.
+pub(super) async fn run(
+    link: &mut Link,
+    us: &Current,
+    phase: &Phase,
+    stop: &CancellationToken,
+    show: &mut Show<'_>,
+) -> Result<Session, RunError> {
+    if phase.route != Route::Tunneled {
+        match attempt(link, us, phase, Mode::DirectEphemeral, stop, show).await {
+            Err(failed) if phase.route == Route::PreferDirect && link.has(Feature::Tunnel) => {
+                let Some(why) = failed.blocked() else { return Err(failed) };
+                show(Event::FellBack { why });
+            }
+            done => return done,
+        }
+    }
+    attempt(link, us, phase, Mode::Tunneled, stop, show).await
+}
+
+async fn attempt(
+    link: &mut Link,
+    us: &Current,
+    phase: &Phase,
+    mode: Mode,
+    stop: &CancellationToken,
+    show: &mut Show<'_>,
+) -> Result<Session, RunError> {
+    let grant = granted(link, phase, mode, stop, show).await?;
+    let direct =
+        Direct { to: SocketAddr::new(link.remote().ip(), grant.port), from: Some(link.local().ip()) };
+    let carrier: Box<dyn Carrier> = match grant.mode {
+        Mode::DirectEphemeral => Box::new(direct),
+        Mode::Tunneled => {
+            let pin = Some(link.address().endpoint_id);
+            let config = client_config(&us.credentials, pin, Alpn::Data).map_err(LinkError::from)?;
+            let secrets = Arc::new(link.secrets(grant.test_id)?);
+            let no_token = LinkError::Unexpected {
+                asked: "session_request",
+                got: "a grant without a token of a tunnel",
+            };
+            let token = grant.token.parse().map_err(|_| no_token)?;
+            let credentials = Credentials { test_id: grant.test_id, token, secrets };
+            Box::new(Tunneled { direct, config, credentials })
+        }
+    };
+    show(Event::Begins { phase, mode: grant.mode });
+    let setup = Setup { local: Some(link.local().ip()), ..setup(phase, true) };
+    let mut tick = |tick: Tick<'_>| show(Event::Tick { phase, tick });
+    match beside(link, &setup, &*carrier, stop, &mut tick).await {
+        Ok(outcome) if outcome.flows.is_empty() && !stop.is_cancelled() => {
+            close(link, &grant).await;
+            Err(RunError::Refused(outcome.ending))
+        }
+        Ok(outcome) => {
+            if outcome.ending == Ending::Interrupted {
+                close(link, &grant).await;
+            }
+            let result = link.result(grant.test_id, RESULT).await;
+            let result =
+                result.inspect_err(|error| tracing::debug!(%error, "no result of this session")).ok();
+            Ok(Session { grant, outcome, result })
+        }
+        Err(error) => {
+            close(link, &grant).await;
+            Err(error.into())
+        }
+    }
+}
+
+/// Frees the slot at once instead of after the reflector's patience. It may have ended there already.
+async fn close(link: &mut Link, grant: &SessionGrant) {
+    if let Err(error) = link.close_session(grant.test_id).await {
+        tracing::debug!(%error, "close a session");
+    }
+}
+
+/// Runs the test while somebody listens to the control connection.
+async fn beside(
+    link: &mut Link,
+    setup: &Setup,
+    carrier: &dyn Carrier,
+    stop: &CancellationToken,
+    watch: &mut throughput::Watch<'_>,
+) -> Result<Outcome, ThroughputError> {
+    let ours = stop.child_token();
+    let test = throughput::run(setup, carrier, &ours, watch);
+    tokio::pin!(test);
+    loop {
+        tokio::select! {
+            outcome = &mut test => return outcome,
+            pushed = link.pushed() => if let Err(error) = pushed {
+                tracing::debug!(%error, "the control connection is gone");
+                break;
+            },
+        }
+    }
+    if let Ok(outcome) = timeout(LINK_LOST, &mut test).await {
+        return outcome;
+    }
+    ours.cancel();
+    test.await
+}
+
+/// Asks, and waits where waiting is our own affair.
+async fn granted(
+    link: &mut Link,
+    phase: &Phase,
+    mode: Mode,
+    stop: &CancellationToken,
+    show: &mut Show<'_>,
+) -> Result<SessionGrant, RunError> {
+    let params = SessionParams {
+        duration_sec: phase.seconds,
+        protocol: Some(phase.protocol),
+        streams: Some(phase.streams),
+        reverse: Some(phase.direction == Direction::Down),
+        mode: link.has(Feature::Tunnel).then_some(mode),
+    };
+    for _ in 0..TRIES {
+        let denied = match link.request(TestType::Throughput, params.clone()).await {
+            Ok(grant) => return Ok(grant),
+            Err(denied) => denied,
+        };
+        let LinkError::Denied { reason: DenyReason::RateLimited, retry_after_sec: Some(wait), .. } = &denied
+        else {
+            return Err(denied.into());
+        };
+        let wait = Duration::from_secs(*wait);
+        if wait > WAIT {
+            return Err(denied.into());
+        }
+        show(Event::Waits { seconds: wait.as_secs() });
+        tokio::select! {
+            () = sleep_until(Instant::now() + wait) => {}
+            () = stop.cancelled() => return Err(RunError::Interrupted),
+        }
+    }
+    Ok(link.request(TestType::Throughput, params).await?)
+}
+
+/// The parameters of a phase. `ours`: the server is a reflector.
+pub(super) fn setup(phase: &Phase, ours: bool) -> Setup {
+    let udp = phase.protocol == Protocol::Udp;
+    let default = Parameters::default();
+    let each = phase.rate.map_or(0, |rate| rate / u64::from(phase.streams.max(1)));
+    let parameters = Parameters {
+        transport: if udp { Transport::Udp } else { Transport::Tcp },
+        time: u32::try_from(phase.seconds).unwrap_or(default.time),
+        parallel: phase.streams,
+        reverse: phase.direction == Direction::Down,
+        bidirectional: phase.direction == Direction::Bidir,
+        length: if udp { DATAGRAM } else { default.length },
+        bandwidth: each,
+        wide_counters: udp,
+        client_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+        discards: ours,
+        ..default
+    };
+    Setup { parameters, local: None, peer_discards: ours }
+}

@@ -1,0 +1,75 @@
+//! Wakes an echo thread out of poll(2): to stop, or because something is there that is no socket.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Wake, Waker};
+
+use rustix::event::{EventfdFlags, eventfd};
+
+/// An event descriptor and the wish to stop.
+#[derive(Debug)]
+pub(super) struct Bell {
+    descriptor: OwnedFd,
+    stop: AtomicBool,
+    rung: AtomicBool,
+}
+
+impl Bell {
+    /// Silent.
+    pub(super) fn new() -> io::Result<Arc<Self>> {
+        let descriptor = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        Ok(Arc::new(Self { descriptor, stop: AtomicBool::new(false), rung: AtomicBool::new(false) }))
+    }
+
+    /// Asks the thread to end, and wakes it.
+    pub(super) fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+        self.ring();
+    }
+
+    /// Whether it is to end.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+
+    /// Wakes it.
+    pub(super) fn ring(&self) {
+        // Fails only when it has rung 2^64 times unheard.
+        let _ = rustix::io::write(&self.descriptor, &1_u64.to_ne_bytes());
+        // Only now: whoever hears it takes the descriptor's ring too, and poll(2) is not woken by one left behind.
+        self.rung.store(true, Ordering::Release);
+    }
+
+    /// Whether it has rung since it was last heard. Cheap: asked on every turn.
+    pub(super) fn hear(&self) -> bool {
+        let rung = self.rung.load(Ordering::Acquire) && self.rung.swap(false, Ordering::AcqRel);
+        if rung {
+            // Fails when a ring before this one took it along.
+            let _ = rustix::io::read(&self.descriptor, &mut [0_u8; 8]);
+        }
+        rung
+    }
+
+    /// As what a future rings when it is ready.
+    pub(super) fn waker(self: &Arc<Self>) -> Waker {
+        Arc::clone(self).into()
+    }
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.ring();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.ring();
+    }
+}
+
+impl AsFd for Bell {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+}

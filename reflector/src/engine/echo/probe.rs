@@ -1,0 +1,327 @@
+//! The client's echo: asks at a steady rate from a thread of its own and keeps account, phase by phase.
+//!
+//! One probe serves a whole session, because its requests have one row of numbers: idle first, then loaded.
+
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use tokio::sync::oneshot;
+
+use super::bell::Bell;
+use super::channel::Channel;
+use super::outbox::BATCH;
+use super::tally::{Arrival, Base, LOST_AFTER, Report, Tally, Told};
+use super::wire::{self, KEY_BYTES, Keys, MAX_LENGTH, MIN_LENGTH, Request, StampSource};
+use super::{moment, socket};
+use crate::engine::sys;
+
+/// Requests a second while latency is measured beside other things.
+pub const USUAL_PPS: u32 = 100;
+
+/// Requests that may be made up for at once after this thread was kept waiting: fewer than any server's burst.
+const CATCH_UP: u64 = 8;
+
+const SECOND: u64 = 1_000_000_000;
+
+/// Where requests go.
+pub enum Target {
+    /// The granted port, direct.
+    Direct(UdpSocket),
+    /// Through a tunnel: its loss and times are never the path's.
+    Tunnel(Box<dyn Channel>),
+}
+
+impl Target {
+    /// A socket to this port, from any address of ours that reaches it.
+    pub fn direct(server: SocketAddr) -> io::Result<Self> {
+        let any: SocketAddr = if server.is_ipv4() { ([0; 4], 0).into() } else { ([0_u16; 8], 0).into() };
+        let socket = UdpSocket::bind(any)?;
+        socket.connect(server)?;
+        Ok(Self::Direct(socket))
+    }
+}
+
+/// How to ask.
+pub struct Settings {
+    /// With these keys the server tells what it received; without, it only returns what it got.
+    pub keys: Option<Keys>,
+    /// Requests a second; no more than the grant allows.
+    pub pps: u32,
+    /// Bytes of a request, 64 to 8972.
+    pub length: usize,
+}
+
+/// A phase while it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Snapshot {
+    /// Requests sent.
+    pub sent: u64,
+    /// Answered in time.
+    pub received: u64,
+    /// The newest round trip.
+    pub now_us: Option<f64>,
+    /// The middle one so far.
+    pub p50_us: Option<f64>,
+}
+
+/// A running probe. Dropped, it stops without waiting for what is on its way.
+#[derive(Debug)]
+pub struct Probe {
+    shared: Arc<Shared>,
+    done: oneshot::Receiver<()>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    bell: Arc<Bell>,
+    /// Phases asked for.
+    phases: AtomicUsize,
+    /// Nothing more is sent; what is on its way is waited for.
+    draining: AtomicBool,
+    tallies: Mutex<Vec<Tally>>,
+}
+
+impl Shared {
+    fn tallies(&self) -> MutexGuard<'_, Vec<Tally>> {
+        self.tallies.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Probe {
+    /// Starts asking. The first phase begins now.
+    pub fn start(target: Target, settings: Settings) -> io::Result<Self> {
+        if let Target::Direct(direct) = &target {
+            socket::prepare(direct)?;
+        }
+        let first = Tally::new(Base::default(), moment::steady());
+        let shared = Arc::new(Shared {
+            bell: Bell::new()?,
+            phases: AtomicUsize::new(1),
+            draining: AtomicBool::new(false),
+            tallies: Mutex::new(vec![first]),
+        });
+        let (report, done) = oneshot::channel();
+        let asking = Asking::new(target, settings, Arc::clone(&shared))?;
+        let thread = std::thread::Builder::new().name("probe".to_owned()).spawn(move || {
+            if let Err(error) = asking.run() {
+                tracing::debug!(%error, "probe by echo");
+            }
+            // Nobody waits any more: then nobody needs to know.
+            let _ = report.send(());
+        })?;
+        Ok(Self { shared, done, thread: Some(thread) })
+    }
+
+    /// Begins another phase.
+    pub fn next_phase(&self) {
+        self.shared.phases.fetch_add(1, Ordering::AcqRel);
+        self.shared.bell.ring();
+    }
+
+    /// How the newest phase is doing.
+    pub fn snapshot(&self) -> Snapshot {
+        let tallies = self.shared.tallies();
+        let Some(tally) = tallies.last() else { return Snapshot::default() };
+        let (sent, received) = tally.counts();
+        Snapshot { sent, received, now_us: tally.trips().last_us(), p50_us: tally.trips().median_us() }
+    }
+
+    /// Stops asking, waits for what is on its way (two seconds at most), and reports each phase in order.
+    pub async fn finish(mut self) -> Vec<Report> {
+        self.shared.draining.store(true, Ordering::Release);
+        self.shared.bell.ring();
+        // An error: the thread is gone already, and what it found is here.
+        let _ = (&mut self.done).await;
+        let reports = self.shared.tallies().iter().map(Tally::report).collect();
+        reports
+    }
+}
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        self.shared.bell.stop();
+        if let Some(thread) = self.thread.take() {
+            // It never waits for anything but its descriptors and the bell.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The thread's own.
+struct Asking {
+    way: Way,
+    keys: Keys,
+    /// The server knows the keys too.
+    keyed: bool,
+    packet: Vec<u8>,
+    gap: u64,
+    next: u64,
+    shared: Arc<Shared>,
+}
+
+enum Way {
+    Direct(UdpSocket, sys::Batch),
+    Tunnel(Box<dyn Channel>),
+}
+
+impl Asking {
+    fn new(target: Target, settings: Settings, shared: Arc<Shared>) -> io::Result<Self> {
+        let keyed = settings.keys.is_some();
+        let keys = match settings.keys {
+            Some(keys) => keys,
+            // Known to nobody: what comes back with this tag is what we sent.
+            None => {
+                let mut secret = [0; KEY_BYTES];
+                getrandom::fill(&mut secret).map_err(io::Error::other)?;
+                Keys::new(&secret, uuid::Uuid::new_v4())
+            }
+        };
+        let way = match target {
+            Target::Direct(socket) => Way::Direct(socket, sys::Batch::new(BATCH, MAX_LENGTH)),
+            Target::Tunnel(channel) => Way::Tunnel(channel),
+        };
+        let packet = vec![0; settings.length.clamp(MIN_LENGTH, MAX_LENGTH)];
+        let gap = SECOND / u64::from(settings.pps.max(1));
+        Ok(Self { way, keys, keyed, packet, gap, next: moment::steady(), shared })
+    }
+
+    fn run(mut self) -> io::Result<()> {
+        let mut drained_at = None;
+        loop {
+            if self.shared.bell.is_stopped() {
+                return Ok(());
+            }
+            self.shared.bell.hear();
+            self.receive()?;
+            let now = moment::steady();
+            if drained_at.is_none() && self.shared.draining.load(Ordering::Acquire) {
+                drained_at = Some(now.saturating_add(nanos(LOST_AFTER)));
+            }
+            let until = match drained_at {
+                Some(at) if now >= at || !self.expire(now) => return Ok(()),
+                Some(at) => at,
+                None => {
+                    self.begin_phases(now);
+                    self.send_due(now);
+                    self.next
+                }
+            };
+            self.wait(until)?;
+        }
+    }
+
+    fn begin_phases(&self, now: u64) {
+        let mut tallies = self.shared.tallies();
+        while tallies.len() < self.shared.phases.load(Ordering::Acquire) {
+            let base = tallies.last().map_or_else(Base::default, Tally::next_base);
+            tallies.push(Tally::new(base, now));
+        }
+    }
+
+    /// Whether a reply to anything may still come in time.
+    fn expire(&self, now: u64) -> bool {
+        let mut tallies = self.shared.tallies();
+        tallies.iter_mut().for_each(|tally| tally.expire(now));
+        tallies.iter().any(Tally::is_open)
+    }
+
+    fn send_due(&mut self, now: u64) {
+        self.next = self.next.max(now.saturating_sub(CATCH_UP * self.gap));
+        while self.next <= now {
+            self.next += self.gap;
+            let t1 = moment::steady();
+            let Some(seq) = self.shared.tallies().last_mut().map(|tally| tally.send(t1)) else { return };
+            wire::write_request(&mut self.packet, &self.keys, Request { seq, t1 });
+            // What cannot be sent is lost like any datagram: it shows as lost on the way up.
+            let _ = match &mut self.way {
+                Way::Direct(socket, _) => socket.send(&self.packet).map(drop),
+                Way::Tunnel(channel) => channel.send(&self.packet),
+            };
+        }
+    }
+
+    fn receive(&mut self) -> io::Result<()> {
+        let Self { way, keys, keyed, shared, .. } = self;
+        loop {
+            let took = match way {
+                Way::Direct(socket, batch) => match batch.receive(&*socket, BATCH) {
+                    Ok(count) => {
+                        let (steady, wall) = (moment::steady(), moment::wall());
+                        for received in batch.iter() {
+                            let (software, hardware) = (received.software_stamp, received.hardware_stamp);
+                            let (time, source) = moment::arrival(software, hardware, wall);
+                            // On the steady clock: the wall clock may be set while a request is on its way.
+                            let at = steady.saturating_sub(wall.saturating_sub(time));
+                            note(shared, arrival(received.payload, keys, *keyed, at, source));
+                        }
+                        count == BATCH
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
+                    // The port is closed just now, or was: says nothing about the next reply.
+                    Err(_) => true,
+                },
+                Way::Tunnel(channel) => {
+                    let mut datagram = [0; MAX_LENGTH];
+                    match channel.receive(&mut datagram) {
+                        Ok(length) => {
+                            let payload = datagram.get(..length).unwrap_or_default();
+                            let at = moment::steady();
+                            note(shared, arrival(payload, keys, *keyed, at, StampSource::User));
+                            true
+                        }
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
+                        Err(error) => return Err(error),
+                    }
+                }
+            };
+            if !took {
+                return Ok(());
+            }
+        }
+    }
+
+    fn wait(&self, until: u64) -> io::Result<()> {
+        let left = Duration::from_nanos(until.saturating_sub(moment::steady()));
+        let descriptor: BorrowedFd<'_> = match &self.way {
+            Way::Direct(socket, _) => socket.as_fd(),
+            Way::Tunnel(channel) => channel.descriptor(),
+        };
+        let mut watched = [
+            PollFd::from_borrowed_fd(descriptor, PollFlags::IN),
+            PollFd::new(&*self.shared.bell, PollFlags::IN),
+        ];
+        match poll(&mut watched, left.try_into().ok().as_ref()) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// What a datagram is to us. `None`: no answer to anything of this probe.
+fn arrival(payload: &[u8], keys: &Keys, keyed: bool, at: u64, source: StampSource) -> Option<Arrival> {
+    if keyed {
+        let reply = wire::read_reply(payload, keys).ok()?;
+        return Some(Arrival { seq: reply.request.seq, at, source, told: Some(Told::from(reply)) });
+    }
+    let request = wire::read_request(payload, keys).ok()?;
+    Some(Arrival { seq: request.seq, at, source, told: None })
+}
+
+fn note(shared: &Shared, arrival: Option<Arrival>) {
+    let Some(arrival) = arrival else { return };
+    let mut tallies = shared.tallies();
+    if let Some(tally) = tallies.iter_mut().rev().find(|tally| tally.begins_before(arrival.seq)) {
+        tally.arrive(arrival);
+    }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,359 @@
+//! The keyed echo packet, byte for byte (engines.md §4), and the keys that only the two ends of a control connection
+//! know. Everything is big-endian. Whoever lacks the keys can neither ask nor answer.
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::hmac::{self, HMAC_SHA256};
+use uuid::Uuid;
+
+/// The first four bytes of every packet.
+pub const MAGIC: [u8; 4] = *b"PPE1";
+/// Shortest packet: everything but padding.
+pub const MIN_LENGTH: usize = 64;
+/// Longest packet: what an MTU of 9000 carries over IPv4 and UDP in one piece.
+pub const MAX_LENGTH: usize = 8972;
+/// Keys of one session: client to server, then server to client.
+pub const KEY_BYTES: usize = 64;
+
+const SIGNED: usize = 48;
+const TAG: usize = 16;
+const REQUEST: u8 = 1;
+const REPLY: u8 = 2;
+
+/// Which clock said when the server received a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StampSource {
+    /// This program, after it was woken.
+    User,
+    /// The kernel, when it took the datagram in.
+    Kernel,
+    /// The network card.
+    Card,
+}
+
+impl StampSource {
+    const fn byte(self) -> u8 {
+        match self {
+            Self::User => 0,
+            Self::Kernel => 1,
+            Self::Card => 2,
+        }
+    }
+
+    const fn from_byte(byte: u8) -> Option<Self> {
+        match byte {
+            0 => Some(Self::User),
+            1 => Some(Self::Kernel),
+            2 => Some(Self::Card),
+            _ => None,
+        }
+    }
+
+    /// Of two, the one to name when both were at work.
+    #[must_use]
+    pub const fn least_exact(self, other: Self) -> Self {
+        if self.byte() <= other.byte() { self } else { other }
+    }
+
+    /// The name in results.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Kernel => "kernel",
+            Self::Card => "nic",
+        }
+    }
+}
+
+/// The keys of one session, and which one it is.
+pub struct Keys {
+    to_server: hmac::Key,
+    to_client: hmac::Key,
+    id: [u8; 4],
+}
+
+impl Keys {
+    /// From the exporter's bytes for this test. Both ends make the same.
+    pub fn new(exported: &[u8; KEY_BYTES], test_id: Uuid) -> Self {
+        let (to_server, to_client) = exported.split_at(KEY_BYTES / 2);
+        let [a, b, c, d, ..] = test_id.into_bytes();
+        Self {
+            to_server: hmac::Key::new(HMAC_SHA256, to_server),
+            to_client: hmac::Key::new(HMAC_SHA256, to_client),
+            id: [a, b, c, d],
+        }
+    }
+}
+
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Keys(..)")
+    }
+}
+
+/// What a request says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Request {
+    /// Its number, from 1.
+    pub seq: u64,
+    /// The client's own time, returned as it is.
+    pub t1: u64,
+}
+
+/// What a server adds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// When the request arrived, nanoseconds of `CLOCK_REALTIME`.
+    pub t2: u64,
+    /// Who says so.
+    pub source: StampSource,
+    /// When the answer left.
+    pub t3: u64,
+    /// Requests answered so far, this one included; wraps.
+    pub accepted: u32,
+}
+
+/// What a reply says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reply {
+    /// The request it answers.
+    pub request: Request,
+    /// What the server added.
+    pub stamp: Stamp,
+}
+
+/// Why a packet is not what it should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    /// Not 64 to 8972 bytes, or it names another length than it has.
+    #[error("wrong length")]
+    Length,
+    /// Another magic, or an answer where a request belongs.
+    #[error("not an echo packet of this direction")]
+    Kind,
+    /// Of another test.
+    #[error("another test's packet")]
+    OtherTest,
+    /// Not made with this session's key, or changed on the way.
+    #[error("wrong tag")]
+    Tag,
+}
+
+/// Fills a request's header in; the rest of the packet is padding and stays.
+///
+/// Nothing happens to a packet that is shorter or longer than any packet may be.
+pub fn write_request(packet: &mut [u8], keys: &Keys, request: Request) {
+    let Some(length) = fitting(packet.len()) else { return };
+    let Some(header) = packet.first_chunk_mut::<MIN_LENGTH>() else { return };
+    header[0..4].copy_from_slice(&MAGIC);
+    header[4] = REQUEST;
+    header[5] = StampSource::User.byte();
+    header[6..8].copy_from_slice(&length.to_be_bytes());
+    header[8..16].copy_from_slice(&request.seq.to_be_bytes());
+    header[16..24].copy_from_slice(&request.t1.to_be_bytes());
+    header[24..44].fill(0);
+    header[44..48].copy_from_slice(&keys.id);
+    seal(header, &keys.to_server);
+}
+
+/// Reads a request. The tag is compared last, in constant time: what comes before it is no secret and spares a flood
+/// its price.
+pub fn read_request(packet: &[u8], keys: &Keys) -> Result<Request, Malformed> {
+    let header = open(packet, REQUEST, keys, &keys.to_server)?;
+    Ok(request(header))
+}
+
+/// Turns a request into its reply, in place: same length, same padding.
+pub fn write_reply(packet: &mut [u8], keys: &Keys, stamp: Stamp) {
+    let Some(header) = packet.first_chunk_mut::<MIN_LENGTH>() else { return };
+    header[4] = REPLY;
+    header[5] = stamp.source.byte();
+    header[24..32].copy_from_slice(&stamp.t2.to_be_bytes());
+    header[32..40].copy_from_slice(&stamp.t3.to_be_bytes());
+    header[40..44].copy_from_slice(&stamp.accepted.to_be_bytes());
+    seal(header, &keys.to_client);
+}
+
+/// Reads a reply.
+pub fn read_reply(packet: &[u8], keys: &Keys) -> Result<Reply, Malformed> {
+    let header = open(packet, REPLY, keys, &keys.to_client)?;
+    let source = StampSource::from_byte(header[5]).ok_or(Malformed::Kind)?;
+    let stamp = Stamp { t2: long(header, 24), source, t3: long(header, 32), accepted: word(header, 40) };
+    Ok(Reply { request: request(header), stamp })
+}
+
+fn request(header: &[u8; MIN_LENGTH]) -> Request {
+    Request { seq: long(header, 8), t1: long(header, 16) }
+}
+
+fn open<'a>(
+    packet: &'a [u8],
+    kind: u8,
+    keys: &Keys,
+    key: &hmac::Key,
+) -> Result<&'a [u8; MIN_LENGTH], Malformed> {
+    let length = fitting(packet.len()).ok_or(Malformed::Length)?;
+    let header = packet.first_chunk::<MIN_LENGTH>().ok_or(Malformed::Length)?;
+    if header[0..4] != MAGIC || header[4] != kind {
+        return Err(Malformed::Kind);
+    }
+    if header[6..8] != length.to_be_bytes() {
+        return Err(Malformed::Length);
+    }
+    if header[44..48] != keys.id {
+        return Err(Malformed::OtherTest);
+    }
+    let tag = hmac::sign(key, &header[..SIGNED]);
+    let expected = tag.as_ref().get(..TAG).ok_or(Malformed::Tag)?;
+    verify_slices_are_equal(expected, &header[SIGNED..]).map_err(|_| Malformed::Tag)?;
+    Ok(header)
+}
+
+fn seal(header: &mut [u8; MIN_LENGTH], key: &hmac::Key) {
+    let tag = hmac::sign(key, &header[..SIGNED]);
+    for (to, from) in header[SIGNED..].iter_mut().zip(tag.as_ref()) {
+        *to = *from;
+    }
+}
+
+fn fitting(length: usize) -> Option<u16> {
+    u16::try_from(length).ok().filter(|_| (MIN_LENGTH..=MAX_LENGTH).contains(&length))
+}
+
+fn long(header: &[u8; MIN_LENGTH], at: usize) -> u64 {
+    u64::from(word(header, at)) << 32 | u64::from(word(header, at + 4))
+}
+
+fn word(header: &[u8; MIN_LENGTH], at: usize) -> u32 {
+    u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Made with Python's `hmac` and `struct` from the same numbers, not with this file.
+    const GOLDEN_REQUEST: &str = "5050453101000043010203040506070811121314151617180000000000000000000000000000000000000000001122332977cbcf39671282923b5930fb61ed5d706164";
+    const GOLDEN_REPLY: &str = "505045310201004301020304050607081112131415161718212223242526272831323334353637384142434400112233e5ba95cf457a0a6ce486bf02b0ddcc96706164";
+
+    const REQUEST_SENT: Request = Request { seq: 0x0102_0304_0506_0708, t1: 0x1112_1314_1516_1718 };
+    const STAMP_SENT: Stamp = Stamp {
+        t2: 0x2122_2324_2526_2728,
+        source: StampSource::Kernel,
+        t3: 0x3132_3334_3536_3738,
+        accepted: 0x4142_4344,
+    };
+
+    fn keys() -> Keys {
+        let mut exported = [0; KEY_BYTES];
+        for (byte, value) in exported.iter_mut().zip(0..) {
+            *byte = value;
+        }
+        Keys::new(&exported, Uuid::from_u128(0x0011_2233_4455_6677_8899_aabb_ccdd_eeff))
+    }
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+    }
+
+    fn padded() -> Vec<u8> {
+        [&[0xee; MIN_LENGTH][..], b"pad"].concat()
+    }
+
+    /// E8, X4
+    #[test]
+    fn packets_are_those_of_the_specification_byte_for_byte() {
+        let mut packet = padded();
+        write_request(&mut packet, &keys(), REQUEST_SENT);
+        assert_eq!(hex(&packet), GOLDEN_REQUEST);
+        assert_eq!(read_request(&packet, &keys()), Ok(REQUEST_SENT));
+        write_reply(&mut packet, &keys(), STAMP_SENT);
+        assert_eq!(hex(&packet), GOLDEN_REPLY);
+        assert_eq!(read_reply(&packet, &keys()), Ok(Reply { request: REQUEST_SENT, stamp: STAMP_SENT }));
+    }
+
+    /// E8: only padding may change on the way.
+    #[test]
+    fn every_bit_of_the_header_is_protected() {
+        for reply in [false, true] {
+            let mut packet = padded();
+            write_request(&mut packet, &keys(), REQUEST_SENT);
+            if reply {
+                write_reply(&mut packet, &keys(), STAMP_SENT);
+            }
+            let reads = |packet: &[u8]| {
+                if reply {
+                    read_reply(packet, &keys()).is_ok()
+                } else {
+                    read_request(packet, &keys()).is_ok()
+                }
+            };
+            assert!(reads(&packet));
+            for bit in 0..packet.len() * 8 {
+                packet[bit / 8] ^= 1 << (bit % 8);
+                assert_eq!(reads(&packet), bit / 8 >= MIN_LENGTH, "bit {bit}");
+                packet[bit / 8] ^= 1 << (bit % 8);
+            }
+        }
+    }
+
+    /// X4
+    #[test]
+    fn each_mistake_has_its_name() {
+        let written = |length: usize| {
+            let mut packet = vec![0; length];
+            write_request(&mut packet, &keys(), REQUEST_SENT);
+            packet
+        };
+        for length in [MIN_LENGTH, MAX_LENGTH] {
+            assert_eq!(read_request(&written(length), &keys()), Ok(REQUEST_SENT));
+        }
+        for length in [0, 4, MIN_LENGTH - 1, MAX_LENGTH + 1, 65_507] {
+            assert_eq!(written(length), vec![0; length], "{length} is no length of a packet");
+            assert_eq!(read_request(&written(length), &keys()), Err(Malformed::Length));
+        }
+        let packet = written(100);
+        assert_eq!(read_request(&packet[..99], &keys()), Err(Malformed::Length));
+        assert_eq!(read_reply(&packet, &keys()), Err(Malformed::Kind));
+        let others = Keys::new(&[7; KEY_BYTES], Uuid::from_u128(0x0011_2234 << 96));
+        assert_eq!(read_request(&packet, &others), Err(Malformed::OtherTest));
+        let same_id = Keys::new(&[7; KEY_BYTES], Uuid::from_u128(0x0011_2233 << 96));
+        assert_eq!(read_request(&packet, &same_id), Err(Malformed::Tag));
+        assert_eq!(read_request(&[b'x'; 64], &keys()), Err(Malformed::Kind));
+    }
+
+    /// A key serves one direction: a reply sent back to the server is no request, and the other way round.
+    #[test]
+    fn a_packet_cannot_be_turned_round() {
+        let mut packet = padded();
+        write_request(&mut packet, &keys(), REQUEST_SENT);
+        packet[4] = REPLY;
+        assert_eq!(read_reply(&packet, &keys()), Err(Malformed::Tag));
+        write_reply(&mut packet, &keys(), STAMP_SENT);
+        packet[4] = REQUEST;
+        assert_eq!(read_request(&packet, &keys()), Err(Malformed::Tag));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(
+            seq in any::<u64>(), t1 in any::<u64>(), t2 in any::<u64>(), t3 in any::<u64>(),
+            accepted in any::<u32>(), source in 0_u8..3, length in MIN_LENGTH..=MAX_LENGTH,
+        ) {
+            let mut packet = vec![0xa5; length];
+            let request = Request { seq, t1 };
+            write_request(&mut packet, &keys(), request);
+            prop_assert_eq!(read_request(&packet, &keys()), Ok(request));
+            let stamp = Stamp { t2, source: StampSource::from_byte(source).unwrap(), t3, accepted };
+            write_reply(&mut packet, &keys(), stamp);
+            prop_assert_eq!(read_reply(&packet, &keys()), Ok(Reply { request, stamp }));
+            prop_assert!(packet[MIN_LENGTH..].iter().all(|byte| *byte == 0xa5), "padding is returned as is");
+        }
+
+        #[test]
+        fn foreign_bytes_are_refused(packet in prop::collection::vec(any::<u8>(), 0..200)) {
+            prop_assert!(read_request(&packet, &keys()).is_err() && read_reply(&packet, &keys()).is_err());
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! The engine as sessions see it.
+
+use std::net::IpAddr;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+
+use crate::engine::site::Site;
+use crate::engine::{BoxFuture, Ended, Engine, Placement, Prepare, PrepareError, Prepared, path};
+use crate::link::message::{Mode, TestType};
+use crate::session::SessionControl;
+
+use super::arrivals::{Arrivals, ControlPort, DataPort};
+use super::caps::Grant;
+use super::listen;
+use super::test;
+
+/// UDP that we send when nobody knows how fast the interface is.
+const UNKNOWN_LINK: u64 = 1_000_000_000;
+
+/// Serves throughput tests. One for the process; clones share it.
+#[derive(Debug, Clone)]
+pub struct Throughput {
+    site: Site,
+    refused: Arc<AtomicU64>,
+    /// Where in the range the search for a port begins: a port that was just used is the last choice.
+    next: Arc<AtomicU16>,
+}
+
+impl Throughput {
+    /// On these ports.
+    pub fn new(site: Site) -> Self {
+        Self { site, refused: Arc::default(), next: Arc::default() }
+    }
+
+    /// Connections and datagrams on data ports that were not of the granted peer.
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    fn arrivals(&self, what: &Prepare) -> Result<(Arrivals, u16), PrepareError> {
+        let exhausted = |error: std::io::Error| PrepareError::Exhausted(error.to_string());
+        match what.placement {
+            Placement::DataPort => {
+                let skip = self.next.fetch_add(1, Ordering::Relaxed);
+                let pair =
+                    listen::first_free(what.local_addr, self.site.data_ports, skip).map_err(exhausted)?;
+                let port = DataPort {
+                    listener: pair.tcp,
+                    udp: Some(pair.udp),
+                    local: pair.local,
+                    peer: what.peer_addr.to_canonical(),
+                    refused: Arc::clone(&self.refused),
+                    accepted: 0,
+                };
+                Ok((Arrivals::DataPort(port), pair.local.port()))
+            }
+            Placement::ControlPort => {
+                let occupied = |error| PrepareError::Occupied(format!("{error}"));
+                let door = self.site.doors.open(what.peer_addr.to_canonical(), what.peer, what.streams);
+                let door = door.map_err(occupied)?;
+                let port = self.site.control_port;
+                let local = SocketAddr::new(what.local_addr, port);
+                Ok((Arrivals::ControlPort(ControlPort { door, local, accepted: 0 }), port))
+            }
+            Placement::Tunneled => {
+                Ok((Arrivals::Tunneled(self.site.tunnels.open(what)), self.site.control_port))
+            }
+        }
+    }
+}
+
+impl Engine for Throughput {
+    fn test_type(&self) -> TestType {
+        TestType::Throughput
+    }
+
+    fn prepare(&self, what: Prepare) -> BoxFuture<Result<Box<dyn Prepared>, PrepareError>> {
+        let engine = self.clone();
+        Box::pin(async move {
+            let (arrivals, port) = engine.arrivals(&what)?;
+            let grant = Grant {
+                protocol: what.protocol,
+                streams: what.streams,
+                duration: what.duration,
+                max_rate: what.max_rate,
+                udp_send_rate: link_speed(what.local_addr),
+            };
+            Ok(Box::new(Ready { arrivals, port, mode: what.placement.mode(), grant }) as Box<dyn Prepared>)
+        })
+    }
+}
+
+fn link_speed(local: IpAddr) -> u64 {
+    path::link_speed(local).unwrap_or(UNKNOWN_LINK)
+}
+
+/// A port that is up.
+struct Ready {
+    arrivals: Arrivals,
+    port: u16,
+    mode: Mode,
+    grant: Grant,
+}
+
+impl Prepared for Ready {
+    fn port(&self) -> u16 {
+        self.port
+    }
+
+    fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    fn run(self: Box<Self>, control: SessionControl) -> BoxFuture<Ended> {
+        Box::pin(test::serve(self.arrivals, self.grant, control))
+    }
+}

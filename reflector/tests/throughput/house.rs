@@ -1,0 +1,213 @@
+//! Sessions with the real engine, on a ledger that is on a disk, and stock iperf3 beside them.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crds::EndpointId;
+use reflector::access::policy::{Policy, Quotas};
+use reflector::config::NetworkMode;
+use reflector::engine::Engine;
+use reflector::engine::door::Doors;
+use reflector::engine::site::Site;
+use reflector::engine::throughput::Throughput;
+use reflector::engine::tunnel::Tunnels;
+use reflector::ledger::Ledger;
+use reflector::link::features::Features;
+use reflector::link::message::{Protocol, SessionParams, TestType};
+use reflector::session::{
+    Denial, Granted, Observer, Parts, Peer, Requester, Routes, SessionRecord, Sessions, Ticket,
+};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Long enough for a busy machine; nothing is asserted about it.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+struct Silent;
+
+impl Observer for Silent {
+    fn granted(&self, _: &SessionRecord) {}
+    fn denied(&self, _: &Denial<'_>) {}
+    fn ended(&self, _: &SessionRecord) {}
+}
+
+/// A reflector without its control port.
+pub(crate) struct House {
+    pub(crate) sessions: Sessions,
+    pub(crate) ledger: Ledger,
+    pub(crate) engine: Throughput,
+    pub(crate) policy: Policy,
+    _folder: TempDir,
+}
+
+/// What a session is asked for.
+#[derive(Clone, Copy)]
+pub(crate) struct Ask {
+    pub(crate) seconds: u64,
+    pub(crate) protocol: Protocol,
+    pub(crate) streams: u32,
+    pub(crate) local: IpAddr,
+    pub(crate) source: IpAddr,
+}
+
+impl Ask {
+    pub(crate) const TCP: Self = Self {
+        seconds: 10,
+        protocol: Protocol::Tcp,
+        streams: 4,
+        local: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        source: IpAddr::V4(Ipv4Addr::LOCALHOST),
+    };
+    pub(crate) const UDP: Self = Self { protocol: Protocol::Udp, ..Self::TCP };
+}
+
+impl House {
+    pub(crate) fn new() -> Self {
+        Self::with(|_| ())
+    }
+
+    pub(crate) fn with(change: impl FnOnce(&mut Policy)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock: reflector::ledger::Clock = Arc::new(reflector::clock::now);
+        let ledger = Ledger::open(&folder.path().join("ledger.redb"), clock.clone()).unwrap();
+        let engine = Throughput::new(Site {
+            control_port: 9,
+            data_ports: None,
+            doors: Doors::default(),
+            tunnels: Tunnels::default(),
+        });
+        let sessions = Sessions::new(Parts {
+            ledger: ledger.clone(),
+            engines: vec![Arc::new(engine.clone()) as Arc<dyn Engine>],
+            observer: Arc::new(Silent),
+            clock,
+            windows: Arc::new(|_, _| None),
+            routes: Routes { mode: NetworkMode::Auto, data_ports: true, plain_on_control_port: true },
+        });
+        let mut policy = Policy {
+            peer: Arc::from("attic"),
+            display_name: None,
+            quotas: Quotas {
+                max_test_duration: Duration::from_secs(60),
+                max_concurrent_tests: 8,
+                tests_per_hour: 100_000,
+                bytes_per_day: None,
+                bytes_per_day_on_loopback: None,
+                cooldown: Duration::ZERO,
+                allow_throughput: true,
+                allow_udp_echo: true,
+                default_streams: 4,
+                max_streams: 16,
+                max_echo_pps: 10_000,
+                max_rate: None,
+            },
+            total_concurrent_tests: 8,
+            windows: Arc::from([]),
+            expires_at: None,
+            reflector_suspended: false,
+        };
+        change(&mut policy);
+        Self { sessions, ledger, engine, policy, _folder: folder }
+    }
+
+    pub(crate) async fn grant(&self, ask: Ask) -> Granted {
+        let from = Requester::new(Peer {
+            id: peer(),
+            source: ask.source,
+            local: ask.local,
+            features: Features::NONE,
+            silence: Arc::new(|| Duration::ZERO),
+        });
+        let params = SessionParams {
+            duration_sec: ask.seconds,
+            protocol: Some(ask.protocol),
+            streams: Some(ask.streams),
+            reverse: None,
+            mode: None,
+        };
+        let ticket = Ticket::new(|_, _, _| Ok::<(), std::convert::Infallible>(())).unwrap();
+        let policy = Arc::new(self.policy.clone());
+        self.sessions.request(&from, ticket, &policy, TestType::Throughput, &params).await.unwrap()
+    }
+
+    /// Grants, runs stock iperf3, waits for both.
+    pub(crate) async fn iperf3(&self, ask: Ask, args: &[&str]) -> (Output, SessionRecord) {
+        let granted = self.grant(ask).await;
+        let output = client(ask.local, granted.grant.port, args).await;
+        (output, end_of(granted).await)
+    }
+}
+
+pub(crate) fn peer() -> EndpointId {
+    EndpointId::from_public_key([2; 32])
+}
+
+pub(crate) async fn end_of(granted: Granted) -> SessionRecord {
+    tokio::time::timeout(PATIENCE, granted.ended).await.expect("the session ends").expect("with a record")
+}
+
+/// What iperf3 wrote.
+#[derive(Debug)]
+pub(crate) struct Output {
+    pub(crate) json: Value,
+    pub(crate) code: Option<i32>,
+}
+
+impl Output {
+    /// A complete result: no error, and a sum of what was received.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.code == Some(0)
+            && self.json.get("error").is_none()
+            && (!self.end("sum_received").is_null() || !self.end("sum").is_null())
+    }
+
+    pub(crate) fn end(&self, key: &str) -> &Value {
+        &self.json["end"][key]
+    }
+
+    pub(crate) fn error(&self) -> &str {
+        self.json["error"].as_str().unwrap_or_default()
+    }
+
+    pub(crate) fn bytes(&self, key: &str) -> u64 {
+        number(&self.end(key)["bytes"])
+    }
+}
+
+pub(crate) fn number(value: &Value) -> u64 {
+    value.as_u64().unwrap_or_else(|| panic!("{value} is no count"))
+}
+
+/// Runs the iperf3 of this machine as a client with `-J`. Killed when dropped.
+pub(crate) async fn client(server: IpAddr, port: u16, args: &[&str]) -> Output {
+    let mut command = tokio::process::Command::new("iperf3");
+    command.arg("-c").arg(server.to_string()).arg("-p").arg(port.to_string()).arg("-J").args(args);
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    let output = tokio::time::timeout(PATIENCE, command.output()).await.expect("iperf3 ends").unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let json = serde_json::from_str(&text)
+        .unwrap_or_else(|error| panic!("{error}: {text}{}", String::from_utf8_lossy(&output.stderr)));
+    Output { json, code: output.status.code() }
+}
+
+/// Whether stock iperf3 can run here. Said aloud when not, and an error in CI.
+pub(crate) fn has_iperf3() -> bool {
+    let found = std::process::Command::new("iperf3").arg("--version").output().is_ok();
+    if !found {
+        assert!(std::env::var_os("CI").is_none(), "iperf3 is missing");
+        eprintln!("SKIPPED: iperf3 is not installed");
+    }
+    found
+}
+
+/// Waits for something that another task or thread brings about.
+pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
+    let wait = async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("in vain: {what}"));
+}

@@ -1,0 +1,14 @@
+//! The throughput engine under real sessions: stock iperf3 as client, and peers that misbehave on raw sockets.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "tests and their helpers fail by panicking, and wait for real sockets"
+)]
+
+mod hostile;
+mod house;
+mod leaving;
+mod raw;
+mod stock;
