@@ -8,7 +8,7 @@ use std::net::{SocketAddr, UdpSocket};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::{Datagram, Door, MAX_DATAGRAM};
+use super::{Datagram, Door, Doors, MAX_DATAGRAM};
 use crate::network::normalise;
 
 /// What may have slipped in between bind and connect: far more than a socket's queue gets in that time.
@@ -28,6 +28,18 @@ impl Door {
     /// few system calls and never waits; needs no runtime. The datagram that asked for the socket was delivered to the door
     /// before and is not among the early ones.
     pub fn connect(&self, local: SocketAddr, remote: SocketAddr) -> io::Result<Connected> {
+        self.doors.connect(local, remote)
+    }
+
+    #[cfg(test)]
+    fn finish(&self, socket: UdpSocket, remote: SocketAddr) -> io::Result<Connected> {
+        self.doors.finish(socket, remote)
+    }
+}
+
+impl Doors {
+    /// The same for whoever holds no door: [`Door::connect`].
+    pub(in crate::engine) fn connect(&self, local: SocketAddr, remote: SocketAddr) -> io::Result<Connected> {
         let socket = shared_socket(local)?;
         socket.bind(&local.into())?;
         let socket = UdpSocket::from(socket);
@@ -51,7 +63,7 @@ impl Door {
                 early.push(bytes.to_vec());
             } else {
                 // Nobody's: as lost as it would be without us.
-                let _ = self.hand_back(Datagram { from, bytes: bytes.to_vec() });
+                let _ = self.deliver(Datagram { from, bytes: bytes.to_vec() });
             }
         }
         Ok(Connected { socket, early })

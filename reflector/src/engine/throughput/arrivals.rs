@@ -12,11 +12,13 @@ use std::time::Duration;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 
-use crate::engine::door::Door;
+use crate::engine::door::{Datagram, Door, Doors, MAX_DATAGRAM};
+use crate::engine::echo::wire::MAGIC;
 use crate::engine::iperf::udp::HELLO;
 use crate::engine::tunnel::hello::Kind;
 use crate::engine::tunnel::{Carried, Tunnel};
 
+use super::beside::{Beside, Sockets};
 use super::listen;
 
 /// After an error of accept(2) that lasts, such as no descriptors.
@@ -28,6 +30,13 @@ pub(super) enum Arrival {
     Connection(Connection),
     /// A UDP hello of it, which may be a repeat.
     Hello(SocketAddr),
+}
+
+/// What a way in brings.
+enum Came {
+    Arrival(Arrival),
+    /// Perhaps a request of keyed echo.
+    Datagram(Datagram),
 }
 
 /// A TCP connection of the granted peer. Resets when dropped.
@@ -44,8 +53,15 @@ pub(super) struct Connection {
 /// Frees a place when dropped. Behind a lock that nobody takes, so that what holds it can be shared.
 pub(super) struct Place(#[expect(dead_code, reason = "held, not read")] Mutex<Box<dyn Send>>);
 
-/// The way in. Dropping it closes the port.
-pub(super) enum Arrivals {
+/// All that arrives for a test. Dropping it closes the port.
+pub(super) struct Arrivals {
+    pub(super) way: Way,
+    /// Takes what is echo, if the peer may have that.
+    pub(super) echo: Option<Beside>,
+}
+
+/// The way in.
+pub(super) enum Way {
     DataPort(DataPort),
     ControlPort(ControlPort),
     Tunneled(Tunnel),
@@ -72,50 +88,72 @@ pub(super) struct ControlPort {
 impl Arrivals {
     /// The next arrival. Cancel-safe. Never ends.
     pub(super) async fn next(&mut self) -> Arrival {
-        match self {
-            Self::DataPort(port) => port.next().await,
-            Self::ControlPort(port) => port.next().await,
-            Self::Tunneled(tunnel) => tunneled(tunnel).await,
+        loop {
+            let came = match &mut self.way {
+                Way::DataPort(port) => port.next().await,
+                Way::ControlPort(port) => port.next().await,
+                Way::Tunneled(tunnel) => tunneled(tunnel).await,
+            };
+            match (came, &mut self.echo) {
+                (Came::Arrival(Arrival::Connection(connection)), echo) if connection.kind == Kind::Echo => {
+                    if let Some(echo) = echo {
+                        echo.stream(connection);
+                    }
+                }
+                (Came::Arrival(arrival), _) => return arrival,
+                (Came::Datagram(datagram), Some(echo)) => echo.datagram(datagram),
+                (Came::Datagram(_), None) => {}
+            }
+        }
+    }
+
+    /// Where echo beside the streams can have sockets.
+    pub(super) fn sockets(&self, doors: &Doors) -> Sockets {
+        match &self.way {
+            Way::DataPort(port) => Sockets::DataPort(port.local),
+            Way::ControlPort(port) => Sockets::ControlPort(doors.clone(), port.local),
+            Way::Tunneled(_) => Sockets::None,
         }
     }
 
     /// Whether a test may begin on this connection. In a tunnel its streams have other numbers.
     pub(super) fn may_be_control(&self, connection: &Connection) -> bool {
-        !matches!(self, Self::Tunneled(_)) || connection.number == 0
+        !matches!(self.way, Way::Tunneled(_)) || connection.number == 0
     }
 
     /// A socket for the UDP stream that begins at this address; nothing was answered yet.
     pub(super) fn open_udp(&mut self, from: SocketAddr) -> io::Result<UdpSocket> {
-        match self {
-            Self::DataPort(port) => port.open_udp(from),
-            Self::ControlPort(port) => port.open_udp(from),
-            Self::Tunneled(_) => Err(io::ErrorKind::Unsupported.into()),
+        match &mut self.way {
+            Way::DataPort(port) => port.open_udp(from),
+            Way::ControlPort(port) => port.open_udp(from),
+            Way::Tunneled(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
-    /// All UDP streams are open: what comes now is nobody's.
+    /// All UDP streams are open: what comes now is nobody's, but for echo.
     pub(super) fn close_udp(&mut self) {
-        if let Self::DataPort(port) = self {
+        if self.echo.is_none()
+            && let Way::DataPort(port) = &mut self.way
+        {
             port.udp = None;
         }
     }
 
     /// The listener of this test, for options that its connections are to inherit.
     pub(super) fn listener(&self) -> Option<SockRef<'_>> {
-        match self {
-            Self::DataPort(port) => Some(SockRef::from(&port.listener)),
-            Self::ControlPort(_) | Self::Tunneled(_) => None,
+        match &self.way {
+            Way::DataPort(port) => Some(SockRef::from(&port.listener)),
+            Way::ControlPort(_) | Way::Tunneled(_) => None,
         }
     }
 }
 
 impl DataPort {
-    async fn next(&mut self) -> Arrival {
-        let mut buffer = [0; HELLO.len() + 1];
+    async fn next(&mut self) -> Came {
         loop {
             let udp = async {
                 match &self.udp {
-                    Some(udp) => udp.recv_from(&mut buffer).await,
+                    Some(udp) => udp.readable().await,
                     None => std::future::pending().await,
                 }
             };
@@ -123,26 +161,32 @@ impl DataPort {
                 accepted = self.listener.accept() => match accepted {
                     Ok((stream, from)) => {
                         if let Some(connection) = self.admit(stream, from) {
-                            return Arrival::Connection(connection);
+                            return Came::Arrival(Arrival::Connection(connection));
                         }
                     }
                     Err(error) => rest_after(&error).await,
                 },
-                datagram = udp => match datagram {
-                    Ok((length, from)) if from.ip().to_canonical() == self.peer => {
-                        // Anything else of the peer is a packet of a stream that is not open.
-                        if length == HELLO.len() {
-                            return Arrival::Hello(from);
-                        }
-                    }
-                    Ok(_) => {
-                        self.refused.fetch_add(1, Ordering::Relaxed);
-                    }
-                    // An ICMP error about nothing of ours.
+                readable = udp => match readable {
+                    Ok(()) => if let Some(came) = self.datagram() {
+                        return came;
+                    },
                     Err(error) => rest_after(&error).await,
                 },
             }
         }
+    }
+
+    /// One datagram, if it is the peer's.
+    fn datagram(&mut self) -> Option<Came> {
+        let mut buffer = [0; MAX_DATAGRAM + 1];
+        // An error is an ICMP message about nothing of ours, or that there is none.
+        let (length, from) = self.udp.as_ref()?.try_recv_from(&mut buffer).ok()?;
+        if from.ip().to_canonical() != self.peer {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            return None;
+        }
+        let whole = buffer.get(..length).filter(|_| length <= MAX_DATAGRAM)?;
+        sorted(Datagram { from, bytes: whole.to_vec() })
     }
 
     fn admit(&mut self, stream: TcpStream, from: SocketAddr) -> Option<Connection> {
@@ -166,7 +210,7 @@ impl DataPort {
 }
 
 impl ControlPort {
-    async fn next(&mut self) -> Arrival {
+    async fn next(&mut self) -> Came {
         let (connections, datagrams) = self.door.both();
         loop {
             tokio::select! {
@@ -174,19 +218,20 @@ impl ControlPort {
                     Some(knock) => {
                         reset_on_drop(&knock.stream);
                         self.accepted = self.accepted.wrapping_add(1);
-                        return Arrival::Connection(Connection {
+                        return Came::Arrival(Arrival::Connection(Connection {
                             stream: Carried::Plain(knock.stream),
                             kind: Kind::Tcp,
                             number: self.accepted,
                             place: Some(Place(Mutex::new(knock.place))),
-                        });
+                        }));
                     }
                     // The server is gone; the session will be told.
                     None => std::future::pending().await,
                 },
                 datagram = datagrams.recv() => match datagram {
-                    Some(datagram) if datagram.bytes.len() == HELLO.len() => return Arrival::Hello(datagram.from),
-                    Some(_) => {}
+                    Some(datagram) => if let Some(came) = sorted(datagram) {
+                        return came;
+                    },
                     None => std::future::pending().await,
                 },
             }
@@ -199,20 +244,24 @@ impl ControlPort {
     }
 }
 
-/// The next stream of the tunnel that a throughput test has a use for.
-async fn tunneled(tunnel: &mut Tunnel) -> Arrival {
-    while let Some(arrived) = tunnel.stream().await {
-        if arrived.kind == Kind::Echo {
-            arrived.stream.close().await;
-            continue;
-        }
+/// A hello, perhaps a request of echo, or a packet of a stream that is not open.
+fn sorted(datagram: Datagram) -> Option<Came> {
+    if datagram.bytes.len() == HELLO.len() {
+        return Some(Came::Arrival(Arrival::Hello(datagram.from)));
+    }
+    datagram.bytes.starts_with(&MAGIC).then_some(Came::Datagram(datagram))
+}
+
+/// The next stream of the tunnel.
+async fn tunneled(tunnel: &mut Tunnel) -> Came {
+    if let Some(arrived) = tunnel.stream().await {
         reset_on_drop(arrived.stream.tcp());
-        return Arrival::Connection(Connection {
+        return Came::Arrival(Arrival::Connection(Connection {
             stream: Carried::Tunneled(Box::new(arrived.stream)),
             kind: arrived.kind,
             number: u64::from(arrived.number),
             place: Some(Place(Mutex::new(arrived.place))),
-        });
+        }));
     }
     // The server is gone; the session will be told.
     std::future::pending().await

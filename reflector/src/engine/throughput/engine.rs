@@ -5,15 +5,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 
+use crate::engine::echo::calm::Calm;
 use crate::engine::site::Site;
 use crate::engine::{BoxFuture, Ended, Engine, Placement, Prepare, PrepareError, Prepared, path};
 use crate::link::message::{Mode, TestType};
 use crate::session::SessionControl;
 
-use super::arrivals::{Arrivals, ControlPort, DataPort};
+use super::arrivals::{Arrivals, ControlPort, DataPort, Way};
+use super::beside::Beside;
 use super::caps::Grant;
 use super::listen;
-use super::test;
+use super::test::{self, Here};
 
 /// UDP that we send when nobody knows how fast the interface is.
 const UNKNOWN_LINK: u64 = 1_000_000_000;
@@ -25,12 +27,19 @@ pub struct Throughput {
     refused: Arc<AtomicU64>,
     /// Where in the range the search for a port begins: a port that was just used is the last choice.
     next: Arc<AtomicU16>,
+    calm: Calm,
 }
 
 impl Throughput {
     /// On these ports.
     pub fn new(site: Site) -> Self {
-        Self { site, refused: Arc::default(), next: Arc::default() }
+        Self { site, refused: Arc::default(), next: Arc::default(), calm: Calm::default() }
+    }
+
+    /// Shares what burns cores with the echo engine, which then does not spin beside streams.
+    #[must_use]
+    pub fn with_calm(self, calm: Calm) -> Self {
+        Self { calm, ..self }
     }
 
     /// Connections and datagrams on data ports that were not of the granted peer.
@@ -38,7 +47,7 @@ impl Throughput {
         self.refused.load(Ordering::Relaxed)
     }
 
-    fn arrivals(&self, what: &Prepare) -> Result<(Arrivals, u16), PrepareError> {
+    fn way(&self, what: &Prepare) -> Result<(Way, u16), PrepareError> {
         let exhausted = |error: std::io::Error| PrepareError::Exhausted(error.to_string());
         match what.placement {
             Placement::DataPort => {
@@ -53,7 +62,7 @@ impl Throughput {
                     refused: Arc::clone(&self.refused),
                     accepted: 0,
                 };
-                Ok((Arrivals::DataPort(port), pair.local.port()))
+                Ok((Way::DataPort(port), pair.local.port()))
             }
             Placement::ControlPort => {
                 let occupied = |error| PrepareError::Occupied(format!("{error}"));
@@ -61,11 +70,9 @@ impl Throughput {
                 let door = door.map_err(occupied)?;
                 let port = self.site.control_port;
                 let local = SocketAddr::new(what.local_addr, port);
-                Ok((Arrivals::ControlPort(ControlPort { door, local, accepted: 0 }), port))
+                Ok((Way::ControlPort(ControlPort { door, local, accepted: 0 }), port))
             }
-            Placement::Tunneled => {
-                Ok((Arrivals::Tunneled(self.site.tunnels.open(what)), self.site.control_port))
-            }
+            Placement::Tunneled => Ok((Way::Tunneled(self.site.tunnels.open(what)), self.site.control_port)),
         }
     }
 }
@@ -78,7 +85,7 @@ impl Engine for Throughput {
     fn prepare(&self, what: Prepare) -> BoxFuture<Result<Box<dyn Prepared>, PrepareError>> {
         let engine = self.clone();
         Box::pin(async move {
-            let (arrivals, port) = engine.arrivals(&what)?;
+            let (way, port) = engine.way(&what)?;
             let grant = Grant {
                 protocol: what.protocol,
                 streams: what.streams,
@@ -86,7 +93,8 @@ impl Engine for Throughput {
                 max_rate: what.max_rate,
                 udp_send_rate: link_speed(what.local_addr),
             };
-            Ok(Box::new(Ready { arrivals, port, mode: what.placement.mode(), grant }) as Box<dyn Prepared>)
+            let arrivals = Arrivals { way, echo: None };
+            Ok(Box::new(Ready { arrivals, port, what, grant, engine }) as Box<dyn Prepared>)
         })
     }
 }
@@ -99,8 +107,9 @@ fn link_speed(local: IpAddr) -> u64 {
 struct Ready {
     arrivals: Arrivals,
     port: u16,
-    mode: Mode,
+    what: Prepare,
     grant: Grant,
+    engine: Throughput,
 }
 
 impl Prepared for Ready {
@@ -109,10 +118,14 @@ impl Prepared for Ready {
     }
 
     fn mode(&self) -> Mode {
-        self.mode
+        self.what.placement.mode()
     }
 
     fn run(self: Box<Self>, control: SessionControl) -> BoxFuture<Ended> {
-        Box::pin(test::serve(self.arrivals, self.grant, control))
+        let Self { mut arrivals, what, grant, engine, .. } = *self;
+        let sockets = arrivals.sockets(&engine.site.doors);
+        arrivals.echo = Beside::new(&what, engine.calm.clone(), control.meter(), sockets);
+        let here = Here { local: what.local_addr, calm: engine.calm };
+        Box::pin(test::serve(arrivals, grant, here, control))
     }
 }

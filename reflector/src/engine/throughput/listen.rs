@@ -61,10 +61,15 @@ fn pair(at: SocketAddr) -> io::Result<Pair> {
 
 /// A further UDP socket on a data port of ours.
 pub(super) fn another_udp(local: SocketAddr) -> io::Result<UdpSocket> {
+    UdpSocket::from_std(beside(local)?)
+}
+
+/// The same for a thread of its own.
+pub(super) fn beside(local: SocketAddr) -> io::Result<std::net::UdpSocket> {
     let udp = socket(local, Type::DGRAM, Protocol::UDP)?;
     udp.set_reuse_address(true)?;
     udp.bind(&local.into())?;
-    UdpSocket::from_std(udp.into())
+    Ok(udp.into())
 }
 
 /// Asks for a byte buffer in both directions; the kernel gives what it allows.

@@ -6,6 +6,7 @@
 //! it outlives the session.
 
 mod arrivals;
+mod beside;
 mod budget;
 mod caps;
 mod control;

@@ -1,5 +1,6 @@
 //! One test from grant to goodbye: the order of things, and who hears what at the end.
 
+use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,11 +8,13 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::engine::Ended;
+use crate::engine::echo::calm::Calm;
 use crate::engine::iperf::{Code, Results, State, results};
 use crate::reason::EndReason;
 use crate::session::SessionControl;
 
 use super::arrivals::Arrivals;
+use super::beside::Beside;
 use super::caps::Grant;
 use super::control::ControlError;
 use super::flows::Flows;
@@ -21,8 +24,21 @@ use super::plan::Plan;
 use super::report::Finished;
 use super::running::{self, Over, told};
 
+/// The host a test runs on.
+pub(super) struct Here {
+    /// Our address of the control connection.
+    pub(super) local: IpAddr,
+    /// What else wants its cores.
+    pub(super) calm: Calm,
+}
+
 /// Serves one test. Dropping it resets every connection and ends every thread.
-pub(super) async fn serve(mut arrivals: Arrivals, grant: Grant, session: SessionControl) -> Ended {
+pub(super) async fn serve(
+    mut arrivals: Arrivals,
+    grant: Grant,
+    here: Here,
+    session: SessionControl,
+) -> Ended {
     let admitted = tokio::select! {
         biased;
         over = told(&session) => return Ended::plain(over.reason(), Duration::ZERO),
@@ -41,19 +57,23 @@ pub(super) async fn serve(mut arrivals: Arrivals, grant: Grant, session: Session
         return Ended::plain(EndReason::ClientTerminated, Duration::ZERO);
     }
     let started = Instant::now();
-    flows.start();
+    let busy = here.calm.streams();
+    flows.start(here.local);
     session.report_silence(flows.silence());
     let over = running::run(&mut client, &mut arrivals, &mut opening, &mut flows, &session, started).await;
     let mut over = over;
     flows.freeze().await;
     let lasted = started.elapsed();
+    drop(busy);
+    let evidence = flows.evidence();
     session.closing();
     if let Over::Cut(reason) = over {
         over = wait_for_interval(&mut client, &flows, reason, started, lasted).await;
     }
     let plan = client.plan.clone();
     let finished = finished(&plan, over.reason(), lasted, &flows);
-    let measured = Some(Arc::new(finished.measured()));
+    let echo_dropped = arrivals.echo.as_ref().map(Beside::dropped).unwrap_or_default();
+    let measured = Some(Arc::new(finished.measured(evidence, &grant, echo_dropped)));
     let reason = match over {
         Over::ByClient | Over::Cut(_) => exchange(&mut client, &flows, &finished, over, &session).await,
         other => {
