@@ -12,13 +12,12 @@ use std::time::Duration;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 
-use crate::engine::door::{Datagram, Door, Doors, MAX_DATAGRAM};
-use crate::engine::echo::wire::MAGIC;
+use crate::engine::door::{Door, Doors, MAX_DATAGRAM};
+use crate::engine::echo::{Beside, Connect};
 use crate::engine::iperf::udp::HELLO;
 use crate::engine::tunnel::hello::Kind;
 use crate::engine::tunnel::{Carried, Tunnel};
 
-use super::beside::{Beside, Sockets};
 use super::listen;
 
 /// After an error of accept(2) that lasts, such as no descriptors.
@@ -30,13 +29,6 @@ pub(super) enum Arrival {
     Connection(Connection),
     /// A UDP hello of it, which may be a repeat.
     Hello(SocketAddr),
-}
-
-/// What a way in brings.
-enum Came {
-    Arrival(Arrival),
-    /// Perhaps a request of keyed echo.
-    Datagram(Datagram),
 }
 
 /// A TCP connection of the granted peer. Resets when dropped.
@@ -53,18 +45,11 @@ pub(super) struct Connection {
 /// Frees a place when dropped. Behind a lock that nobody takes, so that what holds it can be shared.
 pub(super) struct Place(#[expect(dead_code, reason = "held, not read")] Mutex<Box<dyn Send>>);
 
-/// All that arrives for a test. Dropping it closes the port.
-pub(super) struct Arrivals {
-    pub(super) way: Way,
-    /// Takes what is echo, if the peer may have that.
-    pub(super) echo: Option<Beside>,
-}
-
-/// The way in.
-pub(super) enum Way {
+/// The way in. Dropping it closes the port.
+pub(super) enum Arrivals {
     DataPort(DataPort),
     ControlPort(ControlPort),
-    Tunneled(Tunnel),
+    Tunneled(Tunnel, Option<Beside>),
 }
 
 /// A port of its own.
@@ -76,6 +61,8 @@ pub(super) struct DataPort {
     pub(super) peer: IpAddr,
     pub(super) refused: Arc<AtomicU64>,
     pub(super) accepted: u64,
+    /// What arrives on UDP and is no hello may be for it.
+    pub(super) echo: Option<Beside>,
 }
 
 /// The control port: others accept and sort.
@@ -83,57 +70,70 @@ pub(super) struct ControlPort {
     pub(super) door: Door,
     pub(super) local: SocketAddr,
     pub(super) accepted: u64,
+    pub(super) echo: Option<Beside>,
 }
 
 impl Arrivals {
-    /// The next arrival. Cancel-safe. Never ends.
-    pub(super) async fn next(&mut self) -> Arrival {
-        loop {
-            let came = match &mut self.way {
-                Way::DataPort(port) => port.next().await,
-                Way::ControlPort(port) => port.next().await,
-                Way::Tunneled(tunnel) => tunneled(tunnel).await,
-            };
-            match (came, &mut self.echo) {
-                (Came::Arrival(Arrival::Connection(connection)), echo) if connection.kind == Kind::Echo => {
-                    if let Some(echo) = echo {
-                        echo.stream(connection);
-                    }
-                }
-                (Came::Arrival(arrival), _) => return arrival,
-                (Came::Datagram(datagram), Some(echo)) => echo.datagram(datagram),
-                (Came::Datagram(_), None) => {}
+    /// How echo gets a socket of its own on this port.
+    pub(super) fn connect(&self, doors: &Doors) -> Connect {
+        match self {
+            Self::DataPort(port) => {
+                let local = port.local;
+                Arc::new(move |from| listen::connected_udp(local, from))
             }
+            Self::ControlPort(port) => {
+                let (doors, local) = (doors.clone(), port.local);
+                Arc::new(move |from| doors.connect(local, from))
+            }
+            Self::Tunneled(..) => Arc::new(|_| Err(io::ErrorKind::Unsupported.into())),
         }
     }
 
-    /// Where echo beside the streams can have sockets.
-    pub(super) fn sockets(&self, doors: &Doors) -> Sockets {
-        match &self.way {
-            Way::DataPort(port) => Sockets::DataPort(port.local),
-            Way::ControlPort(port) => Sockets::ControlPort(doors.clone(), port.local),
-            Way::Tunneled(_) => Sockets::None,
+    /// Echo is answered too, from now on.
+    pub(super) fn answer_echo(&mut self, beside: Option<Beside>) {
+        *self.echo() = beside;
+    }
+
+    /// Echo that got no answer, by cause.
+    pub(super) fn echo_dropped(&mut self) -> Vec<(String, u64)> {
+        self.echo().as_ref().map(Beside::dropped).unwrap_or_default()
+    }
+
+    fn echo(&mut self) -> &mut Option<Beside> {
+        match self {
+            Self::DataPort(port) => &mut port.echo,
+            Self::ControlPort(port) => &mut port.echo,
+            Self::Tunneled(_, echo) => echo,
+        }
+    }
+
+    /// The next arrival. Cancel-safe. Never ends.
+    pub(super) async fn next(&mut self) -> Arrival {
+        match self {
+            Self::DataPort(port) => port.next().await,
+            Self::ControlPort(port) => port.next().await,
+            Self::Tunneled(tunnel, echo) => tunneled(tunnel, echo.as_mut()).await,
         }
     }
 
     /// Whether a test may begin on this connection. In a tunnel its streams have other numbers.
     pub(super) fn may_be_control(&self, connection: &Connection) -> bool {
-        !matches!(self.way, Way::Tunneled(_)) || connection.number == 0
+        !matches!(self, Self::Tunneled(..)) || connection.number == 0
     }
 
     /// A socket for the UDP stream that begins at this address; nothing was answered yet.
     pub(super) fn open_udp(&mut self, from: SocketAddr) -> io::Result<UdpSocket> {
-        match &mut self.way {
-            Way::DataPort(port) => port.open_udp(from),
-            Way::ControlPort(port) => port.open_udp(from),
-            Way::Tunneled(_) => Err(io::ErrorKind::Unsupported.into()),
+        match self {
+            Self::DataPort(port) => port.open_udp(from),
+            Self::ControlPort(port) => port.open_udp(from),
+            Self::Tunneled(..) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
-    /// All UDP streams are open: what comes now is nobody's, but for echo.
+    /// All UDP streams are open: what comes now is nobody's, or echo.
     pub(super) fn close_udp(&mut self) {
-        if self.echo.is_none()
-            && let Way::DataPort(port) = &mut self.way
+        if let Self::DataPort(port) = self
+            && port.echo.is_none()
         {
             port.udp = None;
         }
@@ -141,19 +141,21 @@ impl Arrivals {
 
     /// The listener of this test, for options that its connections are to inherit.
     pub(super) fn listener(&self) -> Option<SockRef<'_>> {
-        match &self.way {
-            Way::DataPort(port) => Some(SockRef::from(&port.listener)),
-            Way::ControlPort(_) | Way::Tunneled(_) => None,
+        match self {
+            Self::DataPort(port) => Some(SockRef::from(&port.listener)),
+            Self::ControlPort(_) | Self::Tunneled(..) => None,
         }
     }
 }
 
 impl DataPort {
-    async fn next(&mut self) -> Came {
+    async fn next(&mut self) -> Arrival {
+        // Hellos are short; echo is not.
+        let mut buffer = vec![0; if self.echo.is_some() { MAX_DATAGRAM + 1 } else { HELLO.len() + 1 }];
         loop {
             let udp = async {
                 match &self.udp {
-                    Some(udp) => udp.readable().await,
+                    Some(udp) => udp.recv_from(&mut buffer).await,
                     None => std::future::pending().await,
                 }
             };
@@ -161,32 +163,29 @@ impl DataPort {
                 accepted = self.listener.accept() => match accepted {
                     Ok((stream, from)) => {
                         if let Some(connection) = self.admit(stream, from) {
-                            return Came::Arrival(Arrival::Connection(connection));
+                            return Arrival::Connection(connection);
                         }
                     }
                     Err(error) => rest_after(&error).await,
                 },
-                readable = udp => match readable {
-                    Ok(()) => if let Some(came) = self.datagram() {
-                        return came;
-                    },
+                datagram = udp => match datagram {
+                    Ok((length, from)) if from.ip().to_canonical() == self.peer => {
+                        if length == HELLO.len() {
+                            return Arrival::Hello(from);
+                        }
+                        // Anything else of the peer is a packet of a stream that is not open.
+                        if let Some(echo) = &mut self.echo {
+                            echo.datagram(from, buffer.get(..length).unwrap_or_default());
+                        }
+                    }
+                    Ok(_) => {
+                        self.refused.fetch_add(1, Ordering::Relaxed);
+                    }
+                    // An ICMP error about nothing of ours.
                     Err(error) => rest_after(&error).await,
                 },
             }
         }
-    }
-
-    /// One datagram, if it is the peer's.
-    fn datagram(&mut self) -> Option<Came> {
-        let mut buffer = [0; MAX_DATAGRAM + 1];
-        // An error is an ICMP message about nothing of ours, or that there is none.
-        let (length, from) = self.udp.as_ref()?.try_recv_from(&mut buffer).ok()?;
-        if from.ip().to_canonical() != self.peer {
-            self.refused.fetch_add(1, Ordering::Relaxed);
-            return None;
-        }
-        let whole = buffer.get(..length).filter(|_| length <= MAX_DATAGRAM)?;
-        sorted(Datagram { from, bytes: whole.to_vec() })
     }
 
     fn admit(&mut self, stream: TcpStream, from: SocketAddr) -> Option<Connection> {
@@ -210,7 +209,7 @@ impl DataPort {
 }
 
 impl ControlPort {
-    async fn next(&mut self) -> Came {
+    async fn next(&mut self) -> Arrival {
         let (connections, datagrams) = self.door.both();
         loop {
             tokio::select! {
@@ -218,20 +217,23 @@ impl ControlPort {
                     Some(knock) => {
                         reset_on_drop(&knock.stream);
                         self.accepted = self.accepted.wrapping_add(1);
-                        return Came::Arrival(Arrival::Connection(Connection {
+                        return Arrival::Connection(Connection {
                             stream: Carried::Plain(knock.stream),
                             kind: Kind::Tcp,
                             number: self.accepted,
                             place: Some(Place(Mutex::new(knock.place))),
-                        }));
+                        });
                     }
                     // The server is gone; the session will be told.
                     None => std::future::pending().await,
                 },
                 datagram = datagrams.recv() => match datagram {
-                    Some(datagram) => if let Some(came) = sorted(datagram) {
-                        return came;
-                    },
+                    Some(datagram) if datagram.bytes.len() == HELLO.len() => return Arrival::Hello(datagram.from),
+                    Some(datagram) => {
+                        if let Some(echo) = &mut self.echo {
+                            echo.datagram(datagram.from, &datagram.bytes);
+                        }
+                    }
                     None => std::future::pending().await,
                 },
             }
@@ -244,24 +246,26 @@ impl ControlPort {
     }
 }
 
-/// A hello, perhaps a request of echo, or a packet of a stream that is not open.
-fn sorted(datagram: Datagram) -> Option<Came> {
-    if datagram.bytes.len() == HELLO.len() {
-        return Some(Came::Arrival(Arrival::Hello(datagram.from)));
-    }
-    datagram.bytes.starts_with(&MAGIC).then_some(Came::Datagram(datagram))
-}
-
-/// The next stream of the tunnel.
-async fn tunneled(tunnel: &mut Tunnel) -> Came {
-    if let Some(arrived) = tunnel.stream().await {
+/// The next stream of the tunnel that is one of the test's; the one of echo goes to echo.
+async fn tunneled(tunnel: &mut Tunnel, mut echo: Option<&mut Beside>) -> Arrival {
+    while let Some(arrived) = tunnel.stream().await {
+        if arrived.kind == Kind::Echo {
+            match &mut echo {
+                Some(echo) => match arrived.stream.into_blocking() {
+                    Ok(stream) => echo.stream(stream.into_datagrams(), arrived.place),
+                    Err(error) => tracing::debug!(%error, "take the echo of a tunnel"),
+                },
+                None => arrived.stream.close().await,
+            }
+            continue;
+        }
         reset_on_drop(arrived.stream.tcp());
-        return Came::Arrival(Arrival::Connection(Connection {
+        return Arrival::Connection(Connection {
             stream: Carried::Tunneled(Box::new(arrived.stream)),
             kind: arrived.kind,
             number: u64::from(arrived.number),
             place: Some(Place(Mutex::new(arrived.place))),
-        }));
+        });
     }
     // The server is gone; the session will be told.
     std::future::pending().await

@@ -5,14 +5,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 
+use crate::engine::door::Doors;
+use crate::engine::echo::Beside;
 use crate::engine::echo::calm::Calm;
 use crate::engine::site::Site;
 use crate::engine::{BoxFuture, Ended, Engine, Placement, Prepare, PrepareError, Prepared, path};
 use crate::link::message::{Mode, TestType};
 use crate::session::SessionControl;
 
-use super::arrivals::{Arrivals, ControlPort, DataPort, Way};
-use super::beside::Beside;
+use super::arrivals::{Arrivals, ControlPort, DataPort};
 use super::caps::Grant;
 use super::listen;
 use super::test::{self, Here};
@@ -36,9 +37,9 @@ impl Throughput {
         Self { site, refused: Arc::default(), next: Arc::default(), calm: Calm::default() }
     }
 
-    /// Shares what burns cores with the echo engine, which then does not spin beside streams.
+    /// Tells the echo of all sessions, which shares `calm`, when streams run.
     #[must_use]
-    pub fn with_calm(self, calm: Calm) -> Self {
+    pub fn beside(self, calm: Calm) -> Self {
         Self { calm, ..self }
     }
 
@@ -47,7 +48,7 @@ impl Throughput {
         self.refused.load(Ordering::Relaxed)
     }
 
-    fn way(&self, what: &Prepare) -> Result<(Way, u16), PrepareError> {
+    fn arrivals(&self, what: &Prepare) -> Result<(Arrivals, u16), PrepareError> {
         let exhausted = |error: std::io::Error| PrepareError::Exhausted(error.to_string());
         match what.placement {
             Placement::DataPort => {
@@ -61,8 +62,9 @@ impl Throughput {
                     peer: what.peer_addr.to_canonical(),
                     refused: Arc::clone(&self.refused),
                     accepted: 0,
+                    echo: None,
                 };
-                Ok((Way::DataPort(port), pair.local.port()))
+                Ok((Arrivals::DataPort(port), pair.local.port()))
             }
             Placement::ControlPort => {
                 let occupied = |error| PrepareError::Occupied(format!("{error}"));
@@ -70,9 +72,11 @@ impl Throughput {
                 let door = door.map_err(occupied)?;
                 let port = self.site.control_port;
                 let local = SocketAddr::new(what.local_addr, port);
-                Ok((Way::ControlPort(ControlPort { door, local, accepted: 0 }), port))
+                Ok((Arrivals::ControlPort(ControlPort { door, local, accepted: 0, echo: None }), port))
             }
-            Placement::Tunneled => Ok((Way::Tunneled(self.site.tunnels.open(what)), self.site.control_port)),
+            Placement::Tunneled => {
+                Ok((Arrivals::Tunneled(self.site.tunnels.open(what), None), self.site.control_port))
+            }
         }
     }
 }
@@ -85,7 +89,7 @@ impl Engine for Throughput {
     fn prepare(&self, what: Prepare) -> BoxFuture<Result<Box<dyn Prepared>, PrepareError>> {
         let engine = self.clone();
         Box::pin(async move {
-            let (way, port) = engine.way(&what)?;
+            let (arrivals, port) = engine.arrivals(&what)?;
             let grant = Grant {
                 protocol: what.protocol,
                 streams: what.streams,
@@ -93,8 +97,8 @@ impl Engine for Throughput {
                 max_rate: what.max_rate,
                 udp_send_rate: link_speed(what.local_addr),
             };
-            let arrivals = Arrivals { way, echo: None };
-            Ok(Box::new(Ready { arrivals, port, what, grant, engine }) as Box<dyn Prepared>)
+            let (doors, calm) = (engine.site.doors.clone(), engine.calm.clone());
+            Ok(Box::new(Ready { arrivals, port, what, grant, doors, calm }) as Box<dyn Prepared>)
         })
     }
 }
@@ -109,7 +113,8 @@ struct Ready {
     port: u16,
     what: Prepare,
     grant: Grant,
-    engine: Throughput,
+    doors: Doors,
+    calm: Calm,
 }
 
 impl Prepared for Ready {
@@ -122,10 +127,10 @@ impl Prepared for Ready {
     }
 
     fn run(self: Box<Self>, control: SessionControl) -> BoxFuture<Ended> {
-        let Self { mut arrivals, what, grant, engine, .. } = *self;
-        let sockets = arrivals.sockets(&engine.site.doors);
-        arrivals.echo = Beside::new(&what, engine.calm.clone(), control.meter(), sockets);
-        let here = Here { local: what.local_addr, calm: engine.calm };
+        let Self { mut arrivals, what, grant, doors, calm, .. } = *self;
+        let connect = arrivals.connect(&doors);
+        arrivals.answer_echo(Beside::new(&what, control.meter(), calm.clone(), connect));
+        let here = Here { local: what.local_addr, calm };
         Box::pin(test::serve(arrivals, grant, here, control))
     }
 }

@@ -6,7 +6,6 @@
 //! it outlives the session.
 
 mod arrivals;
-mod beside;
 mod budget;
 mod caps;
 mod control;

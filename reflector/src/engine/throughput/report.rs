@@ -53,12 +53,7 @@ impl Finished<'_> {
     }
 
     /// For the session's record.
-    pub(super) fn measured(
-        &self,
-        evidence: Evidence,
-        grant: &Grant,
-        echo_dropped: Vec<(String, u64)>,
-    ) -> Measured {
+    pub(super) fn measured(&self, evidence: Evidence, grant: &Grant) -> Measured {
         let each = self.each().map(|(id, moved)| StreamMeasured {
             id,
             sender: moved.direction == Some(Direction::Send),
@@ -66,7 +61,7 @@ impl Finished<'_> {
             retransmits: moved.retransmits,
         });
         let limit = Some(self.limit(&evidence, grant));
-        Measured { streams: each.collect(), echo_dropped, evidence, limit }
+        Measured { streams: each.collect(), echo_dropped: Vec::new(), evidence, limit }
     }
 
     /// What kept it from being faster, as far as this side can tell.
@@ -211,7 +206,7 @@ mod tests {
         let ids: Vec<_> = finished.results().streams.iter().map(|s| (s.id, s.retransmits)).collect();
         assert_eq!(ids, [(1, Some(4)), (3, Some(4)), (4, Some(4))]);
         assert_eq!(finished.results().retransmits, Retransmits::Known);
-        let measured = finished.measured(Evidence::default(), &grant(Protocol::Tcp), Vec::new());
+        let measured = finished.measured(Evidence::default(), &grant(Protocol::Tcp));
         assert!(measured.streams.iter().all(|stream| stream.sender));
     }
 }

@@ -10,11 +10,11 @@ use tokio::time::{Instant, sleep_until, timeout};
 use crate::engine::Ended;
 use crate::engine::echo::calm::Calm;
 use crate::engine::iperf::{Code, Results, State, results};
+use crate::engine::measured::Measured;
 use crate::reason::EndReason;
 use crate::session::SessionControl;
 
 use super::arrivals::Arrivals;
-use super::beside::Beside;
 use super::caps::Grant;
 use super::control::ControlError;
 use super::flows::Flows;
@@ -57,14 +57,14 @@ pub(super) async fn serve(
         return Ended::plain(EndReason::ClientTerminated, Duration::ZERO);
     }
     let started = Instant::now();
-    let busy = here.calm.streams();
+    let streams_run = here.calm.streams();
     flows.start(here.local);
     session.report_silence(flows.silence());
     let over = running::run(&mut client, &mut arrivals, &mut opening, &mut flows, &session, started).await;
     let mut over = over;
     flows.freeze().await;
+    drop(streams_run);
     let lasted = started.elapsed();
-    drop(busy);
     let evidence = flows.evidence();
     session.closing();
     if let Over::Cut(reason) = over {
@@ -72,8 +72,8 @@ pub(super) async fn serve(
     }
     let plan = client.plan.clone();
     let finished = finished(&plan, over.reason(), lasted, &flows);
-    let echo_dropped = arrivals.echo.as_ref().map(Beside::dropped).unwrap_or_default();
-    let measured = Some(Arc::new(finished.measured(evidence, &grant, echo_dropped)));
+    let measured = Measured { echo_dropped: arrivals.echo_dropped(), ..finished.measured(evidence, &grant) };
+    let measured = Some(Arc::new(measured));
     let reason = match over {
         Over::ByClient | Over::Cut(_) => exchange(&mut client, &flows, &finished, over, &session).await,
         other => {
