@@ -6,6 +6,8 @@
 mod args;
 mod show;
 
+use std::path::Path;
+
 use anyhow::{Context, bail};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -31,6 +33,8 @@ use show::{Screen, Tested};
 pub(super) fn measure(loaded: &Loaded, what: &Measurement) -> anyhow::Result<Box<dyn Answer>> {
     let mut screen = Screen::new();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let folder =
+        what.save.clone().map(|folder| folder.map_or_else(history::default_folder, Ok)).transpose()?;
     let measured = runtime.block_on(async {
         let stop = CancellationToken::new();
         let (interrupted, again) = (signals()?, stop.clone());
@@ -39,22 +43,22 @@ pub(super) fn measure(loaded: &Loaded, what: &Measurement) -> anyhow::Result<Box
             () = twice(interrupted, again) => bail!("interrupted again before the test was over"),
         }
     })?;
-    if what.save {
-        keep(&measured.result, &mut screen)?;
+    if let Some(folder) = folder {
+        // What was measured is shown whether or not it can be kept.
+        if let Err(error) = keep(&folder, &measured.result, &mut screen) {
+            screen.line(&format!("not saved: {error:#}"));
+        }
     }
     Ok(Box::new(Tested { measured }))
 }
 
-/// Into the user's history. What was measured is told even if it cannot be kept.
-fn keep(result: &TestResult, screen: &mut Screen) -> anyhow::Result<()> {
-    let folder = history::default_folder()?;
-    let before = history::list(&folder)?;
-    match history::save(&folder, result) {
-        Ok(file) => screen.line(&format!("kept as {}", file.display())),
-        Err(error) => screen.line(&format!("not kept: {:#}", anyhow::Error::from(error))),
-    }
-    if let Some(previous) = history::previous(&before, result) {
-        history::compare(previous, result).iter().for_each(|line| screen.line(line));
+/// Keeps a result and says how it compares with the one before.
+fn keep(folder: &Path, result: &TestResult, screen: &mut Screen) -> anyhow::Result<()> {
+    let before = history::list(folder)?;
+    let file = history::save(folder, result)?;
+    screen.line(&format!("saved {} and {}", file.display(), history::page_of(&file).display()));
+    for line in history::previous(&before, result).iter().flat_map(|old| history::compare(old, result)) {
+        screen.line(&line);
     }
     Ok(())
 }
