@@ -5,9 +5,9 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 
 use super::accept::{Accepted, Desk, Times};
-use super::channel::Channel;
 use super::drops::{Cause, Drops};
 use super::outbox::{BATCH, Outbox};
+use super::tunnelled::Tunnelled;
 use super::wire::{MAX_LENGTH, StampSource};
 use super::{moment, socket};
 use crate::engine::purse::Purse;
@@ -99,12 +99,12 @@ impl Exchange {
     }
 
     /// The same out of a tunnel that does not wait. `UnexpectedEof`: the peer has closed it.
-    pub(super) fn turn_channel(&mut self, channel: &mut dyn Channel, from: SocketAddr) -> io::Result<Turn> {
+    pub(super) fn turn_tunnel(&mut self, tunnel: &mut Tunnelled, from: SocketAddr) -> io::Result<Turn> {
         let Self { desk, drops, outbox, .. } = self;
         let mut datagram = [0; MAX_LENGTH + 1];
         let (mut seen, mut arrived) = (0, 0);
         while seen < BATCH {
-            let length = match channel.receive(&mut datagram) {
+            let length = match tunnel.receive(&mut datagram) {
                 Ok(length) => length,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 // What came before is still answered; the next turn meets the end again.
@@ -113,11 +113,11 @@ impl Exchange {
             };
             seen += 1;
             let (now, time, source) = (moment::steady(), moment::wall(), StampSource::User);
-            let bytes = datagram.get(..length).unwrap_or_default();
+            let bytes = datagram.get(..length).unwrap_or(&datagram);
             let incoming = Incoming { bytes, from: Some(from), reply_to: None, time, source };
             arrived += one(desk, drops, outbox, now, &incoming);
         }
-        Ok(self.settle(seen, arrived, |outbox, count| outbox.send_into(channel, count)))
+        Ok(self.settle(seen, arrived, |outbox, count| outbox.send_into(tunnel, count)))
     }
 
     /// Whether a datagram from there would be answered, were it not for rate and number.

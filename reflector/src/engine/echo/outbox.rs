@@ -6,7 +6,7 @@ use std::net::{SocketAddr, UdpSocket};
 use rustix::net::addr::SocketAddrArg as _;
 use rustix::net::{MMsgHdr, SendAncillaryBuffer, SendFlags, SocketAddrAny, send, sendmmsg, sendto};
 
-use super::channel::Channel;
+use super::tunnelled::Tunnelled;
 use super::wire::MAX_LENGTH;
 
 /// Answers that go in one call.
@@ -77,10 +77,10 @@ impl Outbox {
     }
 
     /// The same into a tunnel.
-    pub(super) fn send_into(&mut self, channel: &mut dyn Channel, count: usize) -> (usize, usize) {
+    pub(super) fn send_into(&mut self, tunnel: &mut Tunnelled, count: usize) -> (usize, usize) {
         let (mut sent, mut bytes) = (0, 0);
         for (slot, (length, _)) in self.bytes.chunks_exact(MAX_LENGTH).zip(&self.answers).take(count) {
-            if slot.get(..*length).is_some_and(|answer| channel.send(answer).is_ok()) {
+            if slot.get(..*length).is_some_and(|answer| tunnel.send(answer).is_ok()) {
                 (sent, bytes) = (sent + 1, bytes + length);
             }
         }
