@@ -13,7 +13,7 @@ use super::link::Link;
 use super::plan::{Phase, Plan, PlanError};
 use super::result::{Local, PhaseMode, Remote, RemoteKind, SCHEMA, TestResult, Usage, responsiveness};
 use super::session::{self, Session};
-use super::target::{HostPort, Target};
+use super::target::HostPort;
 use super::throughput::{self, Direct, Ending, Outcome, ThroughputError, Tick};
 use crate::engine::evidence::limit::Granted;
 use crate::engine::evidence::{Evidence, Real};
@@ -188,9 +188,8 @@ impl Book {
                 };
                 // Facts are worth having and no reason to fail.
                 let meta = link.path_meta().await.ok();
-                let target = Target::Reflector(link.address().clone());
                 let remote = Remote {
-                    target: target.to_string(),
+                    target: link.address().at.to_string(),
                     kind: RemoteKind::Reflector,
                     address: Some(link.remote().ip().to_string()),
                     endpoint_id: Some(link.address().endpoint_id.to_string()),
@@ -203,7 +202,7 @@ impl Book {
                 (local, remote, link.hello().bytes_remaining)
             }
             Server::Iperf3(at) => {
-                let target = Target::Iperf3((*at).clone()).to_string();
+                let target = at.to_string();
                 (Local::default(), Remote { target, kind: RemoteKind::Iperf3, ..Remote::default() }, None)
             }
         };
