@@ -37,6 +37,7 @@ async fn stock_iperf3_measures_through_the_one_open_port() {
     let records: Vec<Value> =
         forwarder.bed.audit().into_iter().filter(|line| line["event_type"] == "session_granted").collect();
     assert_eq!(records.len(), 6);
+    assert!(records.iter().all(|line| line["params"]["mode"] == "tunneled"), "{records:?}");
     assert!(forwarder.said().iter().filter(|line| line.contains(", tunneled")).count() == 6);
 }
 
