@@ -17,6 +17,7 @@ use crate::client::throughput::{Direct, Setup, run};
 use crate::clock;
 use crate::config::NetworkMode;
 use crate::engine::door::Doors;
+use crate::engine::evidence::Real;
 use crate::engine::iperf::Parameters;
 use crate::engine::site::Site;
 use crate::engine::throughput::Throughput;
@@ -58,7 +59,7 @@ pub(super) fn measure(load: Load) -> Measured<f64> {
     let runtime = runtime.map_err(|source| Error::Io { action: "start a runtime", source })?;
     let ended =
         runtime.block_on(async { timeout(STUCK, serve_one(load)).await.map_err(|_| broken("it hangs"))? })?;
-    ended.mbps().map(|mbps| mbps.value()).ok_or_else(|| broken("it moved nothing"))
+    ended.mbps().map(Real::value).ok_or_else(|| broken("it moved nothing"))
 }
 
 async fn serve_one(load: Load) -> Measured<SessionRecord> {
