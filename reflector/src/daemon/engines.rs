@@ -30,7 +30,7 @@ const LINK: Features = Features::of(&[
 ]);
 
 /// What the shipped engines add.
-const SHIPPED: Features = LINK.and(Features::of(&[Feature::Tunnel]));
+const SHIPPED: Features = LINK.and(Features::of(&[Feature::Tunnel, Feature::EchoToken]));
 
 impl std::fmt::Debug for Engines {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
