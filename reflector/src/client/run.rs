@@ -10,10 +10,11 @@ use super::dial;
 use super::echo::Found;
 use super::error::LinkError;
 use super::link::Link;
-use super::plan::{Phase, Plan, PlanError};
+use super::plan::{Phase, Plan, PlanError, Route};
 use super::result::{Local, PhaseMode, Remote, RemoteKind, SCHEMA, TestResult, Usage, responsiveness};
 use super::session::{self, Session};
-use super::target::{HostPort, Target};
+use super::target::HostPort;
+use super::tax::tunnel_tax;
 use super::throughput::{self, Direct, Ending, Outcome, ThroughputError, Tick};
 use crate::engine::evidence::limit::Granted;
 use crate::engine::evidence::{Evidence, Real};
@@ -175,6 +176,8 @@ struct Book {
     result: TestResult,
     complete: bool,
     remaining: Option<u64>,
+    /// Direct and tunneled runs are to be compared.
+    compares: bool,
 }
 
 impl Book {
@@ -188,9 +191,8 @@ impl Book {
                 };
                 // Facts are worth having and no reason to fail.
                 let meta = link.path_meta().await.ok();
-                let target = Target::Reflector(link.address().clone());
                 let remote = Remote {
-                    target: target.to_string(),
+                    target: link.address().at.to_string(),
                     kind: RemoteKind::Reflector,
                     address: Some(link.remote().ip().to_string()),
                     endpoint_id: Some(link.address().endpoint_id.to_string()),
@@ -203,7 +205,7 @@ impl Book {
                 (local, remote, link.hello().bytes_remaining)
             }
             Server::Iperf3(at) => {
-                let target = Target::Iperf3((*at).clone()).to_string();
+                let target = at.to_string();
                 (Local::default(), Remote { target, kind: RemoteKind::Iperf3, ..Remote::default() }, None)
             }
         };
@@ -220,7 +222,9 @@ impl Book {
             not_measured: Vec::new(),
             warnings: plan.notes.clone(),
         };
-        Self { result, complete: true, remaining }
+        let has = |route| plan.phases.iter().any(|phase| phase.route == route);
+        let compares = has(Route::Direct) && has(Route::Tunneled);
+        Self { result, complete: true, remaining, compares }
     }
 
     fn enter(&mut self, phase: &Phase, done: &Done) {
@@ -299,6 +303,7 @@ impl Book {
     fn close(mut self) -> Measured {
         self.result.usage.remaining_bytes = self.remaining;
         self.result.local.kernel = Some(rustix::system::uname().release().to_string_lossy().into_owned());
+        self.result.tunnel_tax = tunnel_tax(&self.result.phases).filter(|_| self.compares);
         self.result.responsiveness = responsiveness(&self.result.phases);
         self.result.list_missing(|_| None);
         Measured { result: self.result, complete: self.complete }
