@@ -216,6 +216,7 @@ Examples:
   reflector test PP-7DN2-…-K@192.0.2.7:4000
   reflector test PP-7DN2-…-K@attic.example --down -t 30 -P 8
   reflector test PP-7DN2-…-K@attic.example --udp 20M
+  reflector test PP-7DN2-…-K@attic.example --save
   reflector test PP-7DN2-…-K@attic.example --json | jq '.phases[] | {name, mbps, limit}'
   reflector test iperf3://192.0.2.9:5201 --up
 
@@ -227,7 +228,8 @@ Exit codes:
   64  the command line is wrong
 
 Files:
-  identity.private_key_path, or reflector/identity.ed25519 in $XDG_STATE_HOME or ~/.local/state";
+  identity.private_key_path, or reflector/identity.ed25519 in $XDG_STATE_HOME or ~/.local/state
+  reflector/history in the same place, with --save";
 
 pub(super) const CONNECT: &str = "\
 Every stream of the test, iperf3's own control connection included, goes through a TLS connection of its own to the \
