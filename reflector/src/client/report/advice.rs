@@ -148,7 +148,10 @@ mod tests {
         let reference = std::fs::read_to_string(path).unwrap();
         let names = By::ALL.iter().map(|by| by.as_str()).chain(Cause::ALL.iter().map(|cause| cause.as_str()));
         for name in names {
-            assert!(reference.contains(&format!("`{name}`")), "{name} is missing in docs/reference/test-result.md");
+            assert!(
+                reference.contains(&format!("`{name}`")),
+                "{name} is missing in docs/reference/test-result.md"
+            );
         }
     }
 
