@@ -10,10 +10,11 @@ use super::dial;
 use super::echo::Found;
 use super::error::LinkError;
 use super::link::Link;
-use super::plan::{Phase, Plan, PlanError};
+use super::plan::{Phase, Plan, PlanError, Route};
 use super::result::{Local, PhaseMode, Remote, RemoteKind, SCHEMA, TestResult, Usage, responsiveness};
 use super::session::{self, Session};
 use super::target::HostPort;
+use super::tax::tunnel_tax;
 use super::throughput::{self, Direct, Ending, Outcome, ThroughputError, Tick};
 use crate::engine::evidence::limit::Granted;
 use crate::engine::evidence::{Evidence, Real};
@@ -176,6 +177,8 @@ struct Book {
     result: TestResult,
     complete: bool,
     remaining: Option<u64>,
+    /// Direct and tunneled runs are to be compared.
+    compares: bool,
 }
 
 impl Book {
@@ -220,7 +223,9 @@ impl Book {
             not_measured: Vec::new(),
             warnings: plan.notes.clone(),
         };
-        Self { result, complete: true, remaining }
+        let has = |route| plan.phases.iter().any(|phase| phase.route == route);
+        let compares = has(Route::Direct) && has(Route::Tunneled);
+        Self { result, complete: true, remaining, compares }
     }
 
     fn enter(&mut self, phase: &Phase, done: &Done) {
@@ -308,6 +313,7 @@ impl Book {
     fn close(mut self) -> Measured {
         self.result.usage.remaining_bytes = self.remaining;
         self.result.local.kernel = Some(rustix::system::uname().release().to_string_lossy().into_owned());
+        self.result.tunnel_tax = tunnel_tax(&self.result.phases).filter(|_| self.compares);
         self.result.local.cpu_model = selftest::cpu_model();
         self.result.responsiveness = responsiveness(&self.result.phases);
         self.result.list_missing(|_| None);
