@@ -10,10 +10,11 @@ use super::dial;
 use super::echo::Found;
 use super::error::LinkError;
 use super::link::Link;
-use super::plan::{Phase, Plan, PlanError};
+use super::plan::{Phase, Plan, PlanError, Route};
 use super::result::{Local, PhaseMode, Remote, RemoteKind, SCHEMA, TestResult, Usage, responsiveness};
 use super::session::{self, Session};
 use super::target::HostPort;
+use super::tax::tunnel_tax;
 use super::throughput::{self, Direct, Ending, Outcome, ThroughputError, Tick};
 use crate::engine::evidence::limit::Granted;
 use crate::engine::evidence::{Evidence, Real};
@@ -21,6 +22,7 @@ use crate::engine::measured::Measured as SessionMeasured;
 use crate::identity::Current;
 use crate::link::message::Mode;
 use crate::reason::{DenyReason, EndReason};
+use crate::selftest;
 
 /// What happens, for whoever shows it.
 pub enum Event<'a> {
@@ -175,6 +177,8 @@ struct Book {
     result: TestResult,
     complete: bool,
     remaining: Option<u64>,
+    /// Direct and tunneled runs are to be compared.
+    compares: bool,
 }
 
 impl Book {
@@ -219,7 +223,9 @@ impl Book {
             not_measured: Vec::new(),
             warnings: plan.notes.clone(),
         };
-        Self { result, complete: true, remaining }
+        let has = |route| plan.phases.iter().any(|phase| phase.route == route);
+        let compares = has(Route::Direct) && has(Route::Tunneled);
+        Self { result, complete: true, remaining, compares }
     }
 
     fn enter(&mut self, phase: &Phase, done: &Done) {
@@ -259,6 +265,7 @@ impl Book {
             self.result.warnings.push(format!("{}: {problem}", phase.name));
         }
         self.describe_local(&outcome.evidence);
+        self.describe_reflector(&seen.evidence);
     }
 
     fn granted(&self, phase: &Phase, session: Option<&Session>) -> Granted {
@@ -289,6 +296,14 @@ impl Book {
         local.clock.clone_from(&evidence.clock);
     }
 
+    fn describe_reflector(&mut self, evidence: &Evidence) {
+        let reflector = &mut self.result.reflector;
+        if let Some(nic) = &evidence.nic {
+            reflector.link_mbps = nic.speed_mbps;
+        }
+        reflector.clock.clone_from(&evidence.clock);
+    }
+
     /// The rest of the plan is not run.
     fn give_up(&mut self, phase: &Phase, error: &RunError) {
         self.complete = false;
@@ -298,6 +313,8 @@ impl Book {
     fn close(mut self) -> Measured {
         self.result.usage.remaining_bytes = self.remaining;
         self.result.local.kernel = Some(rustix::system::uname().release().to_string_lossy().into_owned());
+        self.result.tunnel_tax = tunnel_tax(&self.result.phases).filter(|_| self.compares);
+        self.result.local.cpu_model = selftest::cpu_model();
         self.result.responsiveness = responsiveness(&self.result.phases);
         self.result.list_missing(|_| None);
         Measured { result: self.result, complete: self.complete }
