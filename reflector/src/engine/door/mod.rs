@@ -73,6 +73,8 @@ pub struct Knock {
     pub stream: TcpStream,
     /// Its address, IPv4-mapped already normalised.
     pub from: SocketAddr,
+    /// Counts up in the order of acceptance, which is that of the client's streams: first bytes may overtake each other.
+    pub number: u64,
     /// Its place among the connections of this process: dropped with the connection, not before.
     pub place: Box<dyn Send>,
 }
@@ -230,7 +232,7 @@ mod tests {
         let doors = Doors::default();
         let mut door = open(&doors, "192.0.2.5:0").unwrap();
         let (_near, stream) = connected().await;
-        let knock = Knock { stream, from: at("192.0.2.6:5000"), place: Box::new(()) };
+        let knock = Knock { stream, from: at("192.0.2.6:5000"), number: 1, place: Box::new(()) };
         let Err(mut knock) = doors.knock(knock) else { panic!("a stranger was let in") };
         knock.from = at("192.0.2.5:5000");
         assert!(doors.knock(knock).is_ok());
