@@ -106,6 +106,11 @@ impl Floor {
 }
 
 impl Seat {
+    /// Counts up in the order of entering, which is that of being accepted.
+    pub(super) const fn number(&self) -> u64 {
+        self.id
+    }
+
     /// Policy knows the ID: from now on strangers cannot take this place.
     pub(super) fn identify(&self, endpoint: EndpointId) -> Result<(), Full> {
         let mut inner = self.floor.lock();

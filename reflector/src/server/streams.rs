@@ -25,7 +25,7 @@ pub(super) fn plain(
     doors: &Doors,
 ) -> Result<(), Refused> {
     let carried = seat.carry(pass.peer);
-    let knock = Knock { stream, from, place: Box::new((seat, pass)) };
+    let knock = Knock { stream, from, number: seat.number(), place: Box::new((seat, pass)) };
     let (knock, reason) = match carried {
         Err(_) => (knock, RefuseReason::TooManyConnections),
         Ok(()) => match doors.knock(knock) {

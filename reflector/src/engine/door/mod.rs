@@ -73,6 +73,9 @@ pub struct Knock {
     pub stream: TcpStream,
     /// Its address, IPv4-mapped already normalised.
     pub from: SocketAddr,
+    /// Counts up in the order in which connections were accepted, which is not the one in which they knock: each shows its
+    /// first byte to a task of its own. iperf3 numbers streams by the former.
+    pub number: u64,
     /// Its place among the connections of this process: dropped with the connection, not before.
     pub place: Box<dyn Send>,
 }
@@ -230,7 +233,7 @@ mod tests {
         let doors = Doors::default();
         let mut door = open(&doors, "192.0.2.5:0").unwrap();
         let (_near, stream) = connected().await;
-        let knock = Knock { stream, from: at("192.0.2.6:5000"), place: Box::new(()) };
+        let knock = Knock { stream, from: at("192.0.2.6:5000"), number: 1, place: Box::new(()) };
         let Err(mut knock) = doors.knock(knock) else { panic!("a stranger was let in") };
         knock.from = at("192.0.2.5:5000");
         assert!(doors.knock(knock).is_ok());

@@ -66,7 +66,6 @@ pub(super) struct DataPort {
 pub(super) struct ControlPort {
     pub(super) door: Door,
     pub(super) local: SocketAddr,
-    pub(super) accepted: u64,
 }
 
 impl Arrivals {
@@ -173,11 +172,10 @@ impl ControlPort {
                 knock = connections.recv() => match knock {
                     Some(knock) => {
                         reset_on_drop(&knock.stream);
-                        self.accepted = self.accepted.wrapping_add(1);
                         return Arrival::Connection(Connection {
                             stream: Carried::Plain(knock.stream),
                             kind: Kind::Tcp,
-                            number: self.accepted,
+                            number: knock.number,
                             place: Some(Place(Mutex::new(knock.place))),
                         });
                     }

@@ -61,7 +61,7 @@ impl Throughput {
                 let door = door.map_err(occupied)?;
                 let port = self.site.control_port;
                 let local = SocketAddr::new(what.local_addr, port);
-                Ok((Arrivals::ControlPort(ControlPort { door, local, accepted: 0 }), port))
+                Ok((Arrivals::ControlPort(ControlPort { door, local }), port))
             }
             Placement::Tunneled => {
                 Ok((Arrivals::Tunneled(self.site.tunnels.open(what)), self.site.control_port))
