@@ -96,6 +96,9 @@ pub(super) enum Command {
         #[command(flatten)]
         json: Json,
     },
+    /// Measure the path to a reflector: throughput both ways, delay, and what limits them
+    #[command(after_long_help = help::TEST)]
+    Test(TestArgs),
     /// Let a stock iperf3 on this host measure through a reflector's tunnel
     #[command(after_long_help = help::CONNECT)]
     Connect {
@@ -106,9 +109,6 @@ pub(super) enum Command {
         #[arg(long, value_name = "PORT", default_value_t = 5201)]
         forward: u16,
     },
-    /// Measure the path to a reflector: throughput both ways, delay, and what limits them
-    #[command(after_long_help = help::TEST)]
-    Test(TestArgs),
     /// Work with the audit log
     #[command(subcommand, arg_required_else_help = true, after_long_help = help::AUDIT)]
     Audit(Audit),

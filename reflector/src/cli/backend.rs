@@ -84,6 +84,8 @@ pub struct Measurement {
     pub wish: Wish,
     /// Pair with this code first.
     pub code: Option<String>,
+    /// Keep the result: in this folder, or where the user's state is.
+    pub save: Option<Option<PathBuf>>,
 }
 
 /// The rest of the program.

@@ -73,7 +73,7 @@ const fn is_refusal(error: &LinkError) -> bool {
 }
 
 /// Where this client's key may be.
-fn places(loaded: &Loaded) -> Places {
+pub(super) fn places(loaded: &Loaded) -> Places {
     let origin = loaded.origins.get("identity.private_key_path");
     Places {
         configured: loaded.config.identity.private_key_path.clone(),

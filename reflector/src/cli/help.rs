@@ -200,6 +200,37 @@ Exit codes:
 Files:
   Writes and removes a small file in the folder of the key";
 
+pub(super) const TEST: &str = "\
+Measures 10 s down and 10 s up over 4 TCP streams unless told otherwise, after saying what that costs. The Endpoint ID \
+in the address is the only key that is accepted. Data goes straight to the port the reflector grants; where that \
+cannot be reached, through TLS on the control port, which is said. Ctrl-C ends the test over there too and prints \
+what was measured until then.
+
+Our own key is identity.private_key_path if it is configured or readable, else one in the user's state folder, made at \
+first use. The reflector has to know it: give --code once, or have its owner run `reflector peers add`.
+
+Against a stock iperf3 server there is no identity, no budget and no echo.
+
+Examples:
+  reflector test PP-7DN2-…-K@attic.example --code ABCD2345
+  reflector test PP-7DN2-…-K@192.0.2.7:4000
+  reflector test PP-7DN2-…-K@attic.example --down -t 30 -P 8
+  reflector test PP-7DN2-…-K@attic.example --udp 20M
+  reflector test PP-7DN2-…-K@attic.example --save
+  reflector test PP-7DN2-…-K@attic.example --json | jq '.phases[] | {name, mbps, limit}'
+  reflector test iperf3://192.0.2.9:5201 --up
+
+Exit codes:
+  0   measured, all of it
+  1   not measured: not reached, another key answered, or it broke
+  2   denied: not paired, busy, a limit is reached; the reason and when to come back are on standard error
+  3   cut or interrupted: the answer holds what was measured until then
+  64  the command line is wrong
+
+Files:
+  identity.private_key_path, or reflector/identity.ed25519 in $XDG_STATE_HOME or ~/.local/state
+  reflector/history in the same place, with --save";
+
 pub(super) const CONNECT: &str = "\
 Every stream of the test, iperf3's own control connection included, goes through a TLS connection of its own to the \
 reflector's port: nothing else has to be open. One test at a time; each asks the reflector for exactly the session that \
@@ -221,34 +252,6 @@ Exit codes:
 
 Files:
   The key of this client";
-pub(super) const TEST: &str = "\
-Measures 10 s down and 10 s up over 4 TCP streams unless told otherwise, after saying what that costs. The Endpoint ID \
-in the address is the only key that is accepted. Data goes straight to the port the reflector grants; where that \
-cannot be reached, through TLS on the control port, which is said. Ctrl-C ends the test over there too and prints \
-what was measured until then.
-
-Our own key is identity.private_key_path if it is configured or readable, else one in the user's state folder, made at \
-first use. The reflector has to know it: give --code once, or have its owner run `reflector peers add`.
-
-Against a stock iperf3 server there is no identity, no budget and no echo.
-
-Examples:
-  reflector test PP-7DN2-…-K@attic.example --code ABCD2345
-  reflector test PP-7DN2-…-K@192.0.2.7:4000
-  reflector test PP-7DN2-…-K@attic.example --down -t 30 -P 8
-  reflector test PP-7DN2-…-K@attic.example --udp 20M
-  reflector test PP-7DN2-…-K@attic.example --json | jq '.phases[] | {name, mbps, limit}'
-  reflector test iperf3://192.0.2.9:5201 --up
-
-Exit codes:
-  0   measured, all of it
-  1   not measured: not reached, another key answered, or it broke
-  2   denied: not paired, busy, a limit is reached; the reason and when to come back are on standard error
-  3   cut or interrupted: the answer holds what was measured until then
-  64  the command line is wrong
-
-Files:
-  identity.private_key_path, or reflector/identity.ed25519 in $XDG_STATE_HOME or ~/.local/state";
 
 pub(super) const AUDIT: &str = "\
 Every line of the audit log carries the hash of the one before it.

@@ -72,12 +72,12 @@ impl Backend for Wired {
         Ok(Box::new(report))
     }
 
-    fn connect(&self, loaded: &Loaded, reflector: &Address, port: u16) -> anyhow::Result<Box<dyn Answer>> {
-        connect::run(loaded, reflector, port)
-    }
-
     fn measure(&self, loaded: &Loaded, what: &Measurement) -> anyhow::Result<Box<dyn Answer>> {
         measure::measure(loaded, what)
+    }
+
+    fn connect(&self, loaded: &Loaded, reflector: &Address, port: u16) -> anyhow::Result<Box<dyn Answer>> {
+        connect::run(loaded, reflector, port)
     }
 
     fn audit_verify(

@@ -155,7 +155,7 @@ impl Run<'_> {
             lost_percent: Real::percent(float(lost), float(packets)),
             jitter_us: jitter.and_then(|seconds| Real::of(seconds * 1e6)),
             reordered: (flow.way == Way::Down).then(|| flow.out_of_order()),
-            duplicates: None,
+            duplicates: (flow.way == Way::Down).then(|| flow.duplicates()),
         })
     }
 

@@ -6,6 +6,7 @@
 
 pub mod assemble;
 mod dial;
+mod echo;
 pub mod error;
 pub mod forward;
 pub mod key;

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::assemble::Run;
 use super::dial;
+use super::echo::Found;
 use super::error::LinkError;
 use super::link::Link;
 use super::plan::{Phase, Plan, PlanError};
@@ -16,6 +17,7 @@ use super::target::{HostPort, Target};
 use super::throughput::{self, Direct, Ending, Outcome, ThroughputError, Tick};
 use crate::engine::evidence::limit::Granted;
 use crate::engine::evidence::{Evidence, Real};
+use crate::engine::measured::Measured as SessionMeasured;
 use crate::identity::Current;
 use crate::link::message::Mode;
 use crate::reason::{DenyReason, EndReason};
@@ -222,12 +224,17 @@ impl Book {
     }
 
     fn enter(&mut self, phase: &Phase, done: &Done) {
-        let nothing = Evidence::default();
+        let nothing = SessionMeasured::default();
         let (outcome, session) = match done {
             Done::Session(session) => (&session.outcome, Some(session)),
             Done::Stock(outcome) => (outcome, None),
         };
         let result = session.and_then(|session| session.result.as_ref());
+        let seen = result.map_or(&nothing, |result| &result.measured);
+        let limited = seen.echo_dropped.iter().map(|(_, count)| *count).fold(0, u64::saturating_add);
+        let told = |found: Option<&Found>, limited| found.cloned().map(|found| found.told(limited));
+        let idle = told(session.and_then(|session| session.idle.as_ref()), 0);
+        let loaded = told(session.and_then(|session| session.loaded.as_ref()), limited);
         let run = Run {
             phase,
             mode: match session.map(|session| session.grant.mode) {
@@ -237,11 +244,11 @@ impl Book {
             test_id: session.map(|session| session.grant.test_id),
             outcome,
             result,
-            remote: &nothing,
+            remote: &seen.evidence,
             granted: self.granted(phase, session),
             datagram_bytes: session::setup(phase, false).parameters.length,
-            echo_idle: None,
-            echo_loaded: None,
+            echo_idle: idle.as_ref(),
+            echo_loaded: loaded.as_ref(),
         };
         let phases = run.phases();
         self.complete &= run.end_reason() == EndReason::Completed;

@@ -1,23 +1,23 @@
 //! From a phase of the plan to an outcome: asks for a session, runs it on the way that works, hears what it came to.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::echo::{self, Beside, Found};
 use super::error::LinkError;
 use super::link::Link;
 use super::plan::{Direction, Phase, Route};
 use super::run::{Event, RunError, Show};
-use super::throughput::{self, Carrier, Direct, Ending, Outcome, Setup, ThroughputError, Tick, Tunneled};
+use super::throughput::{self, Carrier, Direct, Ending, Outcome, Setup, ThroughputError, Tick};
+use super::tunnel::Tunnel;
+use crate::engine::echo::wire::Keys;
 use crate::engine::iperf::{Parameters, Transport};
-use crate::engine::tunnel::Credentials;
 use crate::identity::Current;
 use crate::link::features::Feature;
 use crate::link::message::{Mode, Protocol, SessionGrant, SessionParams, SessionResult, TestType};
-use crate::link::tls::{Alpn, client_config};
 use crate::reason::DenyReason;
 
 /// Longest wait for our own cooldown, or for our last test to end. Somebody else's test is not waited for: a person
@@ -37,6 +37,10 @@ pub(super) struct Session {
     pub(super) grant: SessionGrant,
     pub(super) outcome: Outcome,
     pub(super) result: Option<SessionResult>,
+    /// Echo before the load.
+    pub(super) idle: Option<Found>,
+    /// Echo during it.
+    pub(super) loaded: Option<Found>,
 }
 
 /// Runs a phase against a reflector.
@@ -70,25 +74,29 @@ async fn attempt(
     let grant = granted(link, phase, mode, stop, show).await?;
     let direct =
         Direct { to: SocketAddr::new(link.remote().ip(), grant.port), from: Some(link.local().ip()) };
-    let carrier: Box<dyn Carrier> = match grant.mode {
-        Mode::DirectEphemeral => Box::new(direct),
-        Mode::Tunneled => {
-            let pin = Some(link.address().endpoint_id);
-            let config = client_config(&us.credentials, pin, Alpn::Data).map_err(LinkError::from)?;
-            let secrets = Arc::new(link.secrets(grant.test_id)?);
-            let no_token = LinkError::Unexpected {
-                asked: "session_request",
-                got: "a grant without a token of a tunnel",
-            };
-            let token = grant.token.parse().map_err(|_| no_token)?;
-            let credentials = Credentials { test_id: grant.test_id, token, secrets };
-            Box::new(Tunneled { direct, config, credentials })
-        }
+    let tunnel = match grant.mode {
+        Mode::DirectEphemeral => None,
+        Mode::Tunneled => Some(Tunnel::new(link, us, &grant)?),
+    };
+    let carrier: &dyn Carrier = match &tunnel {
+        None => &direct,
+        Some(tunnel) => tunnel,
     };
     show(Event::Begins { phase, mode: grant.mode });
     let setup = Setup { local: Some(link.local().ip()), ..setup(phase, true) };
-    let mut tick = |tick: Tick<'_>| show(Event::Tick { phase, tick });
-    match beside(link, &setup, &*carrier, stop, &mut tick).await {
+    let way = match &tunnel {
+        None => echo::Way::Direct(direct),
+        Some(tunnel) => echo::Way::Tunnel(tunnel, setup.parameters.streams() + 1),
+    };
+    let keys = Keys::new(&link.secrets(grant.test_id)?.echo, grant.test_id);
+    let mut echo = Beside::start(phase, way, keys, stop).await.map_err(ThroughputError::Echo)?;
+    let mut tick = |mut tick: Tick<'_>| {
+        echo.follow(tick.stage);
+        tick.rtt = echo.rtt().or(tick.rtt);
+        show(Event::Tick { phase, tick });
+    };
+    let outcome = beside(link, &setup, carrier, stop, &mut tick).await;
+    match outcome {
         Ok(outcome) if outcome.flows.is_empty() && !stop.is_cancelled() => {
             close(link, &grant).await;
             Err(RunError::Refused(outcome.ending))
@@ -100,7 +108,8 @@ async fn attempt(
             let result = link.result(grant.test_id, RESULT).await;
             let result =
                 result.inspect_err(|error| tracing::debug!(%error, "no result of this session")).ok();
-            Ok(Session { grant, outcome, result })
+            let (idle, loaded) = echo.finish().await;
+            Ok(Session { grant, outcome, result, idle, loaded })
         }
         Err(error) => {
             close(link, &grant).await;

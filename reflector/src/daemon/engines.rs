@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use crate::engine::Engine;
+use crate::engine::echo::EchoEngine;
+use crate::engine::echo::calm::Calm;
 use crate::engine::site::Site;
 use crate::engine::throughput::Throughput;
 use crate::link::features::{Feature, Features};
@@ -28,7 +30,7 @@ const LINK: Features = Features::of(&[
 ]);
 
 /// What the shipped engines add.
-const SHIPPED: Features = LINK;
+const SHIPPED: Features = LINK.and(Features::of(&[Feature::Tunnel]));
 
 impl std::fmt::Debug for Engines {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -43,7 +45,7 @@ impl Engines {
     /// Whether tests of this type can be run at all.
     pub fn serve(&self, test_type: TestType) -> bool {
         match self {
-            Self::Shipped => test_type == TestType::Throughput,
+            Self::Shipped => true,
             Self::Instead(engines) => engines.iter().any(|engine| engine.test_type() == test_type),
         }
     }
@@ -59,7 +61,10 @@ impl Engines {
     /// With the ports they may use.
     pub(super) fn at(self, site: &Site) -> Vec<Arc<dyn Engine>> {
         match self {
-            Self::Shipped => vec![Arc::new(Throughput::new(site.clone()))],
+            Self::Shipped => {
+                let echo = EchoEngine::new(site.clone(), Calm::default());
+                vec![Arc::new(Throughput::new(site.clone())), Arc::new(echo)]
+            }
             Self::Instead(engines) => engines,
         }
     }

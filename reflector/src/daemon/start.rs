@@ -187,8 +187,13 @@ impl Reflector {
             access.run_clock(cancel).await;
             Ok("the policy clock")
         });
-        let watching =
-            watcher::run(self.access.clone(), self.audit.clone(), self.metrics.clone(), stop.clone());
+        let watching = watcher::run(
+            self.access.clone(),
+            self.sessions.clone(),
+            self.audit.clone(),
+            self.metrics.clone(),
+            stop.clone(),
+        );
         core.spawn(async move {
             watching.await;
             Ok("the policy watcher")

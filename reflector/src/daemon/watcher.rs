@@ -10,24 +10,34 @@ use crate::access::policy::{Refusal, Verdict};
 use crate::access::{Access, PeerState};
 use crate::audit::{Audit, Event, EventType};
 use crate::metrics::{self, Metrics, PolicyState};
+use crate::session::Sessions;
 
 type Authorized = HashMap<EndpointId, Arc<str>>;
 
 /// Runs until cancelled; wakes only when the policy changed.
-pub(super) async fn run(access: Access, audit: Audit, metrics: Metrics, cancel: CancellationToken) {
+pub(super) async fn run(
+    access: Access,
+    sessions: Sessions,
+    audit: Audit,
+    metrics: Metrics,
+    cancel: CancellationToken,
+) {
     let mut changes = access.changes();
     let mut before = Authorized::new();
     loop {
         changes.mark_unchanged();
         let now = look(&access, &metrics);
         for (id, name) in lost(&before, &now) {
-            let reason = match access.verdict(&id) {
+            let refusal = match access.verdict(&id) {
                 // Whether somebody still listens to an ID that lost its object is chance: the reason is not.
-                Verdict::Refused(Refusal::Unknown) => Refusal::Removed.reason(),
-                Verdict::Refused(refusal) => refusal.reason(),
+                Verdict::Refused(Refusal::Unknown) => Refusal::Removed,
+                Verdict::Refused(refusal) => refusal,
                 // Authorised again meanwhile, by another object.
                 Verdict::Allowed(_) => continue,
             };
+            // Its connections do so too, unless one is stuck: no test goes on for want of its control connection's attention.
+            sessions.stop_peer(&id, refusal.end_reason());
+            let reason = refusal.reason();
             audit
                 .record(Event {
                     peer_id: Some(id),

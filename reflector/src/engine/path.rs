@@ -56,17 +56,18 @@ fn mtu(local_addr: IpAddr) -> Option<u32> {
     read(&format!("/sys/class/net/{interface}/mtu"), |text| text.trim().parse().ok())
 }
 
-/// Bits per second of the interface that carries `local_addr`; `None` for one that does not say, as most virtual ones.
-pub fn link_speed(local_addr: IpAddr) -> Option<u64> {
-    let interface = interface_of(local_addr)?;
-    let megabits: u64 = read(&format!("/sys/class/net/{interface}/speed"), |text| text.trim().parse().ok())?;
-    megabits.checked_mul(1_000_000).filter(|speed| *speed > 0)
-}
-
 /// Name of the interface that carries `local_addr`.
 pub(super) fn interface_of(local_addr: IpAddr) -> Option<String> {
     let addresses = sys::interface_addresses().ok()?;
     carrier(&addresses, local_addr).map(str::to_owned)
+}
+
+/// Bits per second of the interface that carries `local_addr`; `None` for one that does not say, as most virtual ones.
+pub fn link_speed(local_addr: IpAddr) -> Option<u64> {
+    let addresses = sys::interface_addresses().ok()?;
+    let interface = carrier(&addresses, local_addr)?;
+    let megabits: u64 = read(&format!("/sys/class/net/{interface}/speed"), |text| text.trim().parse().ok())?;
+    megabits.checked_mul(1_000_000).filter(|speed| *speed > 0)
 }
 
 /// The interface that has this address. On loopback the kernel answers for all of 127.0.0.0/8, of which only one

@@ -84,6 +84,12 @@ impl Features {
         Self(bits)
     }
 
+    /// These and those.
+    #[must_use]
+    pub const fn and(self, others: Self) -> Self {
+        Self(self.0 | others.0)
+    }
+
     /// Whether both sides listed it.
     pub const fn has(self, feature: Feature) -> bool {
         self.0 & feature.bit() != 0

@@ -131,6 +131,11 @@ impl Sessions {
         Ok(())
     }
 
+    /// Ends all sessions of a peer; says how many were told.
+    pub fn stop_peer(&self, peer: &EndpointId, reason: EndReason) -> usize {
+        self.stop_where(reason, |active| active.peer.id == *peer)
+    }
+
     /// Ends all sessions of a connection; says how many were told.
     pub fn stop_connection(&self, connection: ConnectionId, reason: EndReason) -> usize {
         self.stop_where(reason, |active| active.connection == connection)

@@ -13,7 +13,9 @@
 mod bed;
 
 mod iperf;
+mod records;
 mod speed;
+mod strangers;
 
 use std::path::Path;
 
@@ -21,5 +23,10 @@ use bed::Bed;
 
 /// The shipped program, with whole sections of configuration.
 async fn shipped(extra: &str) -> Bed {
-    Bed::run(Path::new(env!("CARGO_BIN_EXE_reflector")), extra, &[]).await
+    with_env(extra, &[]).await
+}
+
+/// The same, with overrides from the environment.
+async fn with_env(extra: &str, env: &[(&str, &str)]) -> Bed {
+    Bed::run(Path::new(env!("CARGO_BIN_EXE_reflector")), extra, env).await
 }

@@ -43,7 +43,7 @@ async fn a_connection_right_after_the_grant_succeeds_a_thousand_times() {
         let port = granted.grant.port;
         let connected = TcpStream::connect((Ask::TCP.local, port)).await;
         assert!(connected.is_ok(), "round {round}: {connected:?}");
-        house.sessions.stop_peer(&crate::house::peer(), EndReason::ClientTerminated);
+        house.stop(EndReason::ClientTerminated);
         end_of(granted).await;
     }
 }

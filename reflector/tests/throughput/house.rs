@@ -16,6 +16,7 @@ use reflector::engine::tunnel::Tunnels;
 use reflector::ledger::Ledger;
 use reflector::link::features::Features;
 use reflector::link::message::{Protocol, SessionParams, TestType};
+use reflector::reason::EndReason;
 use reflector::session::{
     Denial, Granted, Observer, Parts, Peer, Requester, Routes, SessionRecord, Sessions, Ticket,
 };
@@ -130,6 +131,12 @@ impl House {
         let ticket = Ticket::new(|_, _, _| Ok::<(), std::convert::Infallible>(())).unwrap();
         let policy = Arc::new(self.policy.clone());
         self.sessions.request(&from, ticket, &policy, TestType::Throughput, &params).await.unwrap()
+    }
+
+    /// Stops whatever runs; how many that were.
+    pub(crate) fn stop(&self, reason: EndReason) -> usize {
+        let running = self.sessions.active(None);
+        running.iter().map(|session| self.sessions.stop_connection(session.connection, reason)).sum()
     }
 
     /// Grants, runs stock iperf3, waits for both.

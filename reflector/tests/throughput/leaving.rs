@@ -46,7 +46,7 @@ async fn streams_are_reset_with_their_session() {
             streams[0].write_all(&[1; 1000]).await.unwrap();
         }
         until("bytes move", || house.sessions.active(None).iter().any(|session| session.bytes > 0)).await;
-        house.sessions.stop_peer(&crate::house::peer(), reason);
+        house.stop(reason);
         if reason == EndReason::Revoked {
             assert_eq!(raw.state().await, State::ServerTerminate);
         }

@@ -71,8 +71,8 @@ pub(super) fn run(
             )
         }
         Command::SelfTest { json } => (backend.self_test(config, &extra)?, json.json),
-        Command::Connect { reflector, forward } => (backend.connect(&loaded, reflector, *forward)?, false),
         Command::Test(args) => (backend.measure(&loaded, &args.measurement())?, args.json.json),
+        Command::Connect { reflector, forward } => (backend.connect(&loaded, reflector, *forward)?, false),
         Command::Audit(Audit::Verify { files, json }) => {
             let head = if files.is_empty() { audit_head(config, backend)? } else { None };
             (backend.audit_verify(config, files, head)?, json.json)

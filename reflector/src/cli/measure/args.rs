@@ -1,8 +1,9 @@
 //! The arguments of `reflector test`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, value_parser};
+use clap::{Args, ValueHint, value_parser};
 use crds::quantity::Amount;
 
 use super::super::args::Json;
@@ -46,6 +47,10 @@ pub(in crate::cli) struct TestArgs {
     /// Pair with this code first; `reflector pair` over there prints one
     #[arg(long, value_name = "CODE", value_parser = code)]
     code: Option<String>,
+    /// Keep the result as JSON and as a page, and say what changed since the last one of this reflector. In this folder,
+    /// or in the user's state folder
+    #[arg(long, value_name = "FOLDER", num_args = 0..=1, require_equals = true, value_hint = ValueHint::DirPath)]
+    save: Option<Option<PathBuf>>,
     #[command(flatten)]
     pub(in crate::cli) json: Json,
 }
@@ -62,7 +67,7 @@ impl TestArgs {
             tunnel: self.tunnel,
             compare: self.compare,
         };
-        Measurement { target: self.target.clone(), wish, code: self.code.clone() }
+        Measurement { target: self.target.clone(), wish, code: self.code.clone(), save: self.save.clone() }
     }
 }
 

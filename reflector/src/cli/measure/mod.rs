@@ -6,17 +6,20 @@
 mod args;
 mod show;
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use anyhow::{Context, bail};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::backend::Measurement;
+use super::connect::places;
 use super::output::Answer;
-use crate::client::key::{self, ClientKey, Places};
+use crate::client::key::{self, ClientKey};
 use crate::client::link::Link;
 use crate::client::plan::{self, Limits, Plan};
+use crate::client::report::history;
+use crate::client::result::TestResult;
 use crate::client::run::{self, Measured, RunError, Server};
 use crate::client::{Address, LinkError, Target};
 use crate::config::Loaded;
@@ -26,21 +29,38 @@ use crate::{clock, daemon};
 pub(super) use args::TestArgs;
 use show::{Screen, Tested};
 
-/// The key of the configuration that says which key is ours.
-const KEY_PATH: &str = "identity.private_key_path";
-
 /// Measures, or says why not.
 pub(super) fn measure(loaded: &Loaded, what: &Measurement) -> anyhow::Result<Box<dyn Answer>> {
+    let mut screen = Screen::new();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let folder =
+        what.save.clone().map(|folder| folder.map_or_else(history::default_folder, Ok)).transpose()?;
     let measured = runtime.block_on(async {
         let stop = CancellationToken::new();
         let (interrupted, again) = (signals()?, stop.clone());
         tokio::select! {
-            measured = one(loaded, what, &stop) => measured,
+            measured = one(loaded, what, &stop, &mut screen) => measured,
             () = twice(interrupted, again) => bail!("interrupted again before the test was over"),
         }
     })?;
+    if let Some(folder) = folder {
+        // What was measured is shown whether or not it can be kept.
+        if let Err(error) = keep(&folder, &measured.result, &mut screen) {
+            screen.line(&format!("not saved: {error:#}"));
+        }
+    }
     Ok(Box::new(Tested { measured }))
+}
+
+/// Keeps a result and says how it compares with the one before.
+fn keep(folder: &Path, result: &TestResult, screen: &mut Screen) -> anyhow::Result<()> {
+    let before = history::list(folder)?;
+    let file = history::save(folder, result)?;
+    screen.line(&format!("saved {} and {}", file.display(), history::page_of(&file).display()));
+    for line in history::previous(&before, result).iter().flat_map(|old| history::compare(old, result)) {
+        screen.line(&line);
+    }
+    Ok(())
 }
 
 /// A denial is an answer, and has an exit code of its own.
@@ -49,8 +69,12 @@ pub(super) fn is_denial(error: &anyhow::Error) -> bool {
         || error.downcast_ref::<LinkError>().is_some_and(LinkError::is_denial)
 }
 
-async fn one(loaded: &Loaded, what: &Measurement, stop: &CancellationToken) -> anyhow::Result<Measured> {
-    let mut screen = Screen::new();
+async fn one(
+    loaded: &Loaded,
+    what: &Measurement,
+    stop: &CancellationToken,
+    screen: &mut Screen,
+) -> anyhow::Result<Measured> {
     match &what.target {
         Target::Reflector(address) => {
             let key = our_key(loaded)?;
@@ -63,7 +87,7 @@ async fn one(loaded: &Loaded, what: &Measurement, stop: &CancellationToken) -> a
             let plan = plan::plan(&what.wish, Limits { hello: Some(link.hello()), features });
             let plan = plan.map_err(RunError::from)?;
             let mut server = Server::Reflector(&mut link, &key.current);
-            let measured = drive(&mut server, &plan, stop, &mut screen).await;
+            let measured = drive(&mut server, &plan, stop, screen).await;
             link.close().await;
             measured
         }
@@ -73,7 +97,7 @@ async fn one(loaded: &Loaded, what: &Measurement, stop: &CancellationToken) -> a
             }
             let plan = plan::plan(&what.wish, Limits { hello: None, features: Features::NONE });
             let plan = plan.map_err(RunError::from)?;
-            drive(&mut Server::Iperf3(at), &plan, stop, &mut screen).await
+            drive(&mut Server::Iperf3(at), &plan, stop, screen).await
         }
     }
 }
@@ -99,16 +123,8 @@ async fn pair(address: &Address, key: &ClientKey, code: &str) -> anyhow::Result<
     Ok(said)
 }
 
-#[expect(clippy::disallowed_methods, reason = "the command line may read the environment")]
 fn our_key(loaded: &Loaded) -> anyhow::Result<ClientKey> {
-    let folder = |name| std::env::var_os(name).filter(|text| !text.is_empty()).map(PathBuf::from);
-    let places = Places {
-        configured: loaded.config.identity.private_key_path.clone(),
-        named: loaded.origins.contains_key(KEY_PATH),
-        state_home: folder("XDG_STATE_HOME"),
-        home: folder("HOME"),
-    };
-    key::load(&places, daemon::in_pod(), clock::now().wall).context("this client has no identity")
+    key::load(&places(loaded), daemon::in_pod(), clock::now().wall).context("this client has no identity")
 }
 
 fn signals() -> anyhow::Result<[Signal; 2]> {

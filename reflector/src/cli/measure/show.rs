@@ -1,26 +1,28 @@
 //! What a person sees of a test: lines and a bar on standard error, the answer on standard output.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::time::Duration;
 
 use super::super::exit::Exit;
 use super::super::output::{Answer, Style, plain};
 use crate::client::key::ClientKey;
-use crate::client::plan::Plan;
+use crate::client::plan::{Phase, Plan};
+use crate::client::report::screen::{Bar, Progress};
+use crate::client::report::table;
 use crate::client::run::{Event, Measured};
-use crate::client::throughput::{Tick, Way};
+use crate::client::throughput::{Stage, Tick};
 use crate::link::message::Mode;
 
 /// Standard error while a test runs.
 pub(super) struct Screen {
-    is_terminal: bool,
-    /// A bar stands on the last line.
-    has_bar: bool,
+    bar: Option<Bar<io::Stderr>>,
+    /// Of the phases before this one: the bar's clock only runs forward.
+    before: Duration,
 }
 
 impl Screen {
     pub(super) fn new() -> Self {
-        Self { is_terminal: io::stderr().is_terminal(), has_bar: false }
+        Self { bar: Bar::on_stderr(), before: Duration::ZERO }
     }
 
     /// One line, which foreign words in it cannot leave.
@@ -64,29 +66,33 @@ impl Screen {
                 let tunneled = if *mode == Mode::Tunneled { ", tunneled" } else { "" };
                 self.line(&format!("{}{tunneled} …", phase.direction.said()));
             }
-            Event::Tick { phase, tick } if self.is_terminal => self.bar(phase.seconds, tick),
-            Event::Tick { .. } => {}
+            Event::Tick { phase, tick } => self.tick(phase, tick),
         }
     }
 
-    fn bar(&mut self, seconds: u64, tick: &Tick<'_>) {
-        let mut text = format!("\r\u{1b}[K{:>4.1}/{seconds} s", tick.at.as_secs_f64());
-        for flow in tick.flows {
-            let arrow = if flow.way == Way::Up { "up" } else { "down" };
-            if let Some((bytes, time)) = flow.series.last_step() {
-                text.push_str(&format!("  {arrow} {:.1} Mbit/s", mbps(bytes, time)));
-            }
+    fn tick(&mut self, phase: &Phase, tick: &Tick<'_>) {
+        let moved = tick.flows.iter().filter_map(|flow| flow.series.last_step());
+        let rates = moved.map(|(bytes, time)| mbps(bytes, time));
+        let progress = Progress {
+            phase: phase.name,
+            elapsed: tick.at,
+            total: Some(Duration::from_secs(phase.seconds)),
+            mbps: rates.reduce(|sum, rate| sum + rate),
+            rtt: tick.rtt,
+        };
+        let now = self.before + tick.at;
+        if let Some(bar) = &mut self.bar {
+            bar.show(now, &progress);
         }
-        if let Some(rtt) = tick.rtt {
-            text.push_str(&format!("  rtt {:.1} ms", rtt.as_secs_f64() * 1e3));
+        if tick.stage == Stage::Over {
+            self.before = now;
+            self.clear();
         }
-        tell(&text);
-        self.has_bar = true;
     }
 
     pub(super) fn clear(&mut self) {
-        if std::mem::take(&mut self.has_bar) {
-            tell("\r\u{1b}[K");
+        if let Some(bar) = &mut self.bar {
+            bar.clear();
         }
     }
 }
@@ -112,17 +118,7 @@ impl Answer for Tested {
     }
 
     fn text(&self, style: Style) -> String {
-        let mut rows = vec![["PHASE", "MODE", "END", "MBIT/S", "LIMIT"].map(str::to_owned).to_vec()];
-        for phase in &self.measured.result.phases {
-            rows.push(vec![
-                phase.name.clone(),
-                format!("{:?}", phase.mode).to_lowercase(),
-                phase.end_reason.clone(),
-                phase.mbps.map_or_else(|| "-".to_owned(), |rate| format!("{:.1}", rate.value())),
-                format!("{}/{}", phase.limit.by, phase.limit.cause),
-            ]);
-        }
-        style.table(&rows)
+        table::render(&self.measured.result, style.colour)
     }
 
     fn exit(&self) -> Exit {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::time::timeout;
@@ -19,6 +20,9 @@ const COOKIE_WITHIN: Duration = Duration::from_secs(3);
 const PARAMETERS_WITHIN: Duration = Duration::from_secs(5);
 /// Connections that have not said what they want. Test: `whoever_says_nothing_holds_nobody_up`.
 pub(super) const MAX_WAITING: usize = 8;
+/// What loopback may hold of a stream. iperf3 counts as sent what waits here, so it is little: the kernel's own choice
+/// could be seconds of a slow path.
+const WINDOW: usize = 256 * 1024;
 /// For a last byte to be read before the connection goes.
 const LAST_BYTE_WITHIN: Duration = Duration::from_millis(100);
 /// After an error of accept(2), such as no descriptors.
@@ -58,7 +62,7 @@ pub(super) struct Introduced {
 }
 
 impl Local {
-    /// Listens on this port of 127.0.0.1 and, if there is one, ::1. 0: any free port.
+    /// Listens on this port of 127.0.0.1 and, where there is IPv6, `::1`. 0: any free port.
     pub async fn bind(port: u16) -> Result<Self, BindError> {
         let at = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
         let mut outcome = Side::bind(at).await;
@@ -156,6 +160,8 @@ impl fmt::Display for Local {
 impl Side {
     async fn bind(at: SocketAddr) -> io::Result<Self> {
         let tcp = TcpListener::bind(at).await?;
+        // Inherited by what is accepted.
+        SockRef::from(&tcp).set_recv_buffer_size(WINDOW)?;
         let at = tcp.local_addr()?;
         Ok(Self { tcp, udp: UdpSocket::bind(at).await?, at })
     }

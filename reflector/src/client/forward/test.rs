@@ -58,10 +58,11 @@ pub(super) async fn serve(
     };
     tell(&began(&wanted, &grant));
     let test_id = grant.test_id;
+    let mut pumps = Vec::new();
     let end = match open(&link, links, &grant, &client).await {
         Ok((tunnel, control)) => {
             let test = Test { tunnel, wanted, cookie: client.cookie };
-            test.run(&mut client.stream, control, local, &mut link, stop).await
+            test.run(&mut client.stream, control, local, (&mut link, &mut pumps), stop).await
         }
         Err(problem) => End::Broken(problem),
     };
@@ -77,7 +78,8 @@ pub(super) async fn serve(
             return say_last(&mut client.stream, &[State::ServerTerminate.byte()]).await;
         }
     }
-    drop(client);
+    // After the last word: without its streams iperf3 has another one of its own.
+    drop((client, pumps));
     if !matches!(end, End::Over) {
         // It may have ended by itself.
         let _ = link.close_session(test_id).await;
@@ -138,16 +140,15 @@ struct Test {
 }
 
 impl Test {
-    /// Relays until the end. When it returns no stream of it is left.
+    /// Relays until the end. Streams go on until `pumps` is dropped.
     async fn run(
         &self,
         client: &mut TcpStream,
         mut control: TunnelStream,
         local: &Local,
-        link: &mut Link,
+        (link, pumps): (&mut Link, &mut Vec<Pump>),
         stop: &CancellationToken,
     ) -> End {
-        let mut pumps: Vec<Pump> = Vec::new();
         let mut opened = 0;
         // In the order of arrival, which is that of the streams' ids.
         let mut arriving = FuturesOrdered::new();

@@ -142,9 +142,8 @@ pub fn plan(wish: &Wish, limits: Limits<'_>) -> Result<Plan, PlanError> {
         let directions = if wish.directions.is_empty() { &default[..] } else { &wish.directions };
         directions.iter().map(|direction| phase(wish, *direction, seconds, route)).collect()
     };
-    for (index, phase) in phases.iter_mut().enumerate() {
-        phase.echo_loaded = echo;
-        phase.echo_idle = echo && (index == 0 || wish.compare);
+    for phase in &mut phases {
+        (phase.echo_idle, phase.echo_loaded) = (echo, echo);
     }
     let cost = Cost::of(&phases, limits.hello);
     if cost.remaining == Some(0) {

@@ -12,6 +12,7 @@ use crate::atomic::{self, IfTaken};
 use crate::client::result::{Phase, TestResult};
 use crate::engine::evidence::Real;
 
+use super::html;
 use super::table::title;
 use super::text::{plain, rate, time};
 
@@ -59,7 +60,8 @@ pub fn default_folder() -> Result<PathBuf, Error> {
     state.map(|state| state.join("reflector/history")).ok_or(Error::NoHome)
 }
 
-/// Keeps a result; returns its file. Blocks. The file is the user's alone: it says where they are and whom they measure.
+/// Keeps a result as JSON, and beside it as a page; returns the file of the JSON. Blocks. Both are the user's alone: they
+/// say where the user is and whom they measure.
 pub fn save(folder: &Path, result: &TestResult) -> Result<PathBuf, Error> {
     let failed = |action: &'static str, path: &Path| {
         let path = path.to_owned();
@@ -75,10 +77,21 @@ pub fn save(folder: &Path, result: &TestResult) -> Result<PathBuf, Error> {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 path = folder.join(format!("{base}-{next}.json"));
             }
-            other => return other.map(|()| path.clone()).map_err(failed("save the result as", &path)),
+            written => {
+                written.map_err(failed("save the result as", &path))?;
+                let page = page_of(&path);
+                atomic::write(&page, html::render(result).as_bytes(), 0o600, IfTaken::Replace)
+                    .map_err(failed("save the page as", &page))?;
+                return Ok(path);
+            }
         }
     }
     Err(failed("save the result as", &path)(io::ErrorKind::AlreadyExists.into()))
+}
+
+/// Where the page of a result is.
+pub fn page_of(file: &Path) -> PathBuf {
+    file.with_extension("html")
 }
 
 /// A name that sorts by time and holds nothing that means something to a shell or a file system.
@@ -194,6 +207,11 @@ mod tests {
         );
         assert_eq!(fs::metadata(&paths[0]).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(list(folder.path()).unwrap().len(), 3);
+        for path in &paths {
+            let page = page_of(path);
+            assert!(fs::read_to_string(&page).unwrap().starts_with("<!doctype html>"));
+            assert_eq!(fs::metadata(&page).unwrap().permissions().mode() & 0o777, 0o600);
+        }
     }
 
     /// A target comes from the command line, but also from scripts.
@@ -215,7 +233,7 @@ mod tests {
         fs::create_dir(folder.path().join("e.json")).unwrap();
         save(folder.path(), &samples::stock()).unwrap();
         assert_eq!(list(folder.path()).unwrap().len(), 1);
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 6);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 7);
     }
 
     #[test]

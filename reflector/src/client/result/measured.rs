@@ -36,7 +36,7 @@ pub struct Echo {
     /// The slowest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_us: Option<Real>,
-    /// Mean without the quickest and the slowest 5 %. The responsiveness is made of it.
+    /// Mean without the slowest 5 %. The responsiveness is made of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trimmed_mean_us: Option<Real>,
     /// Lost on the way there. Only with keyed echo, whose answers say how many arrived.

@@ -4,19 +4,24 @@ use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::time::Duration;
 
-use rustls::ClientConfig;
-use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 use tokio::time::timeout;
 
 use super::control::Duplex;
 use crate::client::dial::{CONNECT, watched};
-use crate::engine::iperf::Cookie;
-use crate::engine::streams::Link;
+use crate::client::tunnel::Tunnel;
+use crate::engine::iperf::{Cookie, udp};
+use crate::engine::streams::{DatagramLink, Link};
+use crate::engine::tunnel::TunnelStream;
 use crate::engine::tunnel::hello::Kind;
-use crate::engine::tunnel::{self, Credentials, TunnelStream};
+
+/// For the answer to the hello of a UDP stream; stock clients wait 30 s, for a path on which nothing gets lost.
+const UDP_ANSWER: Duration = Duration::from_secs(10);
+/// In reverse, data may overtake the answer.
+const OVERTAKERS: u32 = 2;
 
 /// A connection in the making.
 pub type Opening<'a, T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send + 'a>>;
@@ -27,6 +32,8 @@ pub trait Carrier: Send + Sync {
     fn control(&self) -> Opening<'_, Box<dyn Duplex>>;
     /// Data stream `number`, from 1 in the order of opening. The cookie has gone when this resolves.
     fn tcp(&self, number: u32, cookie: Cookie) -> Opening<'_, Link>;
+    /// The same for datagrams: the server has answered when this resolves.
+    fn udp(&self, number: u32) -> Opening<'_, DatagramLink>;
     /// Nothing between the streams and the path: the kernel's numbers are those of the path.
     fn is_direct(&self) -> bool;
 }
@@ -51,6 +58,25 @@ impl Direct {
     }
 }
 
+impl Direct {
+    /// Opens a UDP stream: four bytes there, four bytes back. Asked once only: a repeat might open another one.
+    async fn greet(&self) -> io::Result<UdpSocket> {
+        let any: IpAddr = if self.to.is_ipv4() { [0; 4].into() } else { [0_u16; 8].into() };
+        let from = self.from.filter(|from| from.is_ipv4() == self.to.is_ipv4()).unwrap_or(any);
+        let socket = UdpSocket::bind(SocketAddr::new(from, 0)).await?;
+        socket.connect(self.to).await?;
+        socket.send(&udp::HELLO).await?;
+        let mut datagram = [0; 2048];
+        for _ in 0..=OVERTAKERS {
+            let length = socket.recv(&mut datagram).await?;
+            if datagram.get(..length).is_some_and(is_answer) {
+                return Ok(socket);
+            }
+        }
+        Err(no_answer())
+    }
+}
+
 impl Carrier for Direct {
     fn control(&self) -> Opening<'_, Box<dyn Duplex>> {
         Box::pin(async { Ok(Box::new(watched(self.connect().await?)?) as Box<dyn Duplex>) })
@@ -66,48 +92,77 @@ impl Carrier for Direct {
         })
     }
 
+    fn udp(&self, _number: u32) -> Opening<'_, DatagramLink> {
+        Box::pin(async {
+            let socket = timeout(UDP_ANSWER, self.greet()).await??.into_std()?;
+            socket.set_nonblocking(false)?;
+            Ok(DatagramLink::Udp(socket))
+        })
+    }
+
     fn is_direct(&self) -> bool {
         true
     }
 }
 
-/// In TLS on the control port, one connection per stream.
-#[derive(Debug, Clone)]
-pub struct Tunneled {
-    /// The control port, and our address.
-    pub direct: Direct,
-    /// Our identity, the reflector's key, and the protocol of data.
-    pub config: Arc<ClientConfig>,
-    /// What the grant says.
-    pub credentials: Credentials,
-}
-
-impl Tunneled {
-    async fn open(&self, number: u32) -> io::Result<TunnelStream> {
-        let tcp = self.direct.connect().await?;
-        let opened = tunnel::open(tcp, Arc::clone(&self.config), &self.credentials, number, Kind::Tcp);
-        opened.await.map_err(io::Error::other)
-    }
-}
-
-impl Carrier for Tunneled {
+impl Carrier for Tunnel {
     fn control(&self) -> Opening<'_, Box<dyn Duplex>> {
-        Box::pin(async { Ok(Box::new(self.open(0).await?) as Box<dyn Duplex>) })
+        Box::pin(async { Ok(Box::new(opened(self, 0, Kind::Tcp).await?) as Box<dyn Duplex>) })
     }
 
     fn tcp(&self, number: u32, cookie: Cookie) -> Opening<'_, Link> {
         Box::pin(async move {
-            let mut stream = self.open(number).await?;
-            let said = async {
-                stream.write_all(&cookie.to_bytes()).await?;
-                stream.flush().await
-            };
-            timeout(CONNECT, said).await??;
+            let mut stream = opened(self, number, Kind::Tcp).await?;
+            say(&mut stream, &cookie.to_bytes()).await?;
             Ok(stream.into_blocking()?.into_link())
+        })
+    }
+
+    fn udp(&self, number: u32) -> Opening<'_, DatagramLink> {
+        Box::pin(async move {
+            let mut stream = opened(self, number, Kind::Udp).await?;
+            let [a, b, c, d] = udp::HELLO;
+            // Datagrams stand behind their length here.
+            say(&mut stream, &[0, 4, a, b, c, d]).await?;
+            timeout(UDP_ANSWER, answered(&mut stream)).await??;
+            Ok(stream.into_blocking()?.into_datagrams())
         })
     }
 
     fn is_direct(&self) -> bool {
         false
     }
+}
+
+async fn opened(tunnel: &Tunnel, number: u32, kind: Kind) -> io::Result<TunnelStream> {
+    tunnel.open(number, kind).await.map_err(io::Error::other)
+}
+
+async fn say(stream: &mut TunnelStream, bytes: &[u8]) -> io::Result<()> {
+    let said = async {
+        stream.write_all(bytes).await?;
+        stream.flush().await
+    };
+    timeout(CONNECT, said).await?
+}
+
+/// Reads datagrams until one is the answer.
+async fn answered(stream: &mut TunnelStream) -> io::Result<()> {
+    for _ in 0..=OVERTAKERS {
+        let length = stream.read_u16().await?;
+        let mut datagram = vec![0; length.into()];
+        stream.read_exact(&mut datagram).await?;
+        if is_answer(&datagram) {
+            return Ok(());
+        }
+    }
+    Err(no_answer())
+}
+
+fn is_answer(datagram: &[u8]) -> bool {
+    datagram == udp::ANSWER || datagram == udp::OLD_ANSWER
+}
+
+fn no_answer() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "what came is no answer to the hello of a UDP stream")
 }

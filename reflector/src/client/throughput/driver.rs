@@ -10,25 +10,38 @@ use super::carrier::Carrier;
 use super::control::{Control, Stop};
 use super::flow::{Flow, Way};
 use super::series::STEP;
+use super::streams::{tcp_source, total, udp_sink, udp_source};
 use super::{Ending, Outcome, Setup, ThroughputError};
 use crate::engine::evidence::{self, Sampler};
 use crate::engine::iperf::results::{self, Retransmits};
-use crate::engine::iperf::{Cookie, Parameters, Results, State, stream_id};
+use crate::engine::iperf::{Cookie, Results, State, Transport, stream_id};
 use crate::engine::purse::{Limited, Purse, Unlimited};
-use crate::engine::streams::{Pace, TcpSource};
 
 /// For threads to notice that they are frozen; their calls wait 100 ms at most.
 const FREEZE: Duration = Duration::from_secs(2);
 
-/// What is known every 100 ms, and once more at the end.
+/// What is known when data may flow, every 100 ms, and when the test is over.
 #[derive(Clone, Copy)]
 pub struct Tick<'a> {
+    /// Which of these it is.
+    pub stage: Stage,
     /// Since data may flow.
     pub at: Duration,
     /// Up before down.
     pub flows: &'a [Flow],
     /// Smoothed round-trip time of what we send.
     pub rtt: Option<Duration>,
+}
+
+/// Where a test is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Data may flow from now on.
+    Begins,
+    /// It flows.
+    Runs,
+    /// It is over; the last words are being exchanged.
+    Over,
 }
 
 /// Told at each tick; must not block.
@@ -89,38 +102,28 @@ async fn open(
     let mut flows = Vec::new();
     let mut index = 0;
     for way in ways {
-        let mut flow = Flow::new(*way, purse(*way), carrier.is_direct());
+        let knows_arrivals = carrier.is_direct() && parameters.transport == Transport::Tcp;
+        let mut flow = Flow::new(*way, purse(*way), knows_arrivals);
         for _ in 0..parameters.parallel {
-            let link = carrier.tcp(index + 1, cookie).await.map_err(ThroughputError::Stream)?;
-            flow.add_tcp(stream_id(index), link, source(setup)).map_err(ThroughputError::Stream)?;
+            let id = stream_id(index);
             index += 1;
+            let added = match parameters.transport {
+                Transport::Udp => {
+                    let link = carrier.udp(index).await.map_err(ThroughputError::Stream)?;
+                    flow.add_udp(id, link, udp_sink(setup), udp_source(setup))
+                }
+                _ => {
+                    let link = carrier.tcp(index, cookie).await.map_err(ThroughputError::Stream)?;
+                    flow.add_tcp(id, link, tcp_source(setup))
+                }
+            };
+            added.map_err(ThroughputError::Stream)?;
         }
         flows.push(flow);
     }
     control.expect(State::TestStart).await?;
     control.expect(State::TestRunning).await?;
     Ok(flows)
-}
-
-/// Bytes after which the test is over; 0: time decides.
-fn total(parameters: &Parameters) -> u64 {
-    if parameters.bytes > 0 {
-        parameters.bytes
-    } else {
-        parameters.blocks.saturating_mul(u64::from(parameters.length))
-    }
-}
-
-fn source(setup: &Setup) -> TcpSource {
-    let parameters = &setup.parameters;
-    let pace = (parameters.bandwidth > 0)
-        .then(|| Pace { bits_per_second: parameters.bandwidth, burst: parameters.burst });
-    TcpSource {
-        block: usize::try_from(parameters.length).ok(),
-        pace,
-        fq_rate: (parameters.fair_queue_rate > 0).then_some(parameters.fair_queue_rate),
-        by_reference: setup.peer_discards || parameters.streams() == 1,
-    }
 }
 
 /// Evidence is worth having and no reason to fail.
@@ -148,8 +151,9 @@ impl Test<'_> {
         for flow in &self.flows {
             flow.streams().start();
         }
+        watch(Tick { stage: Stage::Begins, at: Duration::ZERO, flows: &self.flows, rtt: None });
         let mut stopped = self.until_over(stop, watch).await;
-        self.sample(watch);
+        self.sample(Stage::Over, watch);
         self.flows.iter_mut().for_each(Flow::close_books);
         if let Ok(Ending::Completed) = stopped {
             stopped = self.say_over().await;
@@ -197,7 +201,7 @@ impl Test<'_> {
                 () = sleep_until(end), if timed => return Ok(Ending::Completed),
                 () = ended(&self.flows, Way::Up), if sends && total > 0 => return Ok(Ending::Completed),
                 _ = ticks.tick() => {
-                    let at = self.sample(watch);
+                    let at = self.sample(Stage::Runs, watch);
                     let received: u64 = self.flows.iter().flat_map(|flow| flow.series.totals()).sum();
                     if !sends && total > 0 && received >= total {
                         return Ok(Ending::Completed);
@@ -211,13 +215,13 @@ impl Test<'_> {
         }
     }
 
-    fn sample(&mut self, watch: &mut Watch<'_>) -> Duration {
+    fn sample(&mut self, stage: Stage, watch: &mut Watch<'_>) -> Duration {
         let at = self.began.elapsed();
         for flow in &mut self.flows {
             flow.sample(at);
         }
         let rtt = self.sampler.as_ref().and_then(Sampler::rtt);
-        watch(Tick { at, flows: &self.flows, rtt });
+        watch(Tick { stage, at, flows: &self.flows, rtt });
         at
     }
 

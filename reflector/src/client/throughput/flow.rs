@@ -7,7 +7,9 @@ use std::time::Duration;
 use super::series::Series;
 use crate::engine::iperf::results::StreamResult;
 use crate::engine::purse::Purse;
-use crate::engine::streams::{Link, Snapshot, Stream, Streams, TcpSink, TcpSource};
+use crate::engine::streams::{
+    DatagramLink, Link, Snapshot, Stream, Streams, TcpSink, TcpSource, UdpSink, UdpSource,
+};
 use crate::engine::sys;
 
 /// What the kernel counts as acknowledged before the first byte of payload: SYN and cookie.
@@ -60,6 +62,22 @@ impl Flow {
         Ok(())
     }
 
+    pub(super) fn add_udp(
+        &mut self,
+        id: u32,
+        link: DatagramLink,
+        sink: UdpSink,
+        source: UdpSource,
+    ) -> io::Result<()> {
+        let name = format!("test-{id}");
+        match self.way {
+            Way::Up => self.streams.udp_source(&name, link, source)?,
+            Way::Down => self.streams.udp_sink(&name, link, sink)?,
+        };
+        self.ids.push(id);
+        Ok(())
+    }
+
     /// The streams, for samplers of `TCP_INFO`.
     pub const fn streams(&self) -> &Streams {
         &self.streams
@@ -104,8 +122,7 @@ impl Flow {
     fn totals(&self) -> impl Iterator<Item = StreamResult> + '_ {
         self.end.iter().enumerate().map(|(index, (end, sent_again))| {
             let (base, again_before) = self.base.get(index).copied().unwrap_or_default();
-            let omitted =
-                (!self.base.is_empty()).then(|| (u64::try_from(base.lost).unwrap_or(0), base.packets));
+            let omitted = (!self.base.is_empty()).then(|| (base.lost, base.packets));
             let receiving = self.way == Way::Down;
             StreamResult {
                 bytes: end.bytes.saturating_sub(base.bytes),
@@ -113,7 +130,7 @@ impl Flow {
                     .filter(|_| !receiving)
                     .map(|count| count.saturating_sub(again_before.unwrap_or(0))),
                 jitter: end.jitter.as_secs_f64(),
-                errors: u64::try_from(end.lost).unwrap_or(0),
+                errors: end.lost,
                 packets: end.packets,
                 omitted: omitted.filter(|_| end.packets > 0),
                 ..StreamResult::default()
@@ -124,6 +141,11 @@ impl Flow {
     /// Datagrams that came after a later one.
     pub fn out_of_order(&self) -> u64 {
         self.end.iter().map(|(end, _)| end.out_of_order).sum()
+    }
+
+    /// Datagrams that came twice.
+    pub fn duplicates(&self) -> u64 {
+        self.end.iter().map(|(end, _)| end.duplicates).sum()
     }
 
     /// Processor time of threads that have ended.

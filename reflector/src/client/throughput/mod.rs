@@ -9,6 +9,7 @@ mod driver;
 mod ending;
 mod flow;
 mod series;
+mod streams;
 
 use std::io;
 use std::net::IpAddr;
@@ -18,9 +19,9 @@ use crate::engine::iperf::reader::ReaderError;
 use crate::engine::iperf::results::ResultsError;
 use crate::engine::iperf::{Parameters, Results, State};
 
-pub use carrier::{Carrier, Direct, Opening, Tunneled};
+pub use carrier::{Carrier, Direct, Opening};
 pub use control::Duplex;
-pub use driver::{Tick, Watch, run};
+pub use driver::{Stage, Tick, Watch, run};
 pub use ending::Ending;
 pub use flow::{Flow, Way};
 pub use series::{STEP, Series, Step};
@@ -65,6 +66,9 @@ pub enum ThroughputError {
     /// A stream could not be opened although the control connection was.
     #[error("open a data stream")]
     Stream(#[source] io::Error),
+    /// Echo beside the test could not be started.
+    #[error("open a socket for echo")]
+    Echo(#[source] io::Error),
     /// The control connection of the test broke.
     #[error("talk to the server about the test")]
     Control(#[source] io::Error),

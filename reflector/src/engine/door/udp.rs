@@ -8,7 +8,7 @@ use std::net::{SocketAddr, UdpSocket};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::{Datagram, Door, MAX_DATAGRAM};
+use super::{Datagram, Door, Doors, MAX_DATAGRAM};
 use crate::network::normalise;
 
 /// What may have slipped in between bind and connect: far more than a socket's queue gets in that time.
@@ -24,6 +24,13 @@ pub struct Connected {
 }
 
 impl Door {
+    /// [`Doors::connect`], for who holds the door.
+    pub fn connect(&self, local: SocketAddr, remote: SocketAddr) -> io::Result<Connected> {
+        self.doors.connect(local, remote)
+    }
+}
+
+impl Doors {
     /// A socket on `local` (our address of the control connection and the control port) for what `remote` sends. Takes a
     /// few system calls and never waits; needs no runtime. The datagram that asked for the socket was delivered to the door
     /// before and is not among the early ones.
@@ -51,7 +58,7 @@ impl Door {
                 early.push(bytes.to_vec());
             } else {
                 // Nobody's: as lost as it would be without us.
-                let _ = self.hand_back(Datagram { from, bytes: bytes.to_vec() });
+                let _ = self.deliver(Datagram { from, bytes: bytes.to_vec() });
             }
         }
         Ok(Connected { socket, early })
@@ -166,7 +173,7 @@ mod tests {
     #[tokio::test]
     async fn what_slips_in_before_a_socket_is_connected_goes_to_whom_it_belongs() {
         let scene = Scene::at("0.0.0.0:0");
-        let (first, mut second) = (scene.open("127.0.0.2"), scene.open("127.0.0.3"));
+        let (_first, mut second) = (scene.open("127.0.0.2"), scene.open("127.0.0.3"));
         let (mine, other) = (scene.client("127.0.0.2"), scene.client("127.0.0.3"));
         let local = scene.local("127.0.0.2");
         let half_made = shared_socket(local).unwrap();
@@ -175,7 +182,7 @@ mod tests {
         other.send(b"hello").unwrap();
         mine.send(b"one").unwrap();
         mine.send(b"two").unwrap();
-        let stream = first.finish(half_made.into(), mine.local_addr().unwrap()).unwrap();
+        let stream = scene.doors.finish(half_made.into(), mine.local_addr().unwrap()).unwrap();
         assert_eq!(stream.early, [b"one", b"two"]);
         assert_eq!(next(&mut second).await.bytes, b"hello");
         other.send(b"again").unwrap();

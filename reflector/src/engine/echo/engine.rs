@@ -10,10 +10,11 @@ use tokio::time::{Instant, timeout_at};
 
 use super::accept::{Proof, Terms};
 use super::calm::Calm;
-use super::channel::Framed;
+use super::drops::Drops;
 use super::lobby::AtDoor;
 use super::responder::{End, Finished, Intake, Responder, Schedule, Setup};
 use super::socket;
+use super::tunnelled::Tunnelled;
 use super::wire::Keys;
 use crate::engine::door::Door;
 use crate::engine::measured::Measured;
@@ -127,15 +128,16 @@ impl Prepared for Session {
                 Way::Port(socket) => (Intake::Port(socket), None),
                 Way::Door(door, local) => (Intake::Lobby(Box::new(AtDoor::new(door, local))), None),
                 Way::Tunnel(open) => match first_stream(tunnel.insert(open), &control).await {
-                    Ok((framed, place)) => {
-                        (Intake::Channel(Box::new(framed), SocketAddr::new(what.peer_addr, 0)), Some(place))
+                    Ok((tunnelled, place)) => {
+                        (Intake::Tunnel(Box::new(tunnelled), SocketAddr::new(what.peer_addr, 0)), Some(place))
                     }
                     Err(reason) => return Ended::plain(reason, Duration::ZERO),
                 },
             };
             let schedule = Schedule::Alone { start_within: START_WITHIN, runs_for: what.duration };
             let purse = Arc::new(control.meter());
-            let setup = Setup { terms: terms(&what), intake, purse, calm, schedule };
+            let drops = Arc::<Drops>::default();
+            let setup = Setup { terms: terms(&what), intake, purse, calm, schedule, drops };
             let ended = answer(setup, &control).await;
             drop((place, tunnel));
             ended
@@ -158,7 +160,7 @@ pub fn terms(what: &Prepare) -> Terms {
 async fn first_stream(
     tunnel: &mut Tunnel,
     control: &SessionControl,
-) -> Result<(Framed<crate::engine::tunnel::Blocking>, Box<dyn Send>), EndReason> {
+) -> Result<(Tunnelled, Box<dyn Send>), EndReason> {
     let until = Instant::now() + START_WITHIN;
     let arrived = tokio::select! {
         arrived = timeout_at(until, tunnel.stream()) => arrived.ok().flatten().ok_or(EndReason::NoStart)?,
@@ -168,11 +170,13 @@ async fn first_stream(
     if arrived.kind != Kind::Echo {
         return Err(EndReason::ProtocolError);
     }
-    let framed = arrived.stream.into_blocking().and_then(Framed::new);
-    framed.map(|framed| (framed, arrived.place)).map_err(|_| EndReason::ClientVanished)
+    let link = arrived.stream.into_blocking().map(|stream| stream.into_datagrams());
+    let tunnelled = link.and_then(Tunnelled::new);
+    tunnelled.map(|tunnelled| (tunnelled, arrived.place)).map_err(|_| EndReason::ClientVanished)
 }
 
 async fn answer(setup: Setup, control: &SessionControl) -> Ended {
+    let drops = Arc::clone(&setup.drops);
     let mut responder = match Responder::start(setup) {
         Ok(responder) => responder,
         Err(error) => {
@@ -188,7 +192,7 @@ async fn answer(setup: Setup, control: &SessionControl) -> Ended {
         }
     };
     let Finished { end, duration } = finished;
-    let echo_dropped = responder.drops().report();
+    let echo_dropped = drops.report();
     let measured = Measured { echo_dropped, ..Measured::default() };
     Ended { reason: reason(end), duration, measured: Some(Arc::new(measured)) }
 }

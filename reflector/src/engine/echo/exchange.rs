@@ -5,11 +5,11 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 
 use super::accept::{Accepted, Desk, Times};
-use super::channel::Channel;
 use super::drops::{Cause, Drops};
-use super::moment;
 use super::outbox::{BATCH, Outbox};
+use super::tunnelled::Tunnelled;
 use super::wire::{MAX_LENGTH, StampSource};
+use super::{moment, socket};
 use crate::engine::purse::Purse;
 use crate::engine::sys;
 
@@ -53,12 +53,12 @@ impl Exchange {
     }
 
     /// Takes a batch out of a socket that does not wait. `remote`: whom it is connected to.
-    pub(super) fn turn(&mut self, socket: &UdpSocket, remote: Option<SocketAddr>) -> io::Result<Turn> {
-        let seen = match self.inbox.receive(socket, BATCH) {
+    pub(super) fn turn(&mut self, from: &UdpSocket, remote: Option<SocketAddr>) -> io::Result<Turn> {
+        let seen = match self.inbox.receive(from, BATCH) {
             Ok(seen) => seen,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Turn::default()),
             // An ICMP error about an earlier answer, or a signal: says nothing about the next datagram.
-            Err(error) if is_passing(&error) => return Ok(Turn { seen: 1, ..Turn::default() }),
+            Err(error) if socket::is_passing(&error) => return Ok(Turn { seen: 1, ..Turn::default() }),
             Err(error) => return Err(error),
         };
         let Self { desk, drops, inbox, outbox, .. } = self;
@@ -81,7 +81,7 @@ impl Exchange {
                 },
             );
         }
-        Ok(self.settle(seen, arrived, |outbox, count| outbox.send(socket, count)))
+        Ok(self.settle(seen, arrived, |outbox, count| outbox.send(from, count)))
     }
 
     /// The same for datagrams that somebody else took in, all of one sender to whom `socket` is connected.
@@ -99,12 +99,12 @@ impl Exchange {
     }
 
     /// The same out of a tunnel that does not wait. `UnexpectedEof`: the peer has closed it.
-    pub(super) fn turn_channel(&mut self, channel: &mut dyn Channel, from: SocketAddr) -> io::Result<Turn> {
+    pub(super) fn turn_tunnel(&mut self, tunnel: &mut Tunnelled, from: SocketAddr) -> io::Result<Turn> {
         let Self { desk, drops, outbox, .. } = self;
         let mut datagram = [0; MAX_LENGTH + 1];
         let (mut seen, mut arrived) = (0, 0);
         while seen < BATCH {
-            let length = match channel.receive(&mut datagram) {
+            let length = match tunnel.receive(&mut datagram) {
                 Ok(length) => length,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 // What came before is still answered; the next turn meets the end again.
@@ -113,11 +113,11 @@ impl Exchange {
             };
             seen += 1;
             let (now, time, source) = (moment::steady(), moment::wall(), StampSource::User);
-            let bytes = datagram.get(..length).unwrap_or_default();
+            let bytes = datagram.get(..length).unwrap_or(&datagram);
             let incoming = Incoming { bytes, from: Some(from), reply_to: None, time, source };
             arrived += one(desk, drops, outbox, now, &incoming);
         }
-        Ok(self.settle(seen, arrived, |outbox, count| outbox.send_into(channel, count)))
+        Ok(self.settle(seen, arrived, |outbox, count| outbox.send_into(tunnel, count)))
     }
 
     /// Whether a datagram from there would be answered, were it not for rate and number.
@@ -140,12 +140,12 @@ impl Exchange {
         let mut short = false;
         let spent = purse.spend(want, &mut |granted| {
             short = granted < want;
-            let count = outbox.fitting(granted.saturating_sub(unanswered));
-            let (sent, sent_bytes) = send(outbox, count);
+            // What arrived cannot be held back: it comes first.
+            let count = outbox.fitting(granted.saturating_sub(unanswered + requests));
+            let (left, answered_bytes) = send(outbox, count);
             drops.add(Cause::Quota, (accepted - count) as u64);
-            drops.add(Cause::Send, (count - sent) as u64);
-            // What arrived counts, answered or not, as far as there is room for it.
-            Ok((unanswered + requests + sent_bytes).min(granted))
+            drops.add(Cause::Send, (count - left) as u64);
+            Ok((unanswered + requests + answered_bytes).min(granted))
         });
         if spent.is_none() {
             drops.add(Cause::Quota, accepted as u64);
@@ -194,12 +194,4 @@ fn answer(
     let times = Times { received: incoming.time, source: incoming.source, sent: moment::wall() };
     desk.answer(answer, accepted, times);
     0
-}
-
-fn is_passing(error: &io::Error) -> bool {
-    use io::ErrorKind as Kind;
-    matches!(
-        error.kind(),
-        Kind::Interrupted | Kind::ConnectionRefused | Kind::HostUnreachable | Kind::NetworkUnreachable
-    )
 }

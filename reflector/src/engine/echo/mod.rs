@@ -6,9 +6,9 @@
 
 pub mod accept;
 mod bell;
+mod beside;
 pub mod bucket;
 pub mod calm;
-pub mod channel;
 pub mod drops;
 mod engine;
 mod exchange;
@@ -20,7 +20,10 @@ pub mod probe;
 pub mod responder;
 pub mod socket;
 pub mod tally;
+mod tunnelled;
 pub mod window;
 pub mod wire;
 
+pub use beside::{Beside, Connect};
 pub use engine::{EchoEngine, START_WITHIN, terms};
+pub use tunnelled::Tunnelled;

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, UdpSocket};
 use rustix::net::addr::SocketAddrArg as _;
 use rustix::net::{MMsgHdr, SendAncillaryBuffer, SendFlags, SocketAddrAny, send, sendmmsg, sendto};
 
-use super::channel::Channel;
+use super::tunnelled::Tunnelled;
 use super::wire::MAX_LENGTH;
 
 /// Answers that go in one call.
@@ -35,13 +35,11 @@ impl Outbox {
         Some(room)
     }
 
-    /// How many answers fit this budget together with their requests, the first ones first.
+    /// How many answers these bytes carry, the first ones first.
     pub(super) fn fitting(&self, budget: usize) -> usize {
         let mut left = budget;
-        self.answers
-            .iter()
-            .take_while(|(length, _)| left.checked_sub(2 * length).map(|rest| left = rest).is_some())
-            .count()
+        let fits = |(length, _): &&(usize, _)| left.checked_sub(*length).map(|rest| left = rest).is_some();
+        self.answers.iter().take_while(fits).count()
     }
 
     /// Bytes of all requests.
@@ -79,10 +77,10 @@ impl Outbox {
     }
 
     /// The same into a tunnel.
-    pub(super) fn send_into(&mut self, channel: &mut dyn Channel, count: usize) -> (usize, usize) {
+    pub(super) fn send_into(&mut self, tunnel: &mut Tunnelled, count: usize) -> (usize, usize) {
         let (mut sent, mut bytes) = (0, 0);
         for (slot, (length, _)) in self.bytes.chunks_exact(MAX_LENGTH).zip(&self.answers).take(count) {
-            if slot.get(..*length).is_some_and(|answer| channel.send(answer).is_ok()) {
+            if slot.get(..*length).is_some_and(|answer| tunnel.send(answer).is_ok()) {
                 (sent, bytes) = (sent + 1, bytes + length);
             }
         }

@@ -4,7 +4,6 @@
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
-use std::os::fd::{AsFd as _, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -14,9 +13,9 @@ use rustix::event::{PollFd, PollFlags, poll};
 use tokio::sync::oneshot;
 
 use super::bell::Bell;
-use super::channel::Channel;
 use super::outbox::BATCH;
 use super::tally::{Arrival, Base, LOST_AFTER, Report, Tally, Told};
+use super::tunnelled::Tunnelled;
 use super::wire::{self, KEY_BYTES, Keys, MAX_LENGTH, MIN_LENGTH, Request, StampSource};
 use super::{moment, socket};
 use crate::engine::sys;
@@ -34,7 +33,7 @@ pub enum Target {
     /// The granted port, direct.
     Direct(UdpSocket),
     /// Through a tunnel: its loss and times are never the path's.
-    Tunnel(Box<dyn Channel>),
+    Tunnel(Box<Tunnelled>),
 }
 
 impl Target {
@@ -133,14 +132,17 @@ impl Probe {
         Snapshot { sent, received, now_us: tally.trips().last_us(), p50_us: tally.trips().median_us() }
     }
 
+    fn reports(&self) -> Vec<Report> {
+        self.shared.tallies().iter().map(Tally::report).collect()
+    }
+
     /// Stops asking, waits for what is on its way (two seconds at most), and reports each phase in order.
     pub async fn finish(mut self) -> Vec<Report> {
         self.shared.draining.store(true, Ordering::Release);
         self.shared.bell.ring();
         // An error: the thread is gone already, and what it found is here.
         let _ = (&mut self.done).await;
-        let reports = self.shared.tallies().iter().map(Tally::report).collect();
-        reports
+        self.reports()
     }
 }
 
@@ -168,24 +170,16 @@ struct Asking {
 
 enum Way {
     Direct(UdpSocket, sys::Batch),
-    Tunnel(Box<dyn Channel>),
+    Tunnel(Box<Tunnelled>),
 }
 
 impl Asking {
     fn new(target: Target, settings: Settings, shared: Arc<Shared>) -> io::Result<Self> {
         let keyed = settings.keys.is_some();
-        let keys = match settings.keys {
-            Some(keys) => keys,
-            // Known to nobody: what comes back with this tag is what we sent.
-            None => {
-                let mut secret = [0; KEY_BYTES];
-                getrandom::fill(&mut secret).map_err(io::Error::other)?;
-                Keys::new(&secret, uuid::Uuid::new_v4())
-            }
-        };
+        let keys = settings.keys.map_or_else(unknown_keys, Ok)?;
         let way = match target {
             Target::Direct(socket) => Way::Direct(socket, sys::Batch::new(BATCH, MAX_LENGTH)),
-            Target::Tunnel(channel) => Way::Tunnel(channel),
+            Target::Tunnel(tunnel) => Way::Tunnel(tunnel),
         };
         let packet = vec![0; settings.length.clamp(MIN_LENGTH, MAX_LENGTH)];
         let gap = SECOND / u64::from(settings.pps.max(1));
@@ -242,7 +236,7 @@ impl Asking {
             // What cannot be sent is lost like any datagram: it shows as lost on the way up.
             let _ = match &mut self.way {
                 Way::Direct(socket, _) => socket.send(&self.packet).map(drop),
-                Way::Tunnel(channel) => channel.send(&self.packet),
+                Way::Tunnel(tunnel) => tunnel.send(&self.packet),
             };
         }
     }
@@ -251,7 +245,7 @@ impl Asking {
         let Self { way, keys, keyed, shared, .. } = self;
         loop {
             let took = match way {
-                Way::Direct(socket, batch) => match batch.receive(&*socket, BATCH) {
+                Way::Direct(direct, batch) => match batch.receive(&*direct, BATCH) {
                     Ok(count) => {
                         let (steady, wall) = (moment::steady(), moment::wall());
                         for received in batch.iter() {
@@ -265,13 +259,14 @@ impl Asking {
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
                     // The port is closed just now, or was: says nothing about the next reply.
-                    Err(_) => true,
+                    Err(error) if socket::is_passing(&error) => true,
+                    Err(error) => return Err(error),
                 },
-                Way::Tunnel(channel) => {
+                Way::Tunnel(tunnel) => {
                     let mut datagram = [0; MAX_LENGTH];
-                    match channel.receive(&mut datagram) {
+                    match tunnel.receive(&mut datagram) {
                         Ok(length) => {
-                            let payload = datagram.get(..length).unwrap_or_default();
+                            let payload = datagram.get(..length).unwrap_or(&datagram);
                             let at = moment::steady();
                             note(shared, arrival(payload, keys, *keyed, at, StampSource::User));
                             true
@@ -289,19 +284,23 @@ impl Asking {
 
     fn wait(&self, until: u64) -> io::Result<()> {
         let left = Duration::from_nanos(until.saturating_sub(moment::steady()));
-        let descriptor: BorrowedFd<'_> = match &self.way {
-            Way::Direct(socket, _) => socket.as_fd(),
-            Way::Tunnel(channel) => channel.descriptor(),
+        let source = match &self.way {
+            Way::Direct(socket, _) => PollFd::new(socket, PollFlags::IN),
+            Way::Tunnel(tunnel) => tunnel.poll(),
         };
-        let mut watched = [
-            PollFd::from_borrowed_fd(descriptor, PollFlags::IN),
-            PollFd::new(&*self.shared.bell, PollFlags::IN),
-        ];
+        let mut watched = [source, PollFd::new(&*self.shared.bell, PollFlags::IN)];
         match poll(&mut watched, left.try_into().ok().as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// Known to nobody else: what comes back with this tag is what we sent.
+fn unknown_keys() -> io::Result<Keys> {
+    let mut secret = [0; KEY_BYTES];
+    getrandom::fill(&mut secret).map_err(io::Error::other)?;
+    Ok(Keys::new(&secret, uuid::Uuid::new_v4()))
 }
 
 /// What a datagram is to us. `None`: no answer to anything of this probe.

@@ -38,3 +38,12 @@ pub fn prepare(socket: &UdpSocket) -> io::Result<()> {
     }
     Ok(())
 }
+
+/// An error that says nothing about the next datagram: ICMP about one that was sent before, or a signal.
+pub(super) fn is_passing(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(
+        error.kind(),
+        Kind::Interrupted | Kind::ConnectionRefused | Kind::HostUnreachable | Kind::NetworkUnreachable
+    )
+}

@@ -248,7 +248,10 @@ impl Stream {
 
 impl Drop for Streams {
     fn drop(&mut self) {
-        self.shutdown();
+        // Where all have ended the owner may want to reset: a shutdown would say goodbye first.
+        if self.ended() < self.all.len() {
+            self.shutdown();
+        }
         // At once for connections; a call on a datagram socket ends with its timeout.
         for stream in &mut self.all {
             stream.join();

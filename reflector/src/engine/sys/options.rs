@@ -16,7 +16,7 @@ const REPORT_RAW_HARDWARE: libc::c_uint = 1 << 6;
 
 /// asm-generic/socket.h, the same on both our architectures: libc has it for some targets only.
 const SO_MEMINFO: libc::c_int = 55;
-/// Its last number, of linux/sock_diag.h.
+/// Its last number, of `linux/sock_diag.h`.
 const MEMINFO_DROPS: usize = 8;
 
 /// Where receive stamps come from.

@@ -12,7 +12,8 @@ use std::time::Duration;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 
-use crate::engine::door::Door;
+use crate::engine::door::{Door, Doors, MAX_DATAGRAM};
+use crate::engine::echo::{Beside, Connect};
 use crate::engine::iperf::udp::HELLO;
 use crate::engine::tunnel::hello::Kind;
 use crate::engine::tunnel::{Carried, Tunnel};
@@ -48,7 +49,7 @@ pub(super) struct Place(#[expect(dead_code, reason = "held, not read")] Mutex<Bo
 pub(super) enum Arrivals {
     DataPort(DataPort),
     ControlPort(ControlPort),
-    Tunneled(Tunnel),
+    Tunneled(Tunnel, Option<Beside>),
 }
 
 /// A port of its own.
@@ -60,27 +61,63 @@ pub(super) struct DataPort {
     pub(super) peer: IpAddr,
     pub(super) refused: Arc<AtomicU64>,
     pub(super) accepted: u64,
+    /// What arrives on UDP and is no hello may be for it.
+    pub(super) echo: Option<Beside>,
 }
 
 /// The control port: others accept and sort.
 pub(super) struct ControlPort {
     pub(super) door: Door,
     pub(super) local: SocketAddr,
+    pub(super) echo: Option<Beside>,
 }
 
 impl Arrivals {
+    /// How echo gets a socket of its own on this port.
+    pub(super) fn connect(&self, doors: &Doors) -> Connect {
+        match self {
+            Self::DataPort(port) => {
+                let local = port.local;
+                Arc::new(move |from| listen::connected_udp(local, from))
+            }
+            Self::ControlPort(port) => {
+                let (doors, local) = (doors.clone(), port.local);
+                Arc::new(move |from| doors.connect(local, from))
+            }
+            Self::Tunneled(..) => Arc::new(|_| Err(io::ErrorKind::Unsupported.into())),
+        }
+    }
+
+    /// Echo is answered too, from now on.
+    pub(super) fn answer_echo(&mut self, beside: Option<Beside>) {
+        *self.echo() = beside;
+    }
+
+    /// Echo that got no answer, by cause.
+    pub(super) fn echo_dropped(&mut self) -> Vec<(String, u64)> {
+        self.echo().as_ref().map(Beside::dropped).unwrap_or_default()
+    }
+
+    fn echo(&mut self) -> &mut Option<Beside> {
+        match self {
+            Self::DataPort(port) => &mut port.echo,
+            Self::ControlPort(port) => &mut port.echo,
+            Self::Tunneled(_, echo) => echo,
+        }
+    }
+
     /// The next arrival. Cancel-safe. Never ends.
     pub(super) async fn next(&mut self) -> Arrival {
         match self {
             Self::DataPort(port) => port.next().await,
             Self::ControlPort(port) => port.next().await,
-            Self::Tunneled(tunnel) => tunneled(tunnel).await,
+            Self::Tunneled(tunnel, echo) => tunneled(tunnel, echo.as_mut()).await,
         }
     }
 
     /// Whether a test may begin on this connection. In a tunnel its streams have other numbers.
     pub(super) fn may_be_control(&self, connection: &Connection) -> bool {
-        !matches!(self, Self::Tunneled(_)) || connection.number == 0
+        !matches!(self, Self::Tunneled(..)) || connection.number == 0
     }
 
     /// A socket for the UDP stream that begins at this address; nothing was answered yet.
@@ -88,13 +125,15 @@ impl Arrivals {
         match self {
             Self::DataPort(port) => port.open_udp(from),
             Self::ControlPort(port) => port.open_udp(from),
-            Self::Tunneled(_) => Err(io::ErrorKind::Unsupported.into()),
+            Self::Tunneled(..) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
-    /// All UDP streams are open: what comes now is nobody's.
+    /// All UDP streams are open: what comes now is nobody's, or echo.
     pub(super) fn close_udp(&mut self) {
-        if let Self::DataPort(port) = self {
+        if let Self::DataPort(port) = self
+            && port.echo.is_none()
+        {
             port.udp = None;
         }
     }
@@ -103,14 +142,15 @@ impl Arrivals {
     pub(super) fn listener(&self) -> Option<SockRef<'_>> {
         match self {
             Self::DataPort(port) => Some(SockRef::from(&port.listener)),
-            Self::ControlPort(_) | Self::Tunneled(_) => None,
+            Self::ControlPort(_) | Self::Tunneled(..) => None,
         }
     }
 }
 
 impl DataPort {
     async fn next(&mut self) -> Arrival {
-        let mut buffer = [0; HELLO.len() + 1];
+        // Hellos are short; echo is not.
+        let mut buffer = vec![0; if self.echo.is_some() { MAX_DATAGRAM + 1 } else { HELLO.len() + 1 }];
         loop {
             let udp = async {
                 match &self.udp {
@@ -129,9 +169,12 @@ impl DataPort {
                 },
                 datagram = udp => match datagram {
                     Ok((length, from)) if from.ip().to_canonical() == self.peer => {
-                        // Anything else of the peer is a packet of a stream that is not open.
                         if length == HELLO.len() {
                             return Arrival::Hello(from);
+                        }
+                        // Anything else of the peer is a packet of a stream that is not open.
+                        if let Some(echo) = &mut self.echo {
+                            echo.datagram(from, buffer.get(..length).unwrap_or_default());
                         }
                     }
                     Ok(_) => {
@@ -184,7 +227,11 @@ impl ControlPort {
                 },
                 datagram = datagrams.recv() => match datagram {
                     Some(datagram) if datagram.bytes.len() == HELLO.len() => return Arrival::Hello(datagram.from),
-                    Some(_) => {}
+                    Some(datagram) => {
+                        if let Some(echo) = &mut self.echo {
+                            echo.datagram(datagram.from, &datagram.bytes);
+                        }
+                    }
                     None => std::future::pending().await,
                 },
             }
@@ -197,11 +244,17 @@ impl ControlPort {
     }
 }
 
-/// The next stream of the tunnel that a throughput test has a use for.
-async fn tunneled(tunnel: &mut Tunnel) -> Arrival {
+/// The next stream of the tunnel that is one of the test's; the one of echo goes to echo.
+async fn tunneled(tunnel: &mut Tunnel, mut echo: Option<&mut Beside>) -> Arrival {
     while let Some(arrived) = tunnel.stream().await {
         if arrived.kind == Kind::Echo {
-            arrived.stream.close().await;
+            match &mut echo {
+                Some(echo) => match arrived.stream.into_blocking() {
+                    Ok(stream) => echo.stream(stream.into_datagrams(), arrived.place),
+                    Err(error) => tracing::debug!(%error, "take the echo of a tunnel"),
+                },
+                None => arrived.stream.close().await,
+            }
             continue;
         }
         reset_on_drop(arrived.stream.tcp());

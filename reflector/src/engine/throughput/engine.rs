@@ -5,6 +5,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 
+use crate::engine::door::Doors;
+use crate::engine::echo::Beside;
+use crate::engine::echo::calm::Calm;
 use crate::engine::site::Site;
 use crate::engine::{BoxFuture, Ended, Engine, Placement, Prepare, PrepareError, Prepared, path};
 use crate::link::message::{Mode, TestType};
@@ -25,12 +28,19 @@ pub struct Throughput {
     refused: Arc<AtomicU64>,
     /// Where in the range the search for a port begins: a port that was just used is the last choice.
     next: Arc<AtomicU16>,
+    calm: Calm,
 }
 
 impl Throughput {
     /// On these ports.
     pub fn new(site: Site) -> Self {
-        Self { site, refused: Arc::default(), next: Arc::default() }
+        Self { site, refused: Arc::default(), next: Arc::default(), calm: Calm::default() }
+    }
+
+    /// Tells the echo of all sessions, which shares `calm`, when streams run.
+    #[must_use]
+    pub fn beside(self, calm: Calm) -> Self {
+        Self { calm, ..self }
     }
 
     /// Connections and datagrams on data ports that were not of the granted peer.
@@ -52,6 +62,7 @@ impl Throughput {
                     peer: what.peer_addr.to_canonical(),
                     refused: Arc::clone(&self.refused),
                     accepted: 0,
+                    echo: None,
                 };
                 Ok((Arrivals::DataPort(port), pair.local.port()))
             }
@@ -61,10 +72,10 @@ impl Throughput {
                 let door = door.map_err(occupied)?;
                 let port = self.site.control_port;
                 let local = SocketAddr::new(what.local_addr, port);
-                Ok((Arrivals::ControlPort(ControlPort { door, local }), port))
+                Ok((Arrivals::ControlPort(ControlPort { door, local, echo: None }), port))
             }
             Placement::Tunneled => {
-                Ok((Arrivals::Tunneled(self.site.tunnels.open(what)), self.site.control_port))
+                Ok((Arrivals::Tunneled(self.site.tunnels.open(what), None), self.site.control_port))
             }
         }
     }
@@ -86,7 +97,8 @@ impl Engine for Throughput {
                 max_rate: what.max_rate,
                 udp_send_rate: link_speed(what.local_addr),
             };
-            Ok(Box::new(Ready { arrivals, port, mode: what.placement.mode(), grant }) as Box<dyn Prepared>)
+            let (doors, calm) = (engine.site.doors.clone(), engine.calm.clone());
+            Ok(Box::new(Ready { arrivals, port, what, grant, doors, calm }) as Box<dyn Prepared>)
         })
     }
 }
@@ -99,8 +111,10 @@ fn link_speed(local: IpAddr) -> u64 {
 struct Ready {
     arrivals: Arrivals,
     port: u16,
-    mode: Mode,
+    what: Prepare,
     grant: Grant,
+    doors: Doors,
+    calm: Calm,
 }
 
 impl Prepared for Ready {
@@ -109,10 +123,13 @@ impl Prepared for Ready {
     }
 
     fn mode(&self) -> Mode {
-        self.mode
+        self.what.placement.mode()
     }
 
     fn run(self: Box<Self>, control: SessionControl) -> BoxFuture<Ended> {
-        Box::pin(test::serve(self.arrivals, self.grant, control))
+        let Self { mut arrivals, what, grant, doors, calm, .. } = *self;
+        let connect = arrivals.connect(&doors);
+        arrivals.answer_echo(Beside::new(&what, control.meter(), calm.clone(), connect));
+        Box::pin(test::serve(arrivals, grant, control, calm))
     }
 }

@@ -6,11 +6,17 @@ use std::net::{IpAddr, SocketAddr};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpListener, UdpSocket};
 
+use crate::engine::door::MAX_DATAGRAM;
+use crate::engine::door::udp::Connected;
+
 /// Connections that may wait: more than any test opens at once.
 const BACKLOG: i32 = 256;
 
 /// Without a range the kernel chooses a TCP port; whose UDP twin is taken is tried again this often.
 const ATTEMPTS: u16 = 32;
+
+/// What may have slipped in between bind and connect: far more than a socket's queue gets in that time.
+const SLIPPED_IN: usize = 1024;
 
 /// Both sockets of a port, up and listening.
 pub(super) struct Pair {
@@ -61,10 +67,32 @@ fn pair(at: SocketAddr) -> io::Result<Pair> {
 
 /// A further UDP socket on a data port of ours.
 pub(super) fn another_udp(local: SocketAddr) -> io::Result<UdpSocket> {
+    UdpSocket::from_std(beside(local)?)
+}
+
+/// One that takes only what `remote` sends, for echo. Needs no runtime.
+pub(super) fn connected_udp(local: SocketAddr, remote: SocketAddr) -> io::Result<Connected> {
+    let socket = beside(local)?;
+    socket.connect(remote)?;
+    // Between bind and connect it caught anybody's; what is not of `remote` is of nobody or comes again.
+    let (mut early, mut buffer) = (Vec::new(), vec![0; MAX_DATAGRAM + 1]);
+    for _ in 0..SLIPPED_IN {
+        match socket.recv_from(&mut buffer) {
+            Ok((length, from)) if from == remote => early.extend(buffer.get(..length).map(<[u8]>::to_vec)),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+            // An ICMP answer to something the port sent before: the next read goes on.
+            Err(_) => {}
+        }
+    }
+    Ok(Connected { socket, early })
+}
+
+fn beside(local: SocketAddr) -> io::Result<std::net::UdpSocket> {
     let udp = socket(local, Type::DGRAM, Protocol::UDP)?;
     udp.set_reuse_address(true)?;
     udp.bind(&local.into())?;
-    UdpSocket::from_std(udp.into())
+    Ok(udp.into())
 }
 
 /// Asks for a byte buffer in both directions; the kernel gives what it allows.

@@ -7,7 +7,9 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::engine::Ended;
+use crate::engine::echo::calm::Calm;
 use crate::engine::iperf::{Code, Results, State, results};
+use crate::engine::measured::Measured;
 use crate::reason::EndReason;
 use crate::session::SessionControl;
 
@@ -22,7 +24,12 @@ use super::report::Finished;
 use super::running::{self, Over, told};
 
 /// Serves one test. Dropping it resets every connection and ends every thread.
-pub(super) async fn serve(mut arrivals: Arrivals, grant: Grant, session: SessionControl) -> Ended {
+pub(super) async fn serve(
+    mut arrivals: Arrivals,
+    grant: Grant,
+    session: SessionControl,
+    calm: Calm,
+) -> Ended {
     let admitted = tokio::select! {
         biased;
         over = told(&session) => return Ended::plain(over.reason(), Duration::ZERO),
@@ -41,11 +48,13 @@ pub(super) async fn serve(mut arrivals: Arrivals, grant: Grant, session: Session
         return Ended::plain(EndReason::ClientTerminated, Duration::ZERO);
     }
     let started = Instant::now();
+    let streams_run = calm.streams();
     flows.start();
     session.report_silence(flows.silence());
     let over = running::run(&mut client, &mut arrivals, &mut opening, &mut flows, &session, started).await;
     let mut over = over;
     flows.freeze().await;
+    drop(streams_run);
     let lasted = started.elapsed();
     session.closing();
     if let Over::Cut(reason) = over {
@@ -53,7 +62,8 @@ pub(super) async fn serve(mut arrivals: Arrivals, grant: Grant, session: Session
     }
     let plan = client.plan.clone();
     let finished = finished(&plan, over.reason(), lasted, &flows);
-    let measured = Some(Arc::new(finished.measured()));
+    let measured = Measured { echo_dropped: arrivals.echo_dropped(), ..finished.measured() };
+    let measured = Some(Arc::new(measured));
     let reason = match over {
         Over::ByClient | Over::Cut(_) => exchange(&mut client, &flows, &finished, over, &session).await,
         other => {

@@ -41,6 +41,9 @@ impl<Data> Encrypter for WriteTraffic<'_, Data> {
     }
 }
 
+/// What to do with the means to encrypt.
+pub(super) type Ready<'a> = &'a mut dyn FnMut(&mut dyn Encrypter, &mut Buffer) -> Result<(), Fault>;
+
 /// Where plaintext goes.
 pub(super) struct To<'a> {
     /// Room of its reader.
@@ -56,7 +59,7 @@ pub(super) fn drive<Data>(
     status: UnbufferedStatus<'_, '_, Data>,
     To { room, take, rest }: To<'_>,
     output: &mut Buffer,
-    ready: Option<&mut dyn FnMut(&mut dyn Encrypter, &mut Buffer) -> Result<(), Fault>>,
+    ready: Option<Ready<'_>>,
 ) -> (usize, Result<Event, Fault>) {
     let UnbufferedStatus { mut discard, state } = status;
     let event = match state {

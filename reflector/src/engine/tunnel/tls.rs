@@ -15,7 +15,7 @@ use rustls::{ClientConfig, CommonState, ServerConfig};
 use crate::link::tls;
 
 use super::buffers::Buffer;
-use super::step::{Encrypter, Event, To, drain_alert, drive, fit};
+use super::step::{Event, Ready, To, drain_alert, drive, fit};
 
 /// Most ciphertext that waits while the handshake lasts, a `ClientHello` in pieces included: ours has about 300 bytes,
 /// and a stranger may send it. Test: `a_hello_of_more_than_16_kibibytes_is_refused`.
@@ -63,9 +63,6 @@ pub enum Got {
     /// The peer said it is done.
     Closed,
 }
-
-/// What to do with the means to encrypt.
-type Ready<'a> = &'a mut dyn FnMut(&mut dyn Encrypter, &mut Buffer) -> Result<(), Fault>;
 
 /// One side of a connection.
 pub struct Tls {

@@ -15,10 +15,10 @@ use tokio::sync::oneshot;
 use super::accept::{Desk, Terms};
 use super::bell::Bell;
 use super::calm::{Calm, SPIN};
-use super::channel::Channel;
 use super::drops::{Cause, Drops};
 use super::exchange::{Exchange, Turn};
 use super::lobby::Lobby;
+use super::tunnelled::Tunnelled;
 use super::{moment, socket};
 use crate::engine::door::Datagram;
 use crate::engine::purse::Purse;
@@ -30,8 +30,8 @@ pub enum Intake {
     Port(UdpSocket),
     /// The control port: datagrams wait in a lobby until there is a socket of their own.
     Lobby(Box<dyn Lobby>),
-    /// A tunnel.
-    Channel(Box<dyn Channel>, SocketAddr),
+    /// A tunnel; requests count as the peer's, from this address.
+    Tunnel(Box<Tunnelled>, SocketAddr),
 }
 
 /// When a session ends by itself.
@@ -60,6 +60,8 @@ pub struct Setup {
     pub calm: Calm,
     /// When it ends by itself.
     pub schedule: Schedule,
+    /// Where it counts what gets no answer.
+    pub drops: Arc<Drops>,
 }
 
 /// Why it ended.
@@ -92,7 +94,6 @@ pub struct Finished {
 #[derive(Debug)]
 pub struct Responder {
     bell: Arc<Bell>,
-    drops: Arc<Drops>,
     finished: oneshot::Receiver<Finished>,
     thread: Option<JoinHandle<()>>,
 }
@@ -100,17 +101,17 @@ pub struct Responder {
 impl Responder {
     /// Starts the thread.
     pub fn start(setup: Setup) -> io::Result<Self> {
-        let (bell, drops) = (Bell::new()?, Arc::new(Drops::default()));
+        let bell = Bell::new()?;
         let (report, finished) = oneshot::channel();
-        let (ours, counted) = (Arc::clone(&bell), Arc::clone(&drops));
+        let ours = Arc::clone(&bell);
         let thread = std::thread::Builder::new().name("echo".to_owned()).spawn(move || {
             let running = setup.calm.echo();
-            let finished = Answering::new(setup, ours, counted).run();
+            let finished = Answering::new(setup, ours).run();
             drop(running);
             // Nobody waits any more: then nobody needs to know.
             let _ = report.send(finished);
         })?;
-        Ok(Self { bell, drops, finished, thread: Some(thread) })
+        Ok(Self { bell, finished, thread: Some(thread) })
     }
 
     /// Asks it to end; [`Responder::finished`] tells when it has.
@@ -123,11 +124,6 @@ impl Responder {
         let finished = (&mut self.finished).await;
         self.join();
         finished.unwrap_or(Finished { end: End::Failed, duration: Duration::ZERO })
-    }
-
-    /// What got no answer so far. What the kernel dropped is in it at the end.
-    pub fn drops(&self) -> &Arc<Drops> {
-        &self.drops
     }
 
     fn join(&mut self) {
@@ -162,20 +158,20 @@ struct Answering {
 enum Source {
     Port(UdpSocket),
     Lobby { lobby: Box<dyn Lobby>, current: Option<(UdpSocket, SocketAddr)> },
-    Channel(Box<dyn Channel>, SocketAddr),
+    Tunnel(Box<Tunnelled>, SocketAddr),
 }
 
 impl Answering {
-    fn new(setup: Setup, bell: Arc<Bell>, drops: Arc<Drops>) -> Self {
+    fn new(setup: Setup, bell: Arc<Bell>) -> Self {
         let began = moment::steady();
-        let exchange = Exchange::new(Desk::new(setup.terms, began), setup.purse, Arc::clone(&drops));
+        let exchange = Exchange::new(Desk::new(setup.terms, began), setup.purse, Arc::clone(&setup.drops));
         let source = match setup.intake {
             Intake::Port(socket) => Source::Port(socket),
             Intake::Lobby(lobby) => Source::Lobby { lobby, current: None },
-            Intake::Channel(channel, from) => Source::Channel(channel, from),
+            Intake::Tunnel(tunnel, from) => Source::Tunnel(tunnel, from),
         };
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let (calm, schedule) = (setup.calm, setup.schedule);
+        let (calm, schedule, drops) = (setup.calm, setup.schedule, setup.drops);
         Self { exchange, source, bell, drops, calm, schedule, cores, began, served: None }
     }
 
@@ -254,7 +250,7 @@ impl Answering {
                 self.exchange.turn(socket, Some(*remote))
             }
             Source::Lobby { current: None, .. } => Ok(Turn::default()),
-            Source::Channel(channel, from) => self.exchange.turn_channel(channel.as_mut(), *from),
+            Source::Tunnel(tunnel, from) => self.exchange.turn_tunnel(tunnel, *from),
         }
     }
 
@@ -298,9 +294,7 @@ impl Answering {
                 Some(PollFd::new(socket, PollFlags::IN))
             }
             Source::Lobby { current: None, .. } => None,
-            Source::Channel(channel, _) => {
-                Some(PollFd::from_borrowed_fd(channel.descriptor(), PollFlags::IN))
-            }
+            Source::Tunnel(tunnel, _) => Some(tunnel.poll()),
         };
         let mut watched = [PollFd::new(&*self.bell, PollFlags::IN), PollFd::new(&*self.bell, PollFlags::IN)];
         let count = match source {

@@ -1,9 +1,10 @@
 //! How a source gets rid of datagrams: trains or batches on a socket, one by one on anything else.
 
 use std::io::{self, IoSlice};
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 
+use rustix::net::sockopt::{ip_mtu, ipv6_mtu};
 use rustix::net::{MMsgHdr, SendAncillaryBuffer, SendFlags, send, sendmmsg};
 
 use crate::engine::iperf::udp::Header;
@@ -27,11 +28,10 @@ pub(in crate::engine::streams) trait Transmit: Send {
     fn send(&mut self, first: Header, wide: bool, count: usize) -> io::Result<usize>;
 }
 
-/// A socket whose kernel cuts trains.
+/// A socket whose kernel cuts trains, for as long as it does.
 pub(in crate::engine::streams) struct Segmented {
-    socket: Arc<UdpSocket>,
+    many: Many,
     train: Vec<u8>,
-    length: usize,
     most: usize,
 }
 
@@ -39,8 +39,8 @@ impl Segmented {
     /// Fails where the kernel cannot, or where datagrams are longer than the path takes in one piece.
     pub(in crate::engine::streams) fn new(socket: Arc<UdpSocket>, length: usize) -> io::Result<Self> {
         let mtu = match socket.local_addr()? {
-            std::net::SocketAddr::V4(_) => rustix::net::sockopt::ip_mtu(&socket)?.saturating_sub(28),
-            std::net::SocketAddr::V6(_) => rustix::net::sockopt::ipv6_mtu(&socket)?.saturating_sub(48),
+            SocketAddr::V4(_) => ip_mtu(&socket)?.saturating_sub(28),
+            SocketAddr::V6(_) => ipv6_mtu(&socket)?.saturating_sub(48),
         };
         let most = (TRAIN_BYTES / length.max(1)).min(MOST);
         if most < 2 || usize::try_from(mtu).unwrap_or(0) < length {
@@ -49,7 +49,12 @@ impl Segmented {
         sys::segment_datagrams(&*socket, u16::try_from(length).unwrap_or(0))?;
         let mut train = vec![0; most * length];
         fill(&mut train);
-        Ok(Self { socket, train, length, most })
+        Ok(Self { many: Many::new(socket, length), train, most })
+    }
+
+    /// The path became narrower than the datagrams, or leads over a device that cannot sum what it cuts.
+    fn cannot(error: rustix::io::Errno) -> bool {
+        matches!(error, rustix::io::Errno::INVAL | rustix::io::Errno::MSGSIZE | rustix::io::Errno::IO)
     }
 }
 
@@ -60,12 +65,23 @@ impl Transmit for Segmented {
 
     fn send(&mut self, first: Header, wide: bool, count: usize) -> io::Result<usize> {
         let count = count.min(self.most);
-        for (datagram, seq) in self.train.chunks_exact_mut(self.length).zip(first.seq..).take(count) {
+        for (datagram, seq) in self.train.chunks_exact_mut(self.many.length).zip(first.seq..).take(count) {
             Header { seq, ..first }.write(datagram, wide);
         }
-        let train = self.train.get(..count * self.length).unwrap_or_default();
-        send(&self.socket, train, SendFlags::NOSIGNAL)?;
-        Ok(count)
+        // None is left once the kernel has refused: then it is one by one for good.
+        let train = self.train.get(..count * self.many.length).unwrap_or_default();
+        if train.is_empty() {
+            return self.many.send(first, wide, count);
+        }
+        match send(&self.many.socket, train, SendFlags::NOSIGNAL) {
+            Ok(_) => Ok(count),
+            Err(error) if Self::cannot(error) => {
+                sys::segment_datagrams(&*self.many.socket, 0)?;
+                self.train = Vec::new();
+                self.many.send(first, wide, count)
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 }
 
@@ -145,6 +161,30 @@ impl<D: Datagrams> Transmit for OneByOne<D> {
             // The datagrams were taken; what is kept back goes with the next call.
             Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
             _ => Ok(sent),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A path that became narrower refuses a train as a whole; here the kernel does, for its number of segments.
+    #[test]
+    fn refused_train_goes_out_one_by_one_and_so_does_what_follows() {
+        let bind = || UdpSocket::bind("127.0.0.1:0").unwrap();
+        let (one, two) = (Arc::new(bind()), bind());
+        one.connect(two.local_addr().unwrap()).unwrap();
+        let mut trains = Segmented::new(Arc::clone(&one), 1000).unwrap();
+        let first = |seq| Header { sec: 0, usec: 0, seq };
+        assert_eq!(trains.send(first(1), false, 3).unwrap(), 3);
+        sys::segment_datagrams(&*one, 1).unwrap();
+        assert_eq!(trains.send(first(4), false, 3).unwrap(), 3);
+        assert_eq!(trains.send(first(7), false, 2).unwrap(), 2);
+        let mut datagram = [0; 2000];
+        for seq in 1..=8 {
+            assert_eq!(two.recv(&mut datagram).unwrap(), 1000);
+            assert_eq!(Header::read(&datagram, false), Some(first(seq)));
         }
     }
 }

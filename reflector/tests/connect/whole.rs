@@ -1,0 +1,56 @@
+//! Tests that run to their end.
+
+use serde_json::Value;
+use tokio::net::TcpStream;
+
+use crate::forwarder::Forwarder;
+use crate::iperf;
+
+fn streams(result: &Value) -> usize {
+    result["end"]["streams"].as_array().map_or(0, Vec::len)
+}
+
+/// E9: one port is open, three kinds of test complete, and every record says how the data went.
+#[tokio::test]
+async fn stock_iperf3_measures_through_the_one_open_port() {
+    if !iperf::is_installed() {
+        return;
+    }
+    let forwarder = Forwarder::start("[quotas]\ncooldown_sec = 0\n").await;
+    let up = forwarder.iperf3(&["-t", "1", "-P", "4"]).await;
+    assert!(iperf::received(&up) > 1_000_000 && streams(&up) == 4, "{up}");
+    let down = forwarder.iperf3(&["-t", "1", "-P", "3", "-R"]).await;
+    assert!(iperf::received(&down) > 1_000_000 && streams(&down) == 3, "{down}");
+    let both = forwarder.iperf3(&["-t", "1", "--bidir"]).await;
+    assert!(iperf::received(&both) > 1_000_000 && streams(&both) == 2, "{both}");
+    for more in [&[][..], &["-R"]] {
+        let udp =
+            forwarder.iperf3(&[&["-u", "-t", "1", "-b", "4M", "-l", "1000", "-P", "2"], more].concat()).await;
+        assert!(udp.get("error").is_none(), "{udp}");
+        let sum = &udp["end"]["sum"];
+        assert!(sum["packets"].as_f64().unwrap() > 500.0, "{udp}");
+    }
+    // What is under way when the client says that it has sent all is not waited for, as without a tunnel.
+    let bytes = forwarder.iperf3(&["-n", "30000000"]).await;
+    assert!(iperf::received(&bytes) >= 1_000_000, "{bytes}");
+    forwarder.says("UDP down, 2 streams").await;
+    let records: Vec<Value> =
+        forwarder.bed.audit().into_iter().filter(|line| line["event_type"] == "session_granted").collect();
+    assert_eq!(records.len(), 6);
+    assert!(forwarder.said().iter().filter(|line| line.contains(", tunneled")).count() == 6);
+}
+
+/// What scans a port or waits silently on it is not a test, and keeps nobody from one.
+#[tokio::test]
+async fn whoever_says_nothing_holds_nobody_up() {
+    if !iperf::is_installed() {
+        return;
+    }
+    let forwarder = Forwarder::start("").await;
+    let mut silent = Vec::new();
+    for _ in 0..4 {
+        silent.push(TcpStream::connect(forwarder.at).await.unwrap());
+    }
+    let result = forwarder.iperf3(&["-t", "1"]).await;
+    assert!(iperf::received(&result) > 0, "{result}");
+}
