@@ -12,7 +12,7 @@ use super::plan::{IDLE_ECHO_SECONDS, Phase};
 use super::result::{Echo, EchoMethod};
 use super::throughput::{Direct, Stage};
 use super::tunnel::Tunnel;
-use crate::engine::echo::channel::Framed;
+use crate::engine::echo::Tunnelled;
 use crate::engine::echo::probe::{Probe, Settings, Target, USUAL_PPS};
 use crate::engine::echo::tally::Report;
 use crate::engine::echo::wire::{Keys, MIN_LENGTH};
@@ -107,7 +107,7 @@ async fn target(way: Way<'_>) -> io::Result<Target> {
         }
         Way::Tunnel(tunnel, number) => {
             let stream = tunnel.open(number, Kind::Echo).await.map_err(io::Error::other)?;
-            Ok(Target::Tunnel(Box::new(Framed::new(stream.into_blocking()?)?)))
+            Ok(Target::Tunnel(Box::new(Tunnelled::new(stream.into_blocking()?.into_datagrams())?)))
         }
     }
 }
