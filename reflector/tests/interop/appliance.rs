@@ -4,7 +4,7 @@
 use e2e::appliance::{Direction, Grant};
 
 use super::programs::{self, Iperf};
-use super::served::Served;
+use super::stock_clients::Served;
 use super::told::{Flow, Told};
 
 async fn half(program: &Iperf, grant: &Grant, direction: Direction, seconds: u64) -> Result<Told, String> {

@@ -12,11 +12,12 @@ mod bed;
 
 mod appliance;
 mod cases;
-mod measured;
+
 mod programs;
 mod run;
-mod served;
 mod stock;
+mod stock_clients;
+mod stock_servers;
 mod told;
 
 /// Everything, at real length.
