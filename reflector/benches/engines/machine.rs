@@ -23,9 +23,9 @@ pub(crate) fn enter_own_network() -> Result<bool> {
         return Ok(false);
     }
     let script = format!("ip link set lo up && echo cubic > {CONTROL} && exec \"$0\" \"$@\"");
-    let can = Command::new("unshare").args(["-n", "sh", "-c"]).arg(script.replace("exec \"$0\" \"$@\"", "true"));
-    let can = { can }.output().is_ok_and(|output| output.status.success());
-    if !can {
+    let mut attempt = Command::new("unshare");
+    attempt.args(["-n", "sh", "-c"]).arg(script.replace("exec \"$0\" \"$@\"", "true"));
+    if !attempt.output().is_ok_and(|output| output.status.success()) {
         return Ok(false);
     }
     let program = std::env::current_exe()?;

@@ -29,7 +29,8 @@ pub(crate) fn table(outcomes: &[Outcome]) -> String {
     );
     for outcome in outcomes {
         for verdict in &outcome.verdicts {
-            let (quantity, kept) = (verdict.target.quantity, if verdict.kept { "kept" } else { "**missed**" });
+            let (quantity, kept) =
+                (verdict.target.quantity, if verdict.kept { "kept" } else { "**missed**" });
             let unit = if quantity == Quantity::Rate { outcome.unit } else { quantity.unit() };
             let _ = writeln!(
                 text,

@@ -4,9 +4,9 @@ use anyhow::{Result, ensure};
 
 use super::Options;
 use super::contenders::{Place, Sample};
+use super::foreign;
 use super::rows::{Bound, Quantity, Row, Target};
 use super::spread::Spread;
-use super::foreign;
 
 /// Rounds that may be repeated before a row is given up.
 const REPEATS: u32 = 6;
@@ -70,7 +70,11 @@ fn run(row: Row, place: &Place, options: &Options) -> Result<Vec<Verdict>> {
         }
         if !before.was_calm() && !options.quick {
             repeats += 1;
-            ensure!(repeats <= REPEATS, "others kept using the processors ({:.0} %)", 100.0 * before.foreign());
+            ensure!(
+                repeats <= REPEATS,
+                "others kept using the processors ({:.0} %)",
+                100.0 * before.foreign()
+            );
             continue;
         }
         for (index, sample) in round {
@@ -82,7 +86,8 @@ fn run(row: Row, place: &Place, options: &Options) -> Result<Vec<Verdict>> {
 }
 
 fn judge(target: Target, samples: &[Vec<Sample>; 2]) -> Result<Verdict> {
-    let spread = |side: usize| Spread::of(samples[side].iter().filter_map(|sample| target.quantity.of(sample)));
+    let spread =
+        |side: usize| Spread::of(samples[side].iter().filter_map(|sample| target.quantity.of(sample)));
     let (Some(ours), Some(theirs)) = (spread(0), spread(1)) else {
         anyhow::bail!("nothing to compare in {:?}", target.quantity)
     };

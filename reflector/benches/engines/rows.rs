@@ -152,7 +152,11 @@ pub(crate) fn all() -> Vec<Row> {
         stock("stock 3.12 client, upload", 1, false, 1.5),
         stock("stock 3.12 client, -R", 1, true, 1.8),
         stock("stock 3.12 client, -R -P 4", 4, true, 1.0),
-        absent("receiving from stock 3.12 over veth, MTU 1500 with GRO", "iperf3 3.12 server", "no veth pair in this bench yet"),
+        absent(
+            "receiving from stock 3.12 over veth, MTU 1500 with GRO",
+            "iperf3 3.12 server",
+            "no veth pair in this bench yet",
+        ),
         Row {
             targets: vec![most(Cpu, 0.6)],
             ..Row {

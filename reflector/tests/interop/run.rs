@@ -57,7 +57,8 @@ impl Server {
 
     /// Waits for the end of its one test.
     pub(crate) async fn end(mut self) -> Result<(), String> {
-        let status = timeout(PATIENCE, self.child.wait()).await.map_err(|_| "the stock server did not end")?;
+        let status =
+            timeout(PATIENCE, self.child.wait()).await.map_err(|_| "the stock server did not end")?;
         let status = status.map_err(|error| error.to_string())?;
         if status.success() { Ok(()) } else { Err(format!("the stock server: {status}")) }
     }
@@ -66,7 +67,8 @@ impl Server {
 /// Whether a TCP socket listens on this port, by the kernel's tables.
 fn is_listening(port: u16) -> bool {
     let local = format!(":{port:04X}");
-    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|file| std::fs::read_to_string(file).unwrap_or_default());
+    let tables =
+        ["/proc/net/tcp", "/proc/net/tcp6"].map(|file| std::fs::read_to_string(file).unwrap_or_default());
     tables.iter().flat_map(|table| table.lines()).any(|line| {
         let mut fields = line.split_whitespace().skip(1);
         fields.next().is_some_and(|address| address.ends_with(&local)) && fields.nth(1) == Some("0A")

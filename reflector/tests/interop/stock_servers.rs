@@ -80,7 +80,8 @@ fn told(outcome: &Outcome, case: &Case) -> Result<Told, String> {
         seconds = seconds.max(flow.series.duration().as_secs_f64());
         for ours in &ours {
             let theirs = remote.streams.iter().find(|theirs| theirs.id == ours.id);
-            let theirs = theirs.ok_or_else(|| format!("stream {} is not in the server's results", ours.id))?;
+            let theirs =
+                theirs.ok_or_else(|| format!("stream {} is not in the server's results", ours.id))?;
             let (sum, sent, received) = match flow.way {
                 Way::Up => (&mut up, ours, theirs),
                 Way::Down => (&mut down, theirs, ours),

@@ -52,8 +52,8 @@ pub(crate) fn read(stdout: &str) -> Result<Told, String> {
     let length = json["start"]["test_start"]["blksize"].as_u64().unwrap_or_default();
     let (mut up, mut down) = (Flow::default(), Flow::default());
     for stream in streams {
-        let (sends, flow) =
-            if is_udp { udp(&stream["udp"], length) } else { tcp(stream) }.ok_or("a stream without numbers")?;
+        let (sends, flow) = if is_udp { udp(&stream["udp"], length) } else { tcp(stream) }
+            .ok_or("a stream without numbers")?;
         let sum = if sends { &mut up } else { &mut down };
         sum.add(&flow);
     }

@@ -40,8 +40,8 @@ impl Ours {
 
 impl Contender for Ours {
     fn run(&mut self, seconds: u32) -> Result<Sample> {
-        let asked = self.control.request(&Test::echo(u64::from(seconds) + 5));
-        let grant = self.reflector.runtime.block_on(asked)?.granted()?;
+        let test = Test::echo(u64::from(seconds) + 5);
+        let grant = self.reflector.runtime.block_on(self.control.request(&test))?.granted()?;
         let sample = ask(grant.data_addr(), self.load, seconds, &self.reflector.process)?;
         self.reflector.runtime.block_on(self.control.close_session(&grant.test_id))?;
         Ok(sample)

@@ -34,8 +34,8 @@ impl Contender for Ours {
         let mut grants = Vec::new();
         for number in 0..SESSIONS {
             let control = &mut controls[number % 8];
-            let asked = control.request(&Test::throughput(10).streams(1));
-            grants.push(self.reflector.runtime.block_on(asked)?.granted()?);
+            let test = Test::throughput(10).streams(1);
+            grants.push(self.reflector.runtime.block_on(control.request(&test))?.granted()?);
         }
         let memory = pss_mib(self.reflector.process.pid())?;
         for (number, grant) in grants.iter().enumerate() {

@@ -63,7 +63,11 @@ impl Client {
         let (received, seconds) = bytes.zip(seconds).context("no end.sum_received")?;
         ensure!(received > 0, "nothing arrived");
         let received = if self.udp { udp_received(json, received) } else { received };
-        let bytes = if self.udp { None } else { json["end"]["sum_sent"]["bytes"].as_u64().map(|sent| (sent, received)) };
+        let bytes = if self.udp {
+            None
+        } else {
+            json["end"]["sum_sent"]["bytes"].as_u64().map(|sent| (sent, received))
+        };
         Ok(Sample { bytes, ..Sample::of_bytes(received, seconds, cpu_seconds) })
     }
 }
@@ -71,18 +75,30 @@ impl Client {
 /// Some versions count lost datagrams as received.
 fn udp_received(json: &Value, told: u64) -> u64 {
     let sum = &json["end"]["sum"];
-    let (Some(packets), Some(lost)) = (sum["packets"].as_u64(), sum["lost_packets"].as_u64()) else { return told };
+    let (Some(packets), Some(lost)) = (sum["packets"].as_u64(), sum["lost_packets"].as_u64()) else {
+        return told;
+    };
     let length = json["start"]["test_start"]["blksize"].as_u64().unwrap_or_default();
     told.min(packets.saturating_sub(lost) * length)
 }
 
 impl Pair {
     /// An upload with arguments for the client and the server.
-    pub(crate) fn tcp(place: &Place, version: &str, streams: u32, client: &[&str], server: &[&str]) -> Result<Self> {
+    pub(crate) fn tcp(
+        place: &Place,
+        version: &str,
+        streams: u32,
+        client: &[&str],
+        server: &[&str],
+    ) -> Result<Self> {
         let streams = streams.to_string();
         let args: Vec<&str> = ["-P", &streams].into_iter().chain(client.iter().copied()).collect();
         let server_args = server.iter().map(|arg| (*arg).to_owned()).collect();
-        Ok(Self { client: Client::new(place, version, false, &args)?, server_args, account: Account::BothEnds })
+        Ok(Self {
+            client: Client::new(place, version, false, &args)?,
+            server_args,
+            account: Account::BothEnds,
+        })
     }
 
     /// What [`Served`] is compared with.
@@ -92,9 +108,14 @@ impl Pair {
 
     /// Datagrams as fast as they go.
     pub(crate) fn udp(place: &Place, version: &str, client: &[&str], server: &[&str]) -> Result<Self> {
-        let args: Vec<&str> = ["-u", "-b", "0", "-l", "1448"].into_iter().chain(client.iter().copied()).collect();
+        let args: Vec<&str> =
+            ["-u", "-b", "0", "-l", "1448"].into_iter().chain(client.iter().copied()).collect();
         let server_args = server.iter().map(|arg| (*arg).to_owned()).collect();
-        Ok(Self { client: Client::new(place, version, true, &args)?, server_args, account: Account::BothEnds })
+        Ok(Self {
+            client: Client::new(place, version, true, &args)?,
+            server_args,
+            account: Account::BothEnds,
+        })
     }
 
     /// Receives what [`Served::udp`] receives.

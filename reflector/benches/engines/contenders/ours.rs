@@ -7,7 +7,6 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use e2e::appliance::{Appliance, Connection, Key};
-use reflector::identity::Identity;
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
@@ -35,7 +34,7 @@ impl Reflector {
     pub(crate) fn start(place: &Place, network: &str) -> Result<Self> {
         let folder = place.corner()?;
         let (address, health) = (free_port()?, free_port()?);
-        let id = |seed: &[u8; 32]| Identity::from_seed(seed).endpoint_id().to_string();
+        let id = |seed: &[u8; 32]| Key::from_seed(*seed).endpoint_id();
         let server = write_key(&folder.join("server"), &SERVER_SEED)?;
         let text = format!(
             "[identity]\nprivate_key_path = \"{}\"\n[network]\nlisten_address = \"{address}\"\nlisten_address_health = \"{health}\"\ndeployment_mode = \"lan\"\n{network}\n[access]\nname = \"bench\"\nauthorized_peers = [\"{}\", \"{}\"]\n[quotas]\ncooldown_sec = 0\nmax_tests_per_hour_per_peer = 100000\nmax_concurrent_tests = 128\nmax_echo_pps = 1000000\n[logging]\nlevel = \"error\"\n",
@@ -72,7 +71,7 @@ impl Reflector {
             let key = write_key(&self.folder.join("client"), &CLIENT_SEED)?;
             fs::write(&config, format!("[identity]\nprivate_key_path = \"{}\"\n", key.display()))?;
         }
-        let target = format!("{}@{}", Identity::from_seed(&SERVER_SEED).endpoint_id(), self.address);
+        let target = format!("{}@{}", Key::from_seed(SERVER_SEED).endpoint_id(), self.address);
         let before = self.process.cpu_seconds()?;
         let mut command = Command::new(PROGRAM);
         command.arg("-c").arg(config).arg("test").arg(target).args(args).arg("--json");

@@ -52,7 +52,9 @@ pub(crate) fn serve(words: &[String]) -> Result<()> {
         match words.as_slice() {
             ["echo"] => echo().await,
             ["tls-sink", streams] => sink(streams.parse()?).await,
-            ["tls-source", to, streams, seconds] => source(to.parse()?, streams.parse()?, seconds.parse()?).await,
+            ["tls-source", to, streams, seconds] => {
+                source(to.parse()?, streams.parse()?, seconds.parse()?).await
+            }
             other => bail!("no such peer: {other:?}"),
         }
     })

@@ -66,9 +66,8 @@ impl Running {
         let local = format!(":{port:04X}");
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
-            let tables = ["tcp", "tcp6"].map(|table| {
-                std::fs::read_to_string(format!("/proc/net/{table}")).unwrap_or_default()
-            });
+            let tables = ["tcp", "tcp6"]
+                .map(|table| std::fs::read_to_string(format!("/proc/net/{table}")).unwrap_or_default());
             let listens = tables.iter().flat_map(|table| table.lines()).any(|line| {
                 let fields: Vec<&str> = line.split_whitespace().take(4).collect();
                 matches!(fields.as_slice(), [_, address, _, "0A"] if address.ends_with(&local))

@@ -26,7 +26,8 @@ impl Contender for Pair {
         let source = Running::start(command.stdout(Stdio::piped()))?.end()?;
         let sink = sink.end()?;
         let mut words = sink.stdout.split_whitespace();
-        let mut number = || words.next().and_then(|word| word.parse::<f64>().ok()).context("what the sink got");
+        let mut number =
+            || words.next().and_then(|word| word.parse::<f64>().ok()).context("what the sink got");
         let (received, took) = (number()?, number()?);
         let sent: u64 = source.stdout.trim().parse().context("what the source sent")?;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of bytes")]
