@@ -215,7 +215,7 @@ impl Link {
             loop {
                 let answer = wire.read(asked).await?;
                 match answer.payload {
-                    Message::SessionResult(result) => keep(results, result),
+                    Message::SessionResult(result) => keep(results, *result),
                     payload if answer.request_id == question.request_id => return Ok(payload),
                     // Without an id it concerns the connection, and ends it.
                     Message::Error { code, message } if answer.request_id.is_empty() => {
@@ -236,7 +236,7 @@ impl Link {
 
     fn keep(&mut self, message: Message) {
         match message {
-            Message::SessionResult(result) => keep(&mut self.results, result),
+            Message::SessionResult(result) => keep(&mut self.results, *result),
             other => tracing::debug!(got = name(&other), "unasked message skipped"),
         }
     }

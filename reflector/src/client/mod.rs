@@ -17,6 +17,7 @@ pub mod result;
 pub mod run;
 mod session;
 pub mod target;
+mod tax;
 pub mod throughput;
 pub mod tunnel;
 mod wire;

@@ -10,10 +10,11 @@ use super::dial;
 use super::echo::Found;
 use super::error::LinkError;
 use super::link::Link;
-use super::plan::{Phase, Plan, PlanError};
+use super::plan::{Phase, Plan, PlanError, Route};
 use super::result::{Local, PhaseMode, Remote, RemoteKind, SCHEMA, TestResult, Usage, responsiveness};
 use super::session::{self, Session};
-use super::target::{HostPort, Target};
+use super::target::HostPort;
+use super::tax::tunnel_tax;
 use super::throughput::{self, Direct, Ending, Outcome, ThroughputError, Tick};
 use crate::engine::evidence::limit::Granted;
 use crate::engine::evidence::{Evidence, Real};
@@ -21,6 +22,7 @@ use crate::engine::measured::Measured as SessionMeasured;
 use crate::identity::Current;
 use crate::link::message::Mode;
 use crate::reason::{DenyReason, EndReason};
+use crate::selftest;
 
 /// What happens, for whoever shows it.
 pub enum Event<'a> {
@@ -175,6 +177,8 @@ struct Book {
     result: TestResult,
     complete: bool,
     remaining: Option<u64>,
+    /// Direct and tunneled runs are to be compared.
+    compares: bool,
 }
 
 impl Book {
@@ -188,9 +192,8 @@ impl Book {
                 };
                 // Facts are worth having and no reason to fail.
                 let meta = link.path_meta().await.ok();
-                let target = Target::Reflector(link.address().clone());
                 let remote = Remote {
-                    target: target.to_string(),
+                    target: link.address().at.to_string(),
                     kind: RemoteKind::Reflector,
                     address: Some(link.remote().ip().to_string()),
                     endpoint_id: Some(link.address().endpoint_id.to_string()),
@@ -203,7 +206,7 @@ impl Book {
                 (local, remote, link.hello().bytes_remaining)
             }
             Server::Iperf3(at) => {
-                let target = Target::Iperf3((*at).clone()).to_string();
+                let target = at.to_string();
                 (Local::default(), Remote { target, kind: RemoteKind::Iperf3, ..Remote::default() }, None)
             }
         };
@@ -220,7 +223,9 @@ impl Book {
             not_measured: Vec::new(),
             warnings: plan.notes.clone(),
         };
-        Self { result, complete: true, remaining }
+        let has = |route| plan.phases.iter().any(|phase| phase.route == route);
+        let compares = has(Route::Direct) && has(Route::Tunneled);
+        Self { result, complete: true, remaining, compares }
     }
 
     fn enter(&mut self, phase: &Phase, done: &Done) {
@@ -260,6 +265,7 @@ impl Book {
             self.result.warnings.push(format!("{}: {problem}", phase.name));
         }
         self.describe_local(&outcome.evidence);
+        self.describe_reflector(&seen.evidence);
     }
 
     fn granted(&self, phase: &Phase, session: Option<&Session>) -> Granted {
@@ -290,6 +296,14 @@ impl Book {
         local.clock.clone_from(&evidence.clock);
     }
 
+    fn describe_reflector(&mut self, evidence: &Evidence) {
+        let reflector = &mut self.result.reflector;
+        if let Some(nic) = &evidence.nic {
+            reflector.link_mbps = nic.speed_mbps;
+        }
+        reflector.clock.clone_from(&evidence.clock);
+    }
+
     /// The rest of the plan is not run.
     fn give_up(&mut self, phase: &Phase, error: &RunError) {
         self.complete = false;
@@ -299,6 +313,8 @@ impl Book {
     fn close(mut self) -> Measured {
         self.result.usage.remaining_bytes = self.remaining;
         self.result.local.kernel = Some(rustix::system::uname().release().to_string_lossy().into_owned());
+        self.result.tunnel_tax = tunnel_tax(&self.result.phases).filter(|_| self.compares);
+        self.result.local.cpu_model = selftest::cpu_model();
         self.result.responsiveness = responsiveness(&self.result.phases);
         self.result.list_missing(|_| None);
         Measured { result: self.result, complete: self.complete }

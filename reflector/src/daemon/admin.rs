@@ -116,7 +116,7 @@ impl Desk {
             problems: snapshot.problems,
             connections: u32::try_from(self.server.connections()).unwrap_or(u32::MAX),
             active_tests: u32::try_from(self.sessions.active(None).len()).unwrap_or(u32::MAX),
-            running: self.sessions.active(None).into_iter().map(running).collect(),
+            running: self.sessions.active(None).iter().map(running).collect(),
             last_tests: self.recent.list(),
             policy: self.access.status(),
             pairing: self.pairing.status(),
@@ -245,7 +245,7 @@ impl Desk {
     }
 }
 
-fn running(session: ActiveSession) -> RunningTest {
+fn running(session: &ActiveSession) -> RunningTest {
     RunningTest {
         test_id: session.test_id,
         endpoint_id: session.peer,

@@ -30,7 +30,7 @@ const LINK: Features = Features::of(&[
 ]);
 
 /// What the shipped engines add.
-const SHIPPED: Features = LINK.and(Features::of(&[Feature::Tunnel]));
+const SHIPPED: Features = LINK.and(Features::of(&[Feature::Tunnel, Feature::EchoToken]));
 
 impl std::fmt::Debug for Engines {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -62,8 +62,10 @@ impl Engines {
     pub(super) fn at(self, site: &Site) -> Vec<Arc<dyn Engine>> {
         match self {
             Self::Shipped => {
-                let echo = EchoEngine::new(site.clone(), Calm::default());
-                vec![Arc::new(Throughput::new(site.clone())), Arc::new(echo)]
+                // Echo spins for exact times only while no stream wants the core.
+                let calm = Calm::default();
+                let throughput = Throughput::new(site.clone()).beside(calm.clone());
+                vec![Arc::new(throughput), Arc::new(EchoEngine::new(site.clone(), calm))]
             }
             Self::Instead(engines) => engines,
         }

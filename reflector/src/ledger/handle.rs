@@ -18,7 +18,7 @@ use crate::clock::Now;
 
 use super::account::{Account, Usage};
 use super::error::Error;
-use super::store::{Contents, RedbStore, Store};
+use super::store::{Contents, Forgetful, RedbStore, Store};
 use super::time::{LedgerClock, Moment};
 use super::writer::{Health, QUEUE, Request, Waker, Writer};
 
@@ -97,6 +97,11 @@ impl Ledger {
     pub fn open(path: &Path, clock: Clock) -> Result<Self, Error> {
         let boot = fs::read_to_string(BOOT_ID).ok().and_then(|text| text.trim().parse().ok());
         Self::open_in_boot(path, clock, boot)
+    }
+
+    /// One that forgets when it is dropped: for what counts against nobody.
+    pub(crate) fn in_memory(clock: Clock) -> Result<Self, Error> {
+        Self::start(Path::new("memory"), clock, None, Forgetful, Contents::default())
     }
 
     pub(super) fn open_in_boot(path: &Path, clock: Clock, boot: Option<Uuid>) -> Result<Self, Error> {

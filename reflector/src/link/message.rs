@@ -61,7 +61,7 @@ pub enum Message {
         message: String,
     },
     /// Only with the feature `results`.
-    SessionResult(SessionResult),
+    SessionResult(Box<SessionResult>),
 }
 
 /// Answer to `hello`.

@@ -47,6 +47,9 @@ pub(super) enum Error {
         /// Why.
         source: io::Error,
     },
+    /// The engine did not serve a test.
+    #[error("run a test with the throughput engine: {0}")]
+    Engine(String),
     /// Signing gave a wrong answer.
     #[error("{0}")]
     Crypto(&'static str),
@@ -62,7 +65,8 @@ pub(super) struct Host {
     pub(super) features: Measured<Features>,
     pub(super) memory: Measured<Memory>,
     pub(super) interfaces: Measured<Vec<Interface>>,
-    pub(super) throughput_engine: bool,
+    /// `None`: not part of this build.
+    pub(super) engine: Option<Measured<()>>,
     pub(super) loopback_mbps: Measured<f64>,
     pub(super) disk: Measured<Disk>,
     pub(super) signatures_per_sec: Measured<f64>,

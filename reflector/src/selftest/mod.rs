@@ -1,17 +1,17 @@
 //! The self-test: can this host serve tests, and how fast?
 //!
 //! In: where the state lives and what this build can do. Out: a [`Report`] of ten checks, a verdict and an estimate.
-//! `read` and the three benchmarks measure and decide nothing; `parse`, `judge` and `rule` decide and touch nothing.
+//! `read`, `served` and two benchmarks measure and decide nothing; `parse`, `judge` and `rule` decide and touch nothing.
 //! May not leave a file, a thread or a port behind, nor let one broken check hide the other nine.
 
 mod disk;
 mod host;
 mod judge;
-mod loopback;
 mod parse;
 mod read;
 mod report;
 mod rule;
+mod served;
 mod sign;
 mod table;
 
@@ -23,6 +23,7 @@ pub use report::{Capability, Check, Component, EXIT_INTERNAL, Report, Status, Ve
 pub use table::render;
 
 use host::{Error, Host, Kind, Measured};
+use served::Load;
 
 /// What the self-test has to be told.
 #[derive(Debug, Clone)]
@@ -57,8 +58,9 @@ fn measure(root: &Path, options: &Options, progress: &mut dyn FnMut(&str)) -> Ho
     begin(Component::Nic);
     let interfaces = guarded(|| read::interfaces(root));
     begin(Component::Engine);
+    let engine = options.throughput_engine.then(|| guarded(|| served::measure(Load::Some).map(|_| ())));
     begin(Component::Loopback);
-    let loopback_mbps = guarded(|| loopback::measure(if quick { loopback::QUICK } else { loopback::FULL }));
+    let loopback_mbps = guarded(|| served::measure(if quick { Load::Some } else { served::FULL }));
     begin(Component::Disk);
     let disk = guarded(|| disk::measure(&options.state_dir, if quick { disk::QUICK } else { disk::FULL }));
     begin(Component::Ed25519);
@@ -72,13 +74,18 @@ fn measure(root: &Path, options: &Options, progress: &mut dyn FnMut(&str)) -> Ho
         features,
         memory,
         interfaces,
-        throughput_engine: options.throughput_engine,
+        engine,
         loopback_mbps,
         disk,
         signatures_per_sec,
         clock_synced,
         limits,
     }
+}
+
+/// The processor's name, if the kernel tells one.
+pub(crate) fn cpu_model() -> Option<String> {
+    read::cpu(Path::new("/")).ok()?.model
 }
 
 /// The speed of an interface that has a wire or an antenna behind it, in Mbit/s. Virtual ones name a number that limits

@@ -27,7 +27,7 @@ pub(super) fn conclude(host: &Host) -> Report {
         judge::features(&host.features),
         judge::memory(&host.memory),
         judge::nic(&host.interfaces),
-        judge::engine(host.throughput_engine),
+        judge::engine(host.engine.as_ref()),
         judge::loopback(&host.loopback_mbps),
         judge::disk(&host.disk),
         judge::ed25519(&host.signatures_per_sec),
@@ -105,7 +105,7 @@ fn capabilities(host: &Host, checks: &[Check]) -> Vec<Capability> {
         .map(|mbps| mbps >= judge::GIGABIT)
         .or(works(Component::Nic).filter(|up| !up));
     let fast_enough = host.loopback_mbps.as_ref().ok().map(|mbps| *mbps >= judge::LOOPBACK);
-    let gigabit = all([Some(host.throughput_engine), gigabit_link, fast_enough]);
+    let gigabit = all([Some(matches!(host.engine, Some(Ok(())))), gigabit_link, fast_enough]);
     let synced = host.clock_synced.as_ref().ok().copied().flatten();
     [
         ("1 Gbps Throughput", gigabit),

@@ -20,7 +20,7 @@ fn n100() -> Host {
             nic("lo", Kind::Loopback, None),
             nic("veth12", Kind::Virtual, Some(10_000)),
         ]),
-        throughput_engine: true,
+        engine: Some(Ok(())),
         loopback_mbps: Ok(24_017.4),
         disk: Ok(Disk {
             folder: "/var/lib/reflector".into(),
@@ -148,7 +148,7 @@ fn a_broken_host_is_not_ready_and_exits_2() {
 #[test]
 fn a_missing_promise_degrades_and_still_exits_0() {
     for (host, culprit) in [
-        (Host { throughput_engine: false, ..n100() }, Component::Engine),
+        (Host { engine: None, ..n100() }, Component::Engine),
         (Host { clock_synced: Ok(Some(false)), ..n100() }, Component::Clock),
         (Host { limits: Ok(Limits { soft: 1024, hard: 2048 }), ..n100() }, Component::Descriptors),
         (
@@ -225,7 +225,7 @@ fn whoever_is_told_of_a_problem_is_told_what_to_do() {
         features: Err(dead()),
         memory: Err(dead()),
         interfaces: Err(dead()),
-        throughput_engine: false,
+        engine: Some(Err(dead())),
         loopback_mbps: Err(dead()),
         disk: Err(dead()),
         signatures_per_sec: Err(dead()),

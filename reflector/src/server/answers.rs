@@ -143,7 +143,7 @@ pub(super) fn session_result(features: Features, (request_id, record): SessionEn
         unread_bytes: record.unread_bytes,
         measured: record.measured().cloned().unwrap_or_default(),
     };
-    Some(Envelope { request_id, payload: Message::SessionResult(result) })
+    Some(Envelope { request_id, payload: Message::SessionResult(Box::new(result)) })
 }
 
 /// We could not even look at the socket: no place for a test.

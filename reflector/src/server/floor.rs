@@ -106,8 +106,8 @@ impl Floor {
 }
 
 impl Seat {
-    /// Counts up in the order of entering, which is that of being accepted.
-    pub(super) const fn number(&self) -> u64 {
+    /// Counts up in the order in which connections were accepted.
+    pub(super) fn number(&self) -> u64 {
         self.id
     }
 

@@ -8,3 +8,4 @@ mod bed;
 
 mod link;
 mod stock;
+mod whole;

@@ -5,8 +5,8 @@ use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use reflector::client::throughput::{Direct, Ending, Outcome, Setup, ThroughputError, Way, run};
-use reflector::engine::iperf::Parameters;
+use reflector::client::throughput::{Direct, Ending, Outcome, Setup, ThroughputError, Tick, Way, run};
+use reflector::engine::iperf::{Parameters, Transport};
 use tokio_util::sync::CancellationToken;
 
 /// A stock server for one test; killed when dropped.
@@ -43,9 +43,9 @@ impl Drop for Stock {
 }
 
 async fn test(at: SocketAddr, parameters: Parameters) -> Result<Outcome, ThroughputError> {
-    let setup = Setup { parameters, peer_discards: false };
+    let setup = Setup { parameters, local: None, peer_discards: false };
     let carrier = Direct { to: at, from: None };
-    let (never, mut look_away) = (CancellationToken::new(), |_, _: &[_]| {});
+    let (never, mut look_away) = (CancellationToken::new(), |_: Tick<'_>| {});
     let test = run(&setup, &carrier, &never, &mut look_away);
     tokio::time::timeout(Duration::from_secs(60), test).await.unwrap()
 }
@@ -129,11 +129,17 @@ async fn what_is_omitted_is_in_no_number_of_either_side() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_busy_server_and_one_that_is_killed_are_typed_endings() {
     let Some(mut stock) = Stock::start() else { return };
-    let setup = Setup { parameters: Parameters { time: 30, ..Parameters::default() }, peer_discards: false };
+    let setup = Setup {
+        parameters: Parameters { time: 30, ..Parameters::default() },
+        local: None,
+        peer_discards: false,
+    };
     let carrier = Direct { to: stock.at, from: None };
     let (stop, (tell, mut told)) = (CancellationToken::new(), tokio::sync::mpsc::channel(1));
-    let mut watch = move |_, _: &[_]| {
-        let _ = tell.try_send(());
+    let mut watch = move |tick: Tick<'_>| {
+        if tick.at > Duration::from_millis(250) {
+            let _ = tell.try_send(());
+        }
     };
     let first = run(&setup, &carrier, &stop, &mut watch);
     let then = async {
@@ -151,12 +157,16 @@ async fn a_busy_server_and_one_that_is_killed_are_typed_endings() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_interrupted_test_says_so_and_keeps_its_numbers() {
     let Some(stock) = Stock::start() else { return };
-    let setup = Setup { parameters: Parameters { time: 30, ..Parameters::default() }, peer_discards: false };
+    let setup = Setup {
+        parameters: Parameters { time: 30, ..Parameters::default() },
+        local: None,
+        peer_discards: false,
+    };
     let carrier = Direct { to: stock.at, from: None };
     let stop = CancellationToken::new();
     let interrupt = stop.clone();
-    let mut watch = move |at: Duration, _: &[_]| {
-        if at > Duration::from_millis(250) {
+    let mut watch = move |tick: Tick<'_>| {
+        if tick.at > Duration::from_millis(250) {
             interrupt.cancel();
         }
     };
@@ -170,4 +180,36 @@ async fn a_port_nobody_listens_on_is_unreachable_which_a_tunnel_may_help() {
     let at = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let error = test(at, Parameters::default()).await.err().unwrap();
     assert!(matches!(error, ThroughputError::Unreachable(_)), "{error:?}");
+}
+
+/// E6, from the other side.
+#[tokio::test(flavor = "multi_thread")]
+async fn datagrams_up_and_down_are_counted_alike_on_both_sides() {
+    for reverse in [false, true] {
+        let Some(stock) = Stock::start() else { return };
+        let udp = Parameters {
+            transport: Transport::Udp,
+            time: 1,
+            parallel: 2,
+            reverse,
+            length: 1000,
+            bandwidth: 4_000_000,
+            wide_counters: true,
+            ..Parameters::default()
+        };
+        let outcome = test(stock.at, udp).await.unwrap();
+        assert!(outcome.ending == Ending::Completed && outcome.problem.is_none(), "{:?}", outcome.problem);
+        let ours = outcome.flows[0].results(1.0);
+        let theirs = &outcome.remote.as_ref().unwrap().streams;
+        for (ours, theirs) in ours.iter().zip(theirs) {
+            // Half a megabyte a second in each of two streams; what is on its way at the end, the receiver misses.
+            assert!((200..=600).contains(&ours.packets), "{ours:?}");
+            let (sent, received) = if reverse { (theirs, ours) } else { (ours, theirs) };
+            assert!(
+                sent.packets >= received.packets && sent.packets - received.packets < 100,
+                "{sent:?} {received:?}"
+            );
+            assert!(received.errors < 100 && received.jitter >= 0.0);
+        }
+    }
 }

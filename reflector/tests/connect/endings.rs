@@ -62,7 +62,7 @@ async fn streams_die_with_the_control_connection() {
     nothing_is_left(&forwarder).await;
 }
 
-/// A3, E9
+/// A8, E9
 #[tokio::test]
 async fn a_revoked_peer_loses_its_tunnel_and_the_forwarder_says_why() {
     if !iperf::is_installed() {

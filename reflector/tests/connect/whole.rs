@@ -3,6 +3,7 @@
 use serde_json::Value;
 use tokio::net::TcpStream;
 
+use crate::bed::until;
 use crate::forwarder::Forwarder;
 use crate::iperf;
 
@@ -34,9 +35,13 @@ async fn stock_iperf3_measures_through_the_one_open_port() {
     let bytes = forwarder.iperf3(&["-n", "30000000"]).await;
     assert!(iperf::received(&bytes) >= 1_000_000, "{bytes}");
     forwarder.says("UDP down, 2 streams").await;
-    let records: Vec<Value> =
-        forwarder.bed.audit().into_iter().filter(|line| line["event_type"] == "session_granted").collect();
-    assert_eq!(records.len(), 6);
+    let granted = || {
+        let granted =
+            forwarder.bed.audit().into_iter().filter(|line| line["event_type"] == "session_granted");
+        Some(granted.collect()).filter(|granted: &Vec<Value>| granted.len() == 6)
+    };
+    let records = until(granted, "six grants in the audit log").await;
+    assert!(records.iter().all(|line| line["params"]["mode"] == "tunneled"), "{records:?}");
     assert!(forwarder.said().iter().filter(|line| line.contains(", tunneled")).count() == 6);
 }
 

@@ -159,7 +159,7 @@ fn samples() -> Vec<Message> {
         Message::PairResponse { success: true, message: text(), endpoint_id: Some(peer) },
         Message::Ok,
         Message::Error { code: 1, message: text() },
-        Message::SessionResult(SessionResult {
+        Message::SessionResult(Box::new(SessionResult {
             test_id,
             mode: Mode::Tunneled,
             end_reason: EndReason::Completed,
@@ -167,7 +167,7 @@ fn samples() -> Vec<Message> {
             bytes: 1,
             unread_bytes: 1,
             measured: measured(),
-        }),
+        })),
     ]
 }
 

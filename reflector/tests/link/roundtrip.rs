@@ -91,7 +91,7 @@ fn sessions() -> impl Strategy<Value = Message> {
         uuids().prop_map(|test_id| Message::SessionClose { test_id }),
         (uuids(), modes(), prop::sample::select(EndReason::ALL), any::<u64>(), any::<u64>()).prop_map(
             |(test_id, mode, end_reason, duration_ms, bytes)| {
-                Message::SessionResult(SessionResult {
+                Message::SessionResult(Box::new(SessionResult {
                     test_id,
                     mode,
                     end_reason,
@@ -102,7 +102,7 @@ fn sessions() -> impl Strategy<Value = Message> {
                         streams: vec![StreamMeasured { id: 1, bytes, ..StreamMeasured::default() }],
                         ..Measured::default()
                     },
-                })
+                }))
             }
         ),
     ]

@@ -103,7 +103,7 @@ fn answers() -> Vec<(&'static str, Message)> {
         ("session_grant-duration", Message::SessionGrant(SessionGrant { duration_sec: Some(60), ..grant })),
         ("session_deny", deny(DenyReason::Busy, "another test runs", Some(17))),
         ("session_deny-final", deny(DenyReason::InvalidParams, "streams: at most 8", None)),
-        ("session_result", Message::SessionResult(result)),
+        ("session_result", Message::SessionResult(Box::new(result))),
     ]
 }
 

@@ -91,3 +91,26 @@ async fn echo_runs_through_the_control_port() {
     let ended = bed.audited("session_completed", |line| line["test_id"] == grant.test_id.as_str()).await;
     assert!(ended["bytes"].as_u64().unwrap() >= 2 * 45 * 200, "{ended}");
 }
+
+/// E1: connections that come at once keep the order in which the client opened them; otherwise a stream of one direction
+/// would be taken for one of the other.
+#[tokio::test]
+async fn both_directions_at_once_run_through_the_control_port() {
+    if !iperf::is_installed() {
+        return;
+    }
+    let bed = shipped("[quotas]\ncooldown_sec = 0\n").await;
+    let (_, mut connection) = bed.appliance("attic").await;
+    let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    for _ in 0..4 {
+        let grant = connection.request(&Test::throughput(10).streams(4)).await.unwrap().granted().unwrap();
+        let result =
+            iperf::run(grant.data_addr(), here, &["--bidir", "-P", "4", "-t", "1", "-b", "20M"]).await;
+        assert!(result.get("error").is_none(), "{result}");
+        for sum in ["sum_received", "sum_received_bidir_reverse"] {
+            assert!(result["end"][sum]["bytes"].as_u64().unwrap() > 5_000_000, "{sum}: {}", result["end"]);
+        }
+        let ended = bed.audited("session_completed", |line| line["test_id"] == grant.test_id.as_str()).await;
+        assert_eq!(ended["reason"], "completed", "{ended}");
+    }
+}

@@ -11,12 +11,13 @@ use tokio::time::timeout;
 
 use crate::bed::{Bed, PATIENCE};
 
+const BYTES: u64 = 20_000_003;
+
 /// E9
 #[tokio::test(flavor = "multi_thread")]
 async fn data_threads_move_and_count_payload_through_it() {
     let mut bed = Bed::start().await;
     let (near, far) = bed.pair(1).await;
-    const BYTES: u64 = 20_000_003;
     let mut sources = Streams::new(Arc::new(Limited::new(BYTES)));
     let mut sinks = Streams::new(Arc::new(Unlimited));
     let link = near.into_blocking().unwrap().into_link();
@@ -37,7 +38,7 @@ async fn data_threads_move_and_count_payload_through_it() {
 async fn what_was_read_before_the_thread_took_over_is_counted() {
     let mut bed = Bed::start().await;
     let (mut near, mut far) = bed.pair(1).await;
-    near.write_all(&[7; 50_000]).await.unwrap();
+    near.write_all(&vec![7; 50_000]).await.unwrap();
     near.flush().await.unwrap();
     near.shutdown().await.unwrap();
     let mut cookie = [0; 37];

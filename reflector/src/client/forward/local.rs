@@ -23,8 +23,8 @@ pub(super) const MAX_WAITING: usize = 8;
 /// What loopback may hold of a stream. iperf3 counts as sent what waits here, so it is little: the kernel's own choice
 /// could be seconds of a slow path.
 const WINDOW: usize = 256 * 1024;
-/// For a last byte to be read before the connection goes.
-const LAST_BYTE_WITHIN: Duration = Duration::from_millis(100);
+/// For a last byte to be read before the connection goes: iperf3 hangs up when it has read it, between two of its writes.
+const LAST_BYTE_WITHIN: Duration = Duration::from_secs(1);
 /// After an error of accept(2), such as no descriptors.
 const BACK_OFF: Duration = Duration::from_millis(100);
 /// Without a port the kernel chooses one for TCP; whose UDP twin is taken is tried again this often.

@@ -2,7 +2,7 @@
 
 use futures_util::StreamExt;
 use futures_util::stream::{FuturesOrdered, FuturesUnordered};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +24,8 @@ use crate::reason::EndReason;
 
 /// For the engine's first word after a cookie.
 const ANSWER: std::time::Duration = std::time::Duration::from_secs(5);
+/// For the second side of a control connection to close, once the first has.
+const CLOSING: std::time::Duration = std::time::Duration::from_secs(2);
 /// For the result, once the client has had its last byte: the engine has a second for its goodbyes.
 const RESULT: std::time::Duration = std::time::Duration::from_secs(3);
 
@@ -153,7 +155,8 @@ impl Test {
         // In the order of arrival, which is that of the streams' ids.
         let mut arriving = FuturesOrdered::new();
         let mut opening = FuturesUnordered::new();
-        let relay = copy_bidirectional(client, &mut control);
+        let closing = CancellationToken::new();
+        let relaying = relay(client, &mut control, &closing);
         let datagrams = async {
             if self.wanted.udp {
                 datagrams::carry(local, &self.tunnel, self.wanted.streams).await
@@ -161,13 +164,12 @@ impl Test {
                 std::future::pending().await
             }
         };
-        tokio::pin!(relay, datagrams);
+        tokio::pin!(relaying, datagrams);
         loop {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return End::Stopped,
-                // Whichever side ended it, the other has seen it.
-                _ = &mut relay => return End::Over,
+                () = &mut relaying => return End::Over,
                 pushed = link.pushed() => if let Err(error) = pushed { return End::LinkLost(error) },
                 error = &mut datagrams => return End::Broken(chain(&error)),
                 Some(pump) = opening.next(), if !opening.is_empty() => match pump {
@@ -180,7 +182,8 @@ impl Test {
                         opening.push(self.stream(opened, stream));
                     }
                 }
-                stream = local.connection(), if arriving.len() < MAX_WAITING => {
+                // Who comes when the test is as good as over begins the next one.
+                stream = local.connection(), if arriving.len() < MAX_WAITING && !closing.is_cancelled() => {
                     arriving.push_back(self.recognise(stream));
                 }
             }
@@ -204,6 +207,36 @@ impl Test {
         let way = if number <= self.wanted.up { Way::Up } else { Way::Down };
         Ok(Pump::start(local, stream, way)?)
     }
+}
+
+/// Carries the control connection until both sides have closed it. Whichever does so first ends the test: `closing` is
+/// cancelled, and the other has a moment for its own end.
+async fn relay(client: &mut TcpStream, control: &mut TunnelStream, closing: &CancellationToken) {
+    let (from_client, to_client) = client.split();
+    let (from_engine, to_engine) = tokio::io::split(control);
+    let both =
+        async { tokio::join!(pass(from_client, to_engine, closing), pass(from_engine, to_client, closing)) };
+    let too_long = async {
+        closing.cancelled().await;
+        let _ = timeout(CLOSING, std::future::pending::<()>()).await;
+    };
+    tokio::select! {
+        _ = both => {}
+        () = too_long => {}
+    }
+}
+
+async fn pass(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    closing: &CancellationToken,
+) {
+    if let Err(error) = tokio::io::copy(&mut from, &mut to).await {
+        tracing::debug!(%error, "a control connection broke");
+    }
+    closing.cancel();
+    // Fails when the other side was faster.
+    let _ = to.shutdown().await;
 }
 
 fn began(wanted: &Wanted, grant: &SessionGrant) -> String {

@@ -154,11 +154,13 @@ impl Test<'_> {
         watch(Tick { stage: Stage::Begins, at: Duration::ZERO, flows: &self.flows, rtt: None });
         let mut stopped = self.until_over(stop, watch).await;
         self.sample(Stage::Over, watch);
-        self.flows.iter_mut().for_each(Flow::close_books);
+        // What comes in from now on is only taken off the server's hands.
+        self.flows.iter_mut().filter(|flow| flow.way == Way::Down).for_each(Flow::close_books);
         if let Ok(Ending::Completed) = stopped {
             stopped = self.say_over().await;
         }
-        self.freeze(&[Way::Up, Way::Down]).await;
+        self.freeze().await;
+        self.flows.iter_mut().for_each(Flow::close_books);
         let evidence = self.sampler.take().map(Sampler::finish).unwrap_or_default();
         let remote = match &stopped {
             Ok(ending) if ending.has_results() => self.exchange().await.map(Some),
@@ -225,21 +227,24 @@ impl Test<'_> {
         at
     }
 
-    /// Stops sending, says so, and reads on until the server has stopped: it may be waiting for room.
+    /// Stops sending, says so at once, as the server's clock runs until it hears it, and reads on until the server has
+    /// stopped: it may be waiting for room.
     async fn say_over(&mut self) -> Result<Ending, Stop> {
-        self.freeze(&[Way::Up]).await;
+        for flow in self.flows.iter().filter(|flow| flow.way == Way::Up) {
+            flow.streams().freeze();
+        }
         self.control.send_state(State::TestEnd).await?;
         self.control.expect(State::ExchangeResults).await?;
         Ok(Ending::Completed)
     }
 
-    async fn freeze(&mut self, ways: &[Way]) {
-        for flow in self.flows.iter().filter(|flow| ways.contains(&flow.way)) {
+    async fn freeze(&mut self) {
+        for flow in &self.flows {
             flow.streams().freeze();
         }
-        for way in ways {
+        for way in [Way::Up, Way::Down] {
             // What does not end in time is joined when it is dropped.
-            let _ = timeout(FREEZE, ended(&self.flows, *way)).await;
+            let _ = timeout(FREEZE, ended(&self.flows, way)).await;
         }
     }
 

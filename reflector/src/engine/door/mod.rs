@@ -73,8 +73,7 @@ pub struct Knock {
     pub stream: TcpStream,
     /// Its address, IPv4-mapped already normalised.
     pub from: SocketAddr,
-    /// Counts up in the order in which connections were accepted, which is not the one in which they knock: each shows its
-    /// first byte to a task of its own. iperf3 numbers streams by the former.
+    /// Counts up in the order of acceptance, which is that of the client's streams: first bytes may overtake each other.
     pub number: u64,
     /// Its place among the connections of this process: dropped with the connection, not before.
     pub place: Box<dyn Send>,

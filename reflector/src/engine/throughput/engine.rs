@@ -16,7 +16,7 @@ use crate::session::SessionControl;
 use super::arrivals::{Arrivals, ControlPort, DataPort};
 use super::caps::Grant;
 use super::listen;
-use super::test;
+use super::test::{self, Here};
 
 /// UDP that we send when nobody knows how fast the interface is.
 const UNKNOWN_LINK: u64 = 1_000_000_000;
@@ -130,6 +130,7 @@ impl Prepared for Ready {
         let Self { mut arrivals, what, grant, doors, calm, .. } = *self;
         let connect = arrivals.connect(&doors);
         arrivals.answer_echo(Beside::new(&what, control.meter(), calm.clone(), connect));
-        Box::pin(test::serve(arrivals, grant, control, calm))
+        let here = Here { local: what.local_addr, calm };
+        Box::pin(test::serve(arrivals, grant, here, control))
     }
 }

@@ -5,7 +5,7 @@
 //! kernel still held.
 
 use std::io;
-use std::net::{Shutdown, UdpSocket};
+use std::net::{IpAddr, Shutdown, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -13,6 +13,8 @@ use std::time::Duration;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::time::Instant;
 
+use crate::engine::evidence::{Evidence, Sampler, Watch};
+use crate::engine::iperf::stream_id;
 use crate::engine::purse::Purse;
 use crate::engine::streams::{
     Counters, DatagramLink, End, Link, Pace, Snapshot, Streams, TcpSink, TcpSource, UdpSink, UdpSource,
@@ -63,6 +65,7 @@ pub(super) struct Flows {
     budget: Arc<Budget>,
     before: Vec<(Snapshot, u64)>,
     silence: Arc<Silence>,
+    sampler: Option<Sampler>,
     /// Given back with the sockets.
     _places: Vec<Place>,
 }
@@ -103,11 +106,35 @@ impl Flows {
         budget.narrows(sinks);
         let directions = plan.directions.clone();
         let silence = Arc::new(silence);
-        Ok(Self { streams, directions, is_udp, meter, budget, before: Vec::new(), silence, _places: places })
+        Ok(Self {
+            streams,
+            directions,
+            is_udp,
+            meter,
+            budget,
+            before: Vec::new(),
+            silence,
+            sampler: None,
+            _places: places,
+        })
     }
 
-    pub(super) fn start(&self) {
+    /// Lets them go, and looks at them and this host until [`Self::evidence`] is asked for.
+    pub(super) fn start(&mut self, local: IpAddr) {
+        let streams = self.streams.iter().zip(&self.directions).zip((0..).map(stream_id));
+        let watches = streams
+            .map(|((stream, direction), id)| Watch::new(id, stream, *direction == Direction::Send))
+            .collect::<io::Result<Vec<_>>>();
+        self.sampler = watches
+            .and_then(|watches| Sampler::start(Some(local), watches))
+            .inspect_err(|error| tracing::warn!(%error, "sample the streams of a test"))
+            .ok();
         self.streams.start();
+    }
+
+    /// What was seen meanwhile; once, when the streams are frozen.
+    pub(super) fn evidence(&mut self) -> Evidence {
+        self.sampler.take().map(Sampler::finish).unwrap_or_default()
     }
 
     /// The omitted time is over: what is reported begins here.
@@ -201,6 +228,8 @@ impl Flows {
 
 impl Drop for Flows {
     fn drop(&mut self) {
+        // It holds descriptors of the sockets that are to be reset.
+        self.sampler = None;
         if self.streams.ended() < self.directions.len() {
             // Dropped in the middle: nobody waits for threads in here.
             self.streams.shutdown();

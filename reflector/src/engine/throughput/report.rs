@@ -3,11 +3,14 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use crate::engine::evidence::limit::{self, Facts, Limit};
+use crate::engine::evidence::{Evidence, float};
 use crate::engine::iperf::results::Retransmits;
 use crate::engine::iperf::{Results, StreamResult, stream_id};
 use crate::engine::measured::{Measured, StreamMeasured};
 use crate::reason::EndReason;
 
+use super::caps::Grant;
 use super::flows::Moved;
 use super::plan::{Direction, Plan};
 
@@ -50,14 +53,43 @@ impl Finished<'_> {
     }
 
     /// For the session's record.
-    pub(super) fn measured(&self) -> Measured {
+    pub(super) fn measured(&self, evidence: Evidence, grant: &Grant) -> Measured {
         let each = self.each().map(|(id, moved)| StreamMeasured {
             id,
             sender: moved.direction == Some(Direction::Send),
             bytes: moved.packets.bytes,
             retransmits: moved.retransmits,
         });
-        Measured { streams: each.collect(), ..Measured::default() }
+        let limit = Some(self.limit(&evidence, grant));
+        Measured { streams: each.collect(), echo_dropped: Vec::new(), evidence, limit }
+    }
+
+    /// What kept it from being faster, as far as this side can tell.
+    fn limit(&self, evidence: &Evidence, grant: &Grant) -> Limit {
+        let (sends, udp) = (self.plan.sends(), self.plan.is_udp());
+        let wanted = if sends { Direction::Send } else { Direction::Receive };
+        let streams = || self.streams.iter().filter(|moved| moved.direction == Some(wanted));
+        let sum = |of: fn(&Moved) -> u64| streams().map(of).fold(0, u64::saturating_add);
+        let direction = if sends { limit::Direction::Down } else { limit::Direction::Up };
+        let seconds = self.counted().as_secs_f64();
+        let facts = Facts::of_reflector(direction, seconds, sum(|moved| moved.bytes), evidence);
+        let megabits = |bits: u64| float(bits) / 1e6;
+        let parameters = &self.plan.parameters;
+        let asked = parameters.bandwidth.saturating_mul(parameters.parallel.into());
+        limit::decide(&Facts {
+            end_reason: Some(self.reason),
+            asked_mbps: (asked > 0).then(|| megabits(asked)),
+            granted: limit::Granted {
+                duration_s: Some(grant.duration.as_secs_f64()),
+                bytes: None,
+                mbps: grant.max_rate.map(megabits),
+            },
+            udp: (udp && !sends).then(|| limit::UdpFacts {
+                packets: sum(|moved| moved.packets.packets),
+                lost: sum(|moved| moved.packets.lost),
+            }),
+            ..facts
+        })
     }
 
     fn each(&self) -> impl Iterator<Item = (u32, &Moved)> {
@@ -100,19 +132,16 @@ mod tests {
     use super::*;
     use crate::engine::iperf::{Parameters, Transport};
     use crate::engine::streams::Snapshot;
-    use crate::engine::throughput::caps::{self, Grant};
+    use crate::engine::throughput::caps;
     use crate::link::message::Protocol;
+
+    fn grant(protocol: Protocol) -> Grant {
+        Grant { protocol, streams: 4, duration: Duration::from_secs(30), max_rate: None, udp_send_rate: 1000 }
+    }
 
     fn plan(parameters: Parameters) -> Plan {
         let protocol = if parameters.transport == Transport::Udp { Protocol::Udp } else { Protocol::Tcp };
-        let grant = Grant {
-            protocol,
-            streams: 4,
-            duration: Duration::from_secs(30),
-            max_rate: None,
-            udp_send_rate: 1000,
-        };
-        caps::plan(parameters, &grant).unwrap()
+        caps::plan(parameters, &grant(protocol)).unwrap()
     }
 
     fn finished(plan: &Plan, streams: Vec<Moved>) -> Finished<'_> {
@@ -177,6 +206,7 @@ mod tests {
         let ids: Vec<_> = finished.results().streams.iter().map(|s| (s.id, s.retransmits)).collect();
         assert_eq!(ids, [(1, Some(4)), (3, Some(4)), (4, Some(4))]);
         assert_eq!(finished.results().retransmits, Retransmits::Known);
-        assert!(finished.measured().streams.iter().all(|stream| stream.sender));
+        let measured = finished.measured(Evidence::default(), &grant(Protocol::Tcp));
+        assert!(measured.streams.iter().all(|stream| stream.sender));
     }
 }

@@ -1,5 +1,6 @@
 //! One test from grant to goodbye: the order of things, and who hears what at the end.
 
+use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,12 +24,20 @@ use super::plan::Plan;
 use super::report::Finished;
 use super::running::{self, Over, told};
 
+/// The host a test runs on.
+pub(super) struct Here {
+    /// Our address of the control connection.
+    pub(super) local: IpAddr,
+    /// What else wants its cores.
+    pub(super) calm: Calm,
+}
+
 /// Serves one test. Dropping it resets every connection and ends every thread.
 pub(super) async fn serve(
     mut arrivals: Arrivals,
     grant: Grant,
+    here: Here,
     session: SessionControl,
-    calm: Calm,
 ) -> Ended {
     let admitted = tokio::select! {
         biased;
@@ -48,21 +57,22 @@ pub(super) async fn serve(
         return Ended::plain(EndReason::ClientTerminated, Duration::ZERO);
     }
     let started = Instant::now();
-    let streams_run = calm.streams();
-    flows.start();
+    let streams_run = here.calm.streams();
+    flows.start(here.local);
     session.report_silence(flows.silence());
     let over = running::run(&mut client, &mut arrivals, &mut opening, &mut flows, &session, started).await;
     let mut over = over;
     flows.freeze().await;
     drop(streams_run);
     let lasted = started.elapsed();
+    let evidence = flows.evidence();
     session.closing();
     if let Over::Cut(reason) = over {
         over = wait_for_interval(&mut client, &flows, reason, started, lasted).await;
     }
     let plan = client.plan.clone();
     let finished = finished(&plan, over.reason(), lasted, &flows);
-    let measured = Measured { echo_dropped: arrivals.echo_dropped(), ..finished.measured() };
+    let measured = Measured { echo_dropped: arrivals.echo_dropped(), ..finished.measured(evidence, &grant) };
     let measured = Some(Arc::new(measured));
     let reason = match over {
         Over::ByClient | Over::Cut(_) => exchange(&mut client, &flows, &finished, over, &session).await,

@@ -54,7 +54,7 @@ pub(super) fn read(json: &str) -> Result<Message, DecodeErrorKind> {
             let ErrorMessage { code, message } = object(json, "error")?;
             Message::Error { code, message }
         }
-        "session_result" => Message::SessionResult(object(json, "session_result")?),
+        "session_result" => Message::SessionResult(Box::new(object(json, "session_result")?)),
         other => return Err(DecodeErrorKind::UnknownType { given: echo(other) }),
     })
 }
