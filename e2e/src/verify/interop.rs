@@ -21,7 +21,10 @@ pub(super) fn run(job: &Job) -> Result<Outcome> {
     ensure!(found.is_some(), "the test did not say which iperf3 programs it found");
     match found.filter(|found| !found.is_empty()) {
         Some(found) => Ok(Outcome::Passed(format!("iperf3 {found}"))),
-        None => Ok(Outcome::Skipped { why: "no iperf3; install the package iperf3".to_owned(), in_ci: InCi::Fails }),
+        None => Ok(Outcome::Skipped {
+            why: "no iperf3; install the package iperf3".to_owned(),
+            in_ci: InCi::Fails,
+        }),
     }
 }
 
