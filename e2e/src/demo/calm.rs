@@ -1,11 +1,11 @@
-//! Waiting where there is nothing to await: for a new day, and for the seconds the reflector told us to wait.
+//! Waiting where there is nothing to await: for a new day.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::screen::Screen;
 
 /// Longer than the demo takes: quotas go by UTC day, and one that began anew in the middle would contradict the story.
-const ROOM: u64 = 90;
+const ROOM: u64 = 180;
 const DAY: u64 = 24 * 60 * 60;
 
 /// Returns at once, except shortly before 00:00 UTC.
@@ -18,9 +18,9 @@ pub(super) async fn wait_for_a_day_to_begin(screen: &Screen) {
     }
 }
 
-/// What the reflector, or the calendar, told us to wait.
+/// What the calendar told us to wait.
 #[expect(clippy::disallowed_methods, reason = "the wait itself is what was asked for")]
-pub(super) async fn rest(time: Duration) {
+async fn rest(time: Duration) {
     tokio::time::sleep(time).await;
 }
 

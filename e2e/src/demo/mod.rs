@@ -51,10 +51,10 @@ async fn until_interrupted() -> Result<ExitCode> {
 async fn whole() -> Result<()> {
     let screen = Screen::default();
     screen.title();
-    let programs = build::programs(&Place::from_env(), &screen).await?;
+    let program = build::reflector(&Place::from_env(), &screen).await?;
     calm::wait_for_a_day_to_begin(&screen).await;
     let began = Instant::now();
-    let mut show = Show::open(programs, screen)?;
+    let mut show = Show::open(program, screen)?;
     match show.play().await {
         Ok(()) => {
             show.screen.summary(began.elapsed());

@@ -19,11 +19,10 @@ pub(super) struct Screen {
 impl Screen {
     pub(super) fn title(&self) {
         write(&format!("\n{BOLD}A reflector, and an appliance that measures against it{BOLD:#}\n\n"));
-        self.say("Both run on this machine and talk over loopback: real sockets, real mutual TLS, the real");
         self.say(
-            "commands. Only what moves the test bytes is a stand-in: a small test engine, held to 20 MB/s.",
+            "Everything runs on this machine and talks over loopback: the programs, commands, keys and bytes",
         );
-        self.say("The throughput and echo engines come later, so no number below is a speed.\n");
+        self.say("are the real ones. A rate below is what this machine moves between two processes, not a network.\n");
     }
 
     /// A new step.
@@ -71,10 +70,10 @@ impl Screen {
             took.as_secs_f64()
         ));
         self.say(
-            "Seen: identity from a key, pairing by a code that works once, bytes counted on both ends, a",
+            "Seen: identity from a key, pairing by a code that works once, a test each way with its bottleneck, a",
         );
         self.say(
-            "limit that cuts a running test exactly and survives kill -9, revocation of a live test, and",
+            "stock iperf3, a limit that cuts a running test and survives kill -9, revocation of a live test, and",
         );
         self.say("an audit log in which a single changed byte is found.\n");
         self.say("Where to go next:");

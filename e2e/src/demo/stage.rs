@@ -9,27 +9,70 @@ use anyhow::{Context as _, Result, bail, ensure};
 use e2e::proc::{Daemon, Ready, Spawn};
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use super::build::Programs;
 use super::screen::Screen;
 
-/// Bytes a second of the test engine: slow enough that a running test can be watched, and calm for the machine.
-pub(super) const PACE: u64 = 20_000_000;
 /// How long anything may take before the demo gives up. Far above what it takes.
-pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 /// How often something is looked at that announces itself to nobody.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// The place where it all happens. Dropping it kills the reflector and removes its folder.
 pub(super) struct Stage {
     dir: TempDir,
-    programs: Programs,
+    program: PathBuf,
     spawn: Spawn,
     daemon: Option<Daemon>,
     /// The control port.
     pub(super) addr: SocketAddr,
+    /// Who answers there.
+    pub(super) endpoint_id: String,
+}
+
+/// Limits of a peer, as its manifest names them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    pub(super) bytes_per_day: Option<u64>,
+    /// Bits a second.
+    pub(super) max_rate: u64,
+}
+
+impl std::fmt::Display for Limits {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "  quotas:\n    maxRate: {}\n", self.max_rate)?;
+        self.bytes_per_day.map_or(Ok(()), |limit| writeln!(f, "    bytesPerDay: {limit}"))
+    }
+}
+
+/// A measurement that is under way.
+pub(super) struct Measuring(Child);
+
+impl Measuring {
+    /// Waits for its end, whatever it is.
+    pub(super) async fn end(self) -> Result<Measured> {
+        let Ok(done) = timeout(PATIENCE, self.0.wait_with_output()).await else {
+            bail!("`reflector test` did not end within {PATIENCE:?}")
+        };
+        let output = done.context("wait for `reflector test`")?;
+        Ok(Measured {
+            code: output.status.code().unwrap_or(-1),
+            answer: String::from_utf8_lossy(&output.stdout).into_owned(),
+            told: String::from_utf8_lossy(&output.stderr).into_owned(),
+        })
+    }
+}
+
+/// How a measurement ended.
+#[derive(Debug)]
+pub(super) struct Measured {
+    /// Its exit code; -1 when a signal ended it.
+    pub(super) code: i32,
+    /// Standard output.
+    pub(super) answer: String,
+    /// Standard error.
+    pub(super) told: String,
 }
 
 /// What a command answered.
@@ -43,18 +86,18 @@ pub(super) struct Said {
 
 impl Stage {
     /// A folder with a configuration. Starts nothing.
-    pub(super) fn new(programs: Programs) -> Result<Self> {
+    pub(super) fn new(program: PathBuf) -> Result<Self> {
         let dir = tempfile::Builder::new().prefix("reflector-demo-").tempdir().context("make a folder")?;
         let config = format!(
             "[identity]\nprivate_key_path = \"{}\"\n\n[network]\nlisten_address = \"127.0.0.1:0\"\nlisten_address_health = \"127.0.0.1:0\"\n",
             dir.path().join("identity.ed25519").display(),
         );
         std::fs::write(dir.path().join("reflector.toml"), config).context("write the configuration")?;
-        let spawn = Spawn::new(&programs.testbed, dir.path())
+        let spawn = Spawn::new(&program, dir.path())
             .args(["serve"])
-            .env("REFLECTOR_CONFIG", dir.path().join("reflector.toml"))
-            .env("REFLECTOR_TESTBED_PACE", PACE.to_string());
-        Ok(Self { dir, programs, spawn, daemon: None, addr: SocketAddr::from(([127, 0, 0, 1], 0)) })
+            .env("REFLECTOR_CONFIG", dir.path().join("reflector.toml"));
+        let addr = SocketAddr::from(([127, 0, 0, 1], 0));
+        Ok(Self { dir, program, spawn, daemon: None, addr, endpoint_id: String::new() })
     }
 
     /// Starts the reflector, again or for the first time, and waits until it serves.
@@ -67,6 +110,10 @@ impl Stage {
         .await?;
         let addr = status["listen_address"].as_str().context("no listen_address in the status")?;
         self.addr = addr.parse().context("read the listen_address")?;
+        status["endpoint_id"]
+            .as_str()
+            .context("no endpoint_id in the status")?
+            .clone_into(&mut self.endpoint_id);
         Ok(())
     }
 
@@ -114,28 +161,50 @@ impl Stage {
     }
 
     async fn output(&self, args: &[&str]) -> Result<Output> {
-        let mut command = Command::new(&self.programs.reflector);
-        command.args(args).env("REFLECTOR_CONFIG", self.path("reflector.toml"));
-        let run = command.current_dir(self.dir.path()).stdin(Stdio::null()).kill_on_drop(true).output();
+        let run = self.command(args).env("REFLECTOR_CONFIG", self.path("reflector.toml")).output();
         let done = timeout(PATIENCE, run).await;
         let Ok(output) = done else {
             bail!("`reflector {}` did not end within {PATIENCE:?}", args.join(" "))
         };
-        output.with_context(|| format!("start {}", self.programs.reflector.display()))
+        output.with_context(|| format!("start {}", self.program.display()))
     }
 
-    /// What the reflector knows of its only peer.
-    pub(super) async fn peer(&self) -> Result<Value> {
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(args).current_dir(self.dir.path()).stdin(Stdio::null()).kill_on_drop(true);
+        command
+    }
+
+    /// Starts `reflector test` against this reflector, as somebody on another host would: with a key of its own, and no
+    /// configuration.
+    pub(super) fn measure(&self, args: &[&str]) -> Result<Measuring> {
+        let address = format!("{}@{}", self.endpoint_id, self.addr);
+        let mut command = self.command(&["test", &address]);
+        command.args(args).env_remove("REFLECTOR_CONFIG").env("XDG_STATE_HOME", self.path("client"));
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        Ok(Measuring(child.with_context(|| format!("start {}", self.program.display()))?))
+    }
+
+    /// What the reflector knows of this peer.
+    pub(super) async fn peer(&self, name: &str) -> Result<Value> {
         let list = self.json(&["peers", "list", "--json"]).await?;
-        list["peers"].get(0).cloned().context("no peer in the list")
+        let peers = list["peers"].as_array().context("no list of peers")?;
+        let found = peers.iter().find(|peer| peer["name"] == name);
+        found.cloned().with_context(|| format!("no peer {name} in the list"))
+    }
+
+    /// All lines of this type in the audit log.
+    pub(super) fn audit(&self, event_type: &str) -> Result<Vec<Value>> {
+        let lines = read_lines(&self.path("audit.jsonl"))?;
+        Ok(lines.into_iter().filter(|line| line["event_type"] == event_type).collect())
     }
 
     /// Edits the peer's manifest as a person would: the file is replaced, nobody is told.
-    pub(super) fn limit_bytes_per_day(&self, peer: &str, limit: u64) -> Result<()> {
+    pub(super) fn limit(&self, peer: &str, limits: Limits) -> Result<()> {
         let file = self.path(&format!("peers/{peer}.yaml"));
         let text = std::fs::read_to_string(&file).with_context(|| format!("read {}", file.display()))?;
         let staged = self.path(&format!("peers/.{peer}.tmp"));
-        std::fs::write(&staged, with_limit(&text, limit)).context("write the manifest")?;
+        std::fs::write(&staged, with_limits(&text, limits)).context("write the manifest")?;
         std::fs::rename(&staged, &file).context("put the manifest in place")
     }
 
@@ -163,19 +232,24 @@ pub(super) async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Result<O
 
 /// The line of a test; the last one may still be on its way to the disk.
 fn find_line(log: &Path, event_type: &str, test_id: &str) -> Result<Option<Value>> {
-    let text = std::fs::read_to_string(log).context("read the audit log")?;
-    let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    Ok(lines.into_iter().find(|line| line["event_type"] == event_type && line["test_id"] == test_id))
+    Ok(read_lines(log)?
+        .into_iter()
+        .find(|line| line["event_type"] == event_type && line["test_id"] == test_id))
 }
 
-/// A manifest with this limit and no other; `spec` is its last part, as the reflector writes it.
-fn with_limit(manifest: &str, limit: u64) -> String {
+fn read_lines(log: &Path) -> Result<Vec<Value>> {
+    let text = std::fs::read_to_string(log).context("read the audit log")?;
+    Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
+}
+
+/// A manifest with these limits and no other; `spec` is its last part, as the reflector writes it.
+fn with_limits(manifest: &str, limits: Limits) -> String {
     let kept = manifest.lines().filter(|line| {
         let line = line.trim_start();
-        !line.starts_with("quotas:") && !line.starts_with("bytesPerDay:")
+        !["quotas:", "bytesPerDay:", "maxRate:"].iter().any(|key| line.starts_with(key))
     });
     let out: String = kept.flat_map(|line| [line, "\n"]).collect();
-    out + &format!("  quotas:\n    bytesPerDay: {limit}\n")
+    out + &limits.to_string()
 }
 
 #[cfg(test)]
@@ -184,8 +258,11 @@ mod tests {
 
     #[test]
     fn a_limit_is_written_once_and_replaced_later() {
-        let first = with_limit("kind: ReflectorPeer\nspec:\n  endpointId: PP-1\n", 5);
-        assert_eq!(first, "kind: ReflectorPeer\nspec:\n  endpointId: PP-1\n  quotas:\n    bytesPerDay: 5\n");
-        assert_eq!(with_limit(&first, 7), first.replace('5', "7"));
+        let limits = |bytes_per_day| Limits { bytes_per_day, max_rate: 3 };
+        let first = with_limits("kind: ReflectorPeer\nspec:\n  endpointId: PP-1\n", limits(None));
+        assert_eq!(first, "kind: ReflectorPeer\nspec:\n  endpointId: PP-1\n  quotas:\n    maxRate: 3\n");
+        let second = with_limits(&first, limits(Some(7)));
+        assert_eq!(second, first.clone() + "    bytesPerDay: 7\n");
+        assert_eq!(with_limits(&second, limits(None)), first);
     }
 }

@@ -84,8 +84,17 @@ pub struct Measurement {
     pub wish: Wish,
     /// Pair with this code first.
     pub code: Option<String>,
-    /// Keep the result: in this folder, or where the user's state is.
-    pub save: Option<Option<PathBuf>>,
+    /// Keep the result.
+    pub save: Option<Keep>,
+}
+
+/// Where a result is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Keep {
+    /// With the rest of the user's state.
+    AsUsual,
+    /// In this folder.
+    In(PathBuf),
 }
 
 /// The rest of the program.

@@ -8,6 +8,7 @@ use super::plan;
 use super::result::{CpuCost, Echo, Interval, Phase, PhaseMode, Stream, Transport, Udp};
 use super::throughput::{Flow, Outcome, Way};
 use crate::engine::evidence::limit::{Direction, Facts, Granted, UdpFacts, decide};
+use crate::engine::evidence::tcp::mean_rtt_us;
 use crate::engine::evidence::{Evidence, Real, float};
 use crate::engine::iperf::StreamResult;
 use crate::link::message::{Protocol, SessionResult};
@@ -73,7 +74,7 @@ impl Run<'_> {
             mbps,
             steady_mbps: steady(flow),
             streams: self.streams(flow, &received, seconds),
-            intervals: intervals(flow),
+            intervals: intervals(flow, self.sender(flow)),
             echo_idle: self.echo_idle.cloned(),
             echo_loaded: self.echo_loaded.cloned(),
             cpu: self.cpu(),
@@ -118,10 +119,7 @@ impl Run<'_> {
     }
 
     fn streams(&self, flow: &Flow, received: &[StreamResult], seconds: f64) -> Vec<Stream> {
-        let sender = match flow.way {
-            Way::Up => &self.outcome.evidence,
-            Way::Down => self.remote,
-        };
+        let sender = self.sender(flow);
         let theirs = self.outcome.remote.iter().flat_map(|remote| &remote.streams);
         received
             .iter()
@@ -135,6 +133,14 @@ impl Run<'_> {
                 told
             })
             .collect()
+    }
+
+    /// Whose sockets say what held the data.
+    fn sender(&self, flow: &Flow) -> &Evidence {
+        match flow.way {
+            Way::Up => &self.outcome.evidence,
+            Way::Down => self.remote,
+        }
     }
 
     fn udp(&self, flow: &Flow, received: &[StreamResult]) -> Option<Udp> {
@@ -197,9 +203,15 @@ impl Run<'_> {
     }
 }
 
-fn intervals(flow: &Flow) -> Vec<Interval> {
+fn intervals(flow: &Flow, sender: &Evidence) -> Vec<Interval> {
+    let ms = |time: Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
     let steps = flow.series.steps().into_iter();
-    steps.map(|step| Interval::new(step.from.as_secs_f64(), step.to.as_secs_f64(), step.bytes)).collect()
+    steps
+        .map(|step| Interval {
+            rtt_us: mean_rtt_us(&sender.tcp_info, ms(step.from), ms(step.to)),
+            ..Interval::new(step.from.as_secs_f64(), step.to.as_secs_f64(), step.bytes)
+        })
+        .collect()
 }
 
 /// The rate without slow start; `None` when nothing is left.

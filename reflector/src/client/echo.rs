@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::plan::{IDLE_ECHO_SECONDS, Phase};
-use super::result::{Echo, EchoMethod};
+use super::result::{Echo, EchoMethod, histogram};
 use super::throughput::{Direct, Stage};
 use super::tunnel::Tunnel;
 use crate::engine::echo::Tunnelled;
@@ -145,7 +145,7 @@ impl Found {
             reordered: Some(report.reordered),
             limited: Some(limited),
             stamps: report.server_stamp.clone(),
-            histogram: Vec::new(),
+            histogram: histogram(report.samples.iter().map(|sample| sample.rtt_us)),
         }
     }
 }

@@ -22,6 +22,7 @@ use crate::engine::measured::Measured as SessionMeasured;
 use crate::identity::Current;
 use crate::link::message::Mode;
 use crate::reason::{DenyReason, EndReason};
+use crate::selftest;
 
 /// What happens, for whoever shows it.
 pub enum Event<'a> {
@@ -264,6 +265,7 @@ impl Book {
             self.result.warnings.push(format!("{}: {problem}", phase.name));
         }
         self.describe_local(&outcome.evidence);
+        self.describe_reflector(&seen.evidence);
     }
 
     fn granted(&self, phase: &Phase, session: Option<&Session>) -> Granted {
@@ -294,6 +296,14 @@ impl Book {
         local.clock.clone_from(&evidence.clock);
     }
 
+    fn describe_reflector(&mut self, evidence: &Evidence) {
+        let reflector = &mut self.result.reflector;
+        if let Some(nic) = &evidence.nic {
+            reflector.link_mbps = nic.speed_mbps;
+        }
+        reflector.clock.clone_from(&evidence.clock);
+    }
+
     /// The rest of the plan is not run.
     fn give_up(&mut self, phase: &Phase, error: &RunError) {
         self.complete = false;
@@ -304,6 +314,7 @@ impl Book {
         self.result.usage.remaining_bytes = self.remaining;
         self.result.local.kernel = Some(rustix::system::uname().release().to_string_lossy().into_owned());
         self.result.tunnel_tax = tunnel_tax(&self.result.phases).filter(|_| self.compares);
+        self.result.local.cpu_model = selftest::cpu_model();
         self.result.responsiveness = responsiveness(&self.result.phases);
         self.result.list_missing(|_| None);
         Measured { result: self.result, complete: self.complete }

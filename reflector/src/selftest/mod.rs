@@ -83,6 +83,11 @@ fn measure(root: &Path, options: &Options, progress: &mut dyn FnMut(&str)) -> Ho
     }
 }
 
+/// The processor's name, if the kernel tells one.
+pub(crate) fn cpu_model() -> Option<String> {
+    read::cpu(Path::new("/")).ok()?.model
+}
+
 /// The speed of an interface that has a wire or an antenna behind it, in Mbit/s. Virtual ones name a number that limits
 /// nothing. `folder` is the interface's in `/sys/class/net`. Called for what a running test is held against.
 pub(crate) fn wire_speed_mbps(folder: &Path) -> Option<u64> {

@@ -15,6 +15,7 @@ use reflector::engine::echo::calm::Calm;
 use reflector::engine::echo::wire::{self, KEY_BYTES, Keys, Request};
 use reflector::engine::secrets::ECHO_LABEL;
 use reflector::engine::site::Site;
+use reflector::engine::throughput::Throughput;
 use reflector::engine::tunnel::Tunnels;
 use reflector::ledger::{Clock, Ledger};
 use reflector::link::features::{Feature, Features};
@@ -64,11 +65,22 @@ pub(crate) struct Asks {
     pub(crate) seconds: u64,
     pub(crate) max_pps: u32,
     pub(crate) bytes: Option<u64>,
+    pub(crate) test_type: TestType,
+    /// May use echo.
+    pub(crate) echo: bool,
 }
 
 impl Asks {
     pub(crate) fn keyed() -> Self {
-        Self { from: address(2), keyed: true, seconds: 20, max_pps: 10_000, bytes: None }
+        Self {
+            from: address(2),
+            keyed: true,
+            seconds: 20,
+            max_pps: 10_000,
+            bytes: None,
+            test_type: TestType::UdpEcho,
+            echo: true,
+        }
     }
 
     pub(crate) fn legacy() -> Self {
@@ -102,7 +114,10 @@ impl House {
         };
         let sessions = Sessions::new(Parts {
             ledger: ledger.clone(),
-            engines: vec![Arc::new(EchoEngine::new(site, Calm::default())) as Arc<dyn Engine>],
+            engines: vec![
+                Arc::new(EchoEngine::new(site.clone(), Calm::default())) as Arc<dyn Engine>,
+                Arc::new(Throughput::new(site)),
+            ],
             observer: Arc::new(Nobody),
             clock,
             windows: Arc::new(|_, _| None),
@@ -139,8 +154,7 @@ impl House {
             mode: None,
         };
         let ticket = Ticket::new(export).unwrap();
-        let request =
-            self.sessions.request(&requester, ticket, &policy(asks), TestType::UdpEcho, &params).await;
+        let request = self.sessions.request(&requester, ticket, &policy(asks), asks.test_type, &params).await;
         let granted = request.unwrap();
         let server = SocketAddr::new(local, granted.grant.port);
         Run { granted, server, from: asks.from }
@@ -236,7 +250,7 @@ fn policy(asks: Asks) -> Arc<Policy> {
             bytes_per_day_on_loopback: asks.bytes,
             cooldown: Duration::ZERO,
             allow_throughput: true,
-            allow_udp_echo: true,
+            allow_udp_echo: asks.echo,
             default_streams: 4,
             max_streams: 8,
             max_echo_pps: asks.max_pps,

@@ -3,5 +3,6 @@
 
 mod bed;
 mod blocking;
+mod echo;
 mod opening;
 mod stream;

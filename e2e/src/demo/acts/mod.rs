@@ -3,51 +3,45 @@
 mod arrival;
 mod departure;
 mod limits;
+mod stock;
 
-use std::time::Duration;
+use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, bail, ensure};
-use e2e::appliance::data::{Limits, Running, Target, transfer};
-use e2e::appliance::{Answer, Appliance, Connection, Denial, Direction, Grant, Key, Test, data};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
-use super::build::Programs;
-use super::calm;
 use super::screen::Screen;
-use super::stage::{PATIENCE, Stage, until};
+use super::stage::{Limits, Measured, Measuring, Stage, until};
 
-/// Longest wait that a denial may ask of the demo: the cooldown is 5 s.
-const LONGEST_WAIT: u64 = 10;
+/// Bytes a second at most in the steps where a running test is watched: slow enough for that, and calm for the machine.
+const PACE: u64 = 20_000_000;
+
+/// How far a test has come when something happens to it.
+const UNDER_WAY: u64 = 10_000_000;
+
+/// What the appliance sends up in these steps is a few bytes of the protocol; four streams of test data come down.
+const LONG_DOWNLOAD: [&str; 5] = ["--down", "-t", "30", "-P", "4"];
 
 /// Everybody who takes part.
 pub(super) struct Show {
     pub(super) stage: Stage,
     pub(super) screen: Screen,
-    /// The appliance's identity.
-    key: Key,
-    /// The name it got when it was paired.
+    /// The name the measuring side got when it was paired.
     name: String,
-    link: Option<Connection>,
 }
 
 impl Show {
     /// Everything in place, nothing running.
-    pub(super) fn open(programs: Programs, screen: Screen) -> Result<Self> {
-        Ok(Self {
-            stage: Stage::new(programs)?,
-            screen,
-            key: Key::generate(),
-            name: String::new(),
-            link: None,
-        })
+    pub(super) fn open(program: PathBuf, screen: Screen) -> Result<Self> {
+        Ok(Self { stage: Stage::new(program)?, screen, name: String::new() })
     }
 
     /// All steps.
     pub(super) async fn play(&mut self) -> Result<()> {
         self.the_reflector_starts().await?;
         self.a_stranger_is_refused().await?;
-        self.a_code_pairs_the_appliance().await?;
-        self.a_test_runs_each_way().await?;
+        self.a_code_pairs_and_a_test_runs_each_way().await?;
+        self.a_stock_iperf3_measures().await?;
         let limit = self.a_limit_cuts_a_running_test().await?;
         self.the_ledger_survives_a_crash(limit).await?;
         self.a_live_test_is_revoked().await?;
@@ -56,69 +50,57 @@ impl Show {
         self.it_stops_when_told().await
     }
 
-    fn appliance(&self) -> Appliance {
-        Appliance::builder(self.key.clone()).wait(PATIENCE)
+    /// Shows a measurement as one would type it, and runs it to its end.
+    async fn measured(&self, args: &[&str]) -> Result<Measured> {
+        self.show_measurement(args);
+        self.stage.measure(args)?.end().await
     }
 
-    /// Connects and says hello.
-    async fn connect(&mut self) -> Result<Value> {
-        let (link, hello) = self.appliance().open(self.stage.addr).await?;
-        self.link = Some(link);
-        Ok(hello)
+    /// Shows a long download, starts it, and waits until its bytes move.
+    async fn begin(&self) -> Result<Measuring> {
+        let before = self.bytes_today().await?;
+        self.show_measurement(&LONG_DOWNLOAD);
+        let running = self.stage.measure(&LONG_DOWNLOAD)?;
+        until("moving bytes", async || Ok((self.bytes_today().await? >= before + UNDER_WAY).then_some(())))
+            .await?;
+        Ok(running)
     }
 
-    fn link(&mut self) -> Result<&mut Connection> {
-        self.link.as_mut().context("the appliance is not connected")
-    }
-
-    /// Asks for a test; a cooldown is waited for, exactly as long as the reflector says.
-    async fn ask(&mut self, test: &Test) -> Result<Answer> {
-        loop {
-            match self.link()?.request(test).await? {
-                Answer::Denied(denial) if denial.reason == "rate_limited" => {
-                    let wait = denial.retry_after_sec.context("rate_limited without a wait")?;
-                    ensure!((1..=LONGEST_WAIT).contains(&wait), "told to wait {wait} s");
-                    self.screen.say(&format!("(cooldown between tests: told to wait {wait} s, and waits)"));
-                    calm::rest(Duration::from_secs(wait)).await;
-                }
-                answer => return Ok(answer),
-            }
-        }
-    }
-
-    /// A running test.
-    async fn begin(&mut self, test: &Test, limits: Limits) -> Result<(Grant, Running<data::Moved>)> {
-        let grant = self.ask(test).await?.granted()?;
-        let direction = if test.reverse == Some(true) { Direction::Download } else { Direction::Upload };
-        let running = transfer(&Target::from(&grant), direction, limits);
-        Ok((grant, running))
-    }
-
-    /// A request that must be denied.
-    async fn denied(&mut self, test: &Test) -> Result<Denial> {
-        self.ask(test).await?.denied().context("the request was granted")
+    fn show_measurement(&self, args: &[&str]) {
+        let id = self.stage.endpoint_id.get(..7).unwrap_or_default();
+        self.screen.command(&format!("reflector test {id}…@{} {}", self.stage.addr, args.join(" ")));
     }
 
     /// What the reflector says this peer has moved today.
     async fn bytes_today(&self) -> Result<u64> {
-        self.stage.peer().await?["bytes_today"].as_u64().context("no bytes_today in the list")
+        number(&self.stage.peer(&self.name).await?, "bytes_today")
+    }
+
+    /// Shows and makes an edit of the peer's manifest.
+    fn edit(&self, bytes_per_day: Option<u64>) -> Result<()> {
+        let limits = Limits { bytes_per_day, max_rate: PACE * 8 };
+        self.screen.command(&format!("$EDITOR peers/{}.yaml", self.name));
+        self.screen.output(&format!("spec:\n{limits}"));
+        self.stage.limit(&self.name, limits)
+    }
+
+    /// The end of the newest granted test, once the audit log has it.
+    async fn newest_end(&self) -> Result<Value> {
+        let granted = self.stage.audit("session_granted")?;
+        let newest = granted.last().context("no test was granted")?;
+        let test_id = newest["test_id"].as_str().context("a grant without a test_id")?;
+        self.stage.audited("session_completed", test_id).await
     }
 }
 
-/// Waits until so many bytes have moved.
-async fn moved(running: &Running<data::Moved>, bytes: u64) -> Result<()> {
-    until("moving bytes", async || Ok((running.bytes() >= bytes).then_some(()))).await
-}
-
-/// A download that lasts until somebody ends it.
-fn long_download() -> Test {
-    Test::throughput(30).download()
+/// A measurement ended with this exit code and no other.
+fn expect(measured: &Measured, code: i32) -> Result<()> {
+    let Measured { code: got, answer, told } = measured;
+    ensure!(*got == code, "`reflector test` ended with exit code {got}, not {code}: {answer}{told}");
+    Ok(())
 }
 
 /// A field that must hold a number.
 fn number(line: &Value, field: &str) -> Result<u64> {
-    match line[field].as_u64() {
-        Some(number) => Ok(number),
-        None => bail!("no number `{field}` in {line}"),
-    }
+    line[field].as_u64().with_context(|| format!("no number `{field}` in {line}"))
 }

@@ -7,7 +7,7 @@ use clap::{Args, ValueHint, value_parser};
 use crds::quantity::Amount;
 
 use super::super::args::Json;
-use super::super::backend::Measurement;
+use super::super::backend::{Keep, Measurement};
 use crate::access::pairing::Code;
 use crate::client::Target;
 use crate::client::plan::{Direction, Wish};
@@ -49,8 +49,9 @@ pub(in crate::cli) struct TestArgs {
     code: Option<String>,
     /// Keep the result as JSON and as a page, and say what changed since the last one of this reflector. In this folder,
     /// or in the user's state folder
-    #[arg(long, value_name = "FOLDER", num_args = 0..=1, require_equals = true, value_hint = ValueHint::DirPath)]
-    save: Option<Option<PathBuf>>,
+    #[arg(long, value_name = "FOLDER", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    #[arg(value_parser = keep, value_hint = ValueHint::DirPath)]
+    save: Option<Keep>,
     #[command(flatten)]
     pub(in crate::cli) json: Json,
 }
@@ -69,6 +70,11 @@ impl TestArgs {
         };
         Measurement { target: self.target.clone(), wish, code: self.code.clone(), save: self.save.clone() }
     }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "clap's parsers may fail")]
+fn keep(folder: &str) -> Result<Keep, String> {
+    Ok(if folder.is_empty() { Keep::AsUsual } else { Keep::In(PathBuf::from(folder)) })
 }
 
 fn rate(text: &str) -> Result<u64, String> {

@@ -12,7 +12,7 @@ use anyhow::{Context, bail};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::backend::Measurement;
+use super::backend::{Keep, Measurement};
 use super::connect::places;
 use super::output::Answer;
 use crate::client::key::{self, ClientKey};
@@ -33,8 +33,11 @@ use show::{Screen, Tested};
 pub(super) fn measure(loaded: &Loaded, what: &Measurement) -> anyhow::Result<Box<dyn Answer>> {
     let mut screen = Screen::new();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let folder =
-        what.save.clone().map(|folder| folder.map_or_else(history::default_folder, Ok)).transpose()?;
+    let folder = match &what.save {
+        None => None,
+        Some(Keep::AsUsual) => Some(history::default_folder()?),
+        Some(Keep::In(folder)) => Some(folder.clone()),
+    };
     let measured = runtime.block_on(async {
         let stop = CancellationToken::new();
         let (interrupted, again) = (signals()?, stop.clone());

@@ -142,6 +142,19 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_reference_names_every_limit() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/reference/test-result.md");
+        let reference = std::fs::read_to_string(path).unwrap();
+        let names = By::ALL.iter().map(|by| by.as_str()).chain(Cause::ALL.iter().map(|cause| cause.as_str()));
+        for name in names {
+            assert!(
+                reference.contains(&format!("`{name}`")),
+                "{name} is missing in docs/reference/test-result.md"
+            );
+        }
+    }
+
     /// H7
     #[test]
     fn the_side_is_the_one_that_was_limited() {

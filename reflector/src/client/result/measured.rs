@@ -57,7 +57,7 @@ pub struct Echo {
     /// Who took the reflector's time stamps: `user`, `kernel` or `nic`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stamps: Option<String>,
-    /// How many took how long, quickest first; empty bins are left out.
+    /// How many took how long, quickest first; empty bins are left out. Of a long run, of echoes evenly picked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub histogram: Vec<Bin>,
 }
@@ -122,4 +122,66 @@ pub struct CpuCost {
     /// The other end's process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remote_s_per_gb: Option<Real>,
+}
+
+/// Bins between the quickest and the slowest echo: a plot has no room for more.
+const MOST_BINS: u32 = 48;
+
+/// Sorts round trips into bins of which each is as much wider than the one before.
+pub fn histogram(rtts_us: impl Iterator<Item = f64> + Clone) -> Vec<Bin> {
+    let known = rtts_us.filter(|us| us.is_finite() && *us > 0.0);
+    let (low, high) =
+        known.clone().fold((f64::INFINITY, 0.0f64), |(low, high), us| (low.min(us), high.max(us)));
+    if low > high {
+        return Vec::new();
+    }
+    // One value is a bin too.
+    let width = ((high / low).ln() / f64::from(MOST_BINS)).max(0.01);
+    let edge = |index: u32| Real::of(low * (f64::from(index) * width).exp()).unwrap_or_default();
+    let mut counts = [0u64; MOST_BINS as usize];
+    for us in known {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "at least 0, and capped below"
+        )]
+        let index = ((us / low).ln() / width) as usize;
+        if let Some(count) = counts.get_mut(index.min(MOST_BINS as usize - 1)) {
+            *count += 1;
+        }
+    }
+    let bins = (0..).zip(counts).filter(|(_, n)| *n > 0);
+    bins.map(|(index, n)| Bin { from_us: edge(index), to_us: edge(index + 1), n }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_echo_is_in_the_bin_that_holds_its_time() {
+        let rtts: Vec<f64> = (0..1000u32).map(|i| 200.0 + f64::from(i * 7919 % 100_003)).collect();
+        let bins = histogram(rtts.iter().copied());
+        assert_eq!(bins.iter().map(|bin| bin.n).sum::<u64>(), 1000);
+        assert!(bins.len() <= MOST_BINS as usize && bins.len() > 10, "{}", bins.len());
+        for pair in bins.windows(2) {
+            assert!(pair[0].to_us <= pair[1].from_us, "{pair:?}");
+        }
+        for bin in &bins {
+            // Edges are rounded to a thousandth of a microsecond.
+            let (from, to) = (bin.from_us.value() - 0.01, bin.to_us.value() + 0.01);
+            let inside = rtts.iter().filter(|us| **us >= from && **us <= to).count() as u64;
+            assert!(inside >= bin.n, "{bin:?}");
+        }
+        // The slowest is in the last one, not beyond.
+        assert!(bins.last().unwrap().to_us.value() >= rtts.iter().copied().fold(0.0, f64::max) - 0.01);
+    }
+
+    #[test]
+    fn one_time_is_one_bin_and_no_time_is_none() {
+        let one = histogram([42.0; 5].into_iter());
+        assert_eq!(one.iter().map(|bin| bin.n).collect::<Vec<_>>(), [5]);
+        assert!(one[0].to_us > one[0].from_us);
+        assert_eq!(histogram([f64::NAN, 0.0, -1.0].into_iter()), []);
+    }
 }

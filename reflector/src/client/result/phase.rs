@@ -166,6 +166,7 @@ impl Stream {
             sndbuf_limited_ms: tcp.sndbuf_limited_ms,
             pmtu_bytes: tcp.pmtu_bytes,
             reord_seen: tcp.reord_seen,
+            congestion: tcp.congestion.clone(),
             ..stream
         }
     }

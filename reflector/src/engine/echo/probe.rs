@@ -59,6 +59,8 @@ pub struct Settings {
 /// A phase while it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Snapshot {
+    /// Which phase: 1 is the first.
+    pub phase: usize,
     /// Requests sent.
     pub sent: u64,
     /// Answered in time.
@@ -129,7 +131,8 @@ impl Probe {
         let tallies = self.shared.tallies();
         let Some(tally) = tallies.last() else { return Snapshot::default() };
         let (sent, received) = tally.counts();
-        Snapshot { sent, received, now_us: tally.trips().last_us(), p50_us: tally.trips().median_us() }
+        let (now_us, p50_us) = (tally.trips().last_us(), tally.trips().median_us());
+        Snapshot { phase: tallies.len(), sent, received, now_us, p50_us }
     }
 
     fn reports(&self) -> Vec<Report> {

@@ -2,11 +2,14 @@
 #![expect(clippy::disallowed_methods, reason = "samples are taken in real time")]
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+use rustix::net::getsockname;
+use socket2::SockRef;
 
 use crate::engine::streams::{Counters, Stream};
 use crate::engine::sys;
@@ -26,6 +29,7 @@ pub struct Watch {
     /// Of a stream that we send.
     socket: Option<OwnedFd>,
     counters: Arc<Counters>,
+    local: Option<IpAddr>,
 }
 
 impl Watch {
@@ -33,7 +37,9 @@ impl Watch {
     /// stream only the thread is looked at.
     pub fn new(id: u32, stream: &Stream, sends: bool) -> io::Result<Self> {
         let socket = if sends { Some(stream.socket().try_clone_to_owned()?) } else { None };
-        Ok(Self { id, socket, counters: Arc::clone(stream.counters()) })
+        // One in a network namespace of its own, or gone already, says nothing.
+        let local = getsockname(stream.socket()).ok().and_then(|at| SocketAddr::try_from(at).ok());
+        Ok(Self { id, socket, counters: Arc::clone(stream.counters()), local: local.map(|at| at.ip()) })
     }
 }
 
@@ -64,9 +70,10 @@ struct State {
 }
 
 impl Sampler {
-    /// Begins; to be called when the streams are started. `local_addr` is where their connections leave from.
+    /// Begins; to be called when the streams are started. `local_addr` is where their connections leave from; if it is
+    /// not known, the streams are asked.
     pub fn start(local_addr: Option<IpAddr>, watches: Vec<Watch>) -> io::Result<Self> {
-        let host = Host::of(local_addr);
+        let host = Host::of(local_addr.or_else(|| watches.iter().find_map(|watch| watch.local)));
         let threads =
             watches.iter().map(|watch| (Arc::clone(&watch.counters), watch.counters.cpu())).collect();
         let senders: Vec<(u32, OwnedFd)> =
@@ -108,7 +115,10 @@ impl Sampler {
         let mut carried_by = self.host.nic().unwrap_or_default();
         nic::add_between(&mut carried_by, self.begin.nic, end.nic);
         Evidence {
-            tcp_info: series.into_iter().filter_map(|(id, _, series)| series.finish(id)).collect(),
+            tcp_info: series
+                .into_iter()
+                .filter_map(|(id, socket, series)| series.finish(id, congestion(&socket)))
+                .collect(),
             cpu: Some(cpu::between(&self.begin.cpu, &end.cpu, elapsed, &used)),
             nic: Some(carried_by),
             thermal: thermal::between(self.begin.thermal, felt),
@@ -136,6 +146,13 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What sets the pace of a connection.
+fn congestion(socket: &OwnedFd) -> Option<String> {
+    let name = SockRef::from(socket).tcp_congestion().ok()?;
+    let name = name.split(|byte| *byte == 0).next()?;
+    Some(String::from_utf8_lossy(name).into_owned())
 }
 
 /// The thread: one look per tick, and a last one when it is stopped.
@@ -196,7 +213,7 @@ mod tests {
     fn watch(streams: &Streams, sends: bool) -> Sampler {
         let ids = [1, 3].into_iter().zip(streams.iter());
         let watches = ids.map(|(id, stream)| Watch::new(id, stream, sends).unwrap()).collect();
-        Sampler::start(Some(Ipv4Addr::LOCALHOST.into()), watches).unwrap()
+        Sampler::start(None, watches).unwrap()
     }
 
     fn until(what: &str, mut holds: impl FnMut() -> bool) {
@@ -212,8 +229,9 @@ mod tests {
     async fn a_running_test_is_seen_from_its_sockets_and_its_host() {
         let (sources, sinks) = running();
         let sampler = watch(&sources, true);
-        let taken =
-            || sampler.shared.lock().series[1].2.clone().finish(3).map_or(0, |stream| stream.samples.len());
+        let taken = || {
+            sampler.shared.lock().series[1].2.clone().finish(3, None).map_or(0, |stream| stream.samples.len())
+        };
         until("five samples", || taken() >= 5);
         assert!(sampler.rtt().is_some());
         sources.freeze();

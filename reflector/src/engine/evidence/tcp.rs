@@ -114,6 +114,9 @@ pub struct TcpSummary {
     /// Packets seen out of order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reord_seen: Option<u64>,
+    /// Congestion control.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub congestion: Option<String>,
 }
 
 /// The samples of one stream, and running sums of those that were let go.
@@ -177,7 +180,7 @@ impl Series {
     }
 
     /// What the stream came to; `None` when its kernel never answered.
-    pub(super) fn finish(self, id: u32) -> Option<Stream> {
+    pub(super) fn finish(self, id: u32, congestion: Option<String>) -> Option<Stream> {
         let last = self.last?;
         let median = |field: fn(&TcpState) -> Option<u64>| {
             let mut known: Vec<u64> = self.kept.iter().filter_map(field).collect();
@@ -199,6 +202,7 @@ impl Series {
             sndbuf_limited_ms: ms(last.sndbuf_limited_us),
             pmtu_bytes: Some(last.pmtu_bytes),
             reord_seen: last.reord_seen,
+            congestion,
         };
         let samples = self.kept.iter().map(|state| TcpSample {
             at_ms: state.at_ms,
@@ -278,7 +282,7 @@ mod tests {
 
     #[test]
     fn a_stream_is_what_its_samples_say() {
-        let stream = series(1, 11).finish(3).unwrap();
+        let stream = series(1, 11).finish(3, Some("cubic".to_owned())).unwrap();
         assert_eq!((stream.id, stream.sample_interval_ms, stream.samples.len()), (3, 100, 11));
         assert_eq!(
             stream.summary,
@@ -295,16 +299,17 @@ mod tests {
                 sndbuf_limited_ms: Some(7),
                 pmtu_bytes: Some(1500),
                 reord_seen: Some(4),
+                congestion: Some("cubic".to_owned()),
             }
         );
-        assert_eq!(Series::new(1).finish(1), None);
+        assert_eq!(Series::new(1).finish(1, None), None);
     }
 
     /// However long the run: bounded, evenly spread from the first to the last, and the mean is of all samples.
     #[test]
     fn samples_are_bounded_and_cover_the_whole_run() {
         for (streams, ticks) in [(1, 600), (1, 601), (1, 36_000), (16, 600), (16, 257), (128, 5_000)] {
-            let stream = series(streams, ticks).finish(1).unwrap();
+            let stream = series(streams, ticks).finish(1, None).unwrap();
             let most = (MAX_SAMPLES_PER_SESSION / streams).min(MAX_SAMPLES_PER_STREAM);
             assert!(
                 stream.samples.len() <= most && stream.samples.len() * 2 >= most.min(ticks as usize),
@@ -326,7 +331,7 @@ mod tests {
         let longest = TcpState { at_ms: u32::MAX, rtt_us: u32::MAX, cwnd_bytes: u64::MAX / 2, ..state(1) };
         let mut series = series(16, 0);
         (0..MAX_SAMPLES_PER_STREAM).for_each(|_| series.push(longest));
-        let one = serde_json::to_string(&series.finish(1).unwrap()).unwrap();
+        let one = serde_json::to_string(&series.finish(1, None).unwrap()).unwrap();
         assert!(one.len() * 16 < 512 * 1024, "{}", one.len());
     }
 
@@ -339,13 +344,13 @@ mod tests {
         };
         series.push(TcpState::new(0, &fresh));
         assert_eq!(series.rtt_us(), None);
-        let summary = series.finish(1).unwrap().summary;
+        let summary = series.finish(1, None).unwrap().summary;
         assert_eq!((summary.rtt_us, summary.min_rtt_us, summary.busy_ms), (None, None, None));
     }
 
     #[test]
     fn the_round_trip_time_of_an_interval_is_the_mean_of_its_samples() {
-        let streams = [series(1, 5).finish(1).unwrap(), series(1, 3).finish(3).unwrap()];
+        let streams = [series(1, 5).finish(1, None).unwrap(), series(1, 3).finish(3, None).unwrap()];
         assert_eq!(mean_rtt_us(&streams, 100, 300), Real::of(1001.5));
         assert_eq!(mean_rtt_us(&streams, 400, 500), Real::of(1004.0));
         assert_eq!(mean_rtt_us(&streams, 500, 600), None);

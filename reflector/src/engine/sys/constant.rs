@@ -10,7 +10,11 @@ use rustix::pipe::{IoSliceRaw, SpliceFlags, vmsplice};
 /// A huge page of the common 4 KiB configurations.
 const HUGE_PAGE: usize = 2 * 1024 * 1024;
 
-/// A megabyte of constant bytes in one huge page if there is one. Its own mapping, never the heap: the kernel may hold on
+/// How much of it there is: a receiver on this host that copies finds it in the cache, which a megabyte per stream would
+/// not be. Contiguous, so that the kernel needs few references.
+const SPAN: usize = 256 * 1024;
+
+/// Constant bytes in one huge page if there is one. Its own mapping, never the heap: the kernel may hold on
 /// to the pages after a drop, and memory that others use again would then go out to a peer.
 #[derive(Debug)]
 pub struct ConstantPages {
@@ -19,7 +23,7 @@ pub struct ConstantPages {
 }
 
 impl ConstantPages {
-    /// How many bytes there are.
+    /// What fills a pipe.
     pub const BYTES: usize = 1024 * 1024;
 
     /// Maps them and has them filled.
@@ -42,22 +46,21 @@ impl ConstantPages {
         // there are no huge pages the advice fails, which costs speed only.
         unsafe {
             let _ = madvise(start.cast(), HUGE_PAGE, Advice::LinuxHugepage);
-            fill(std::slice::from_raw_parts_mut(start, Self::BYTES));
-            mprotect(start.cast(), Self::BYTES, MprotectFlags::READ)?;
+            fill(std::slice::from_raw_parts_mut(start, SPAN));
+            mprotect(start.cast(), HUGE_PAGE, MprotectFlags::READ)?;
         }
         Ok(pages)
     }
 
-    /// Puts up to `bytes` of them into a pipe, which takes them by reference.
-    pub fn into_pipe(&self, pipe: impl AsFd, bytes: usize) -> io::Result<usize> {
-        let slice =
-            ptr::slice_from_raw_parts(ptr::with_exposed_provenance::<u8>(self.start), bytes.min(Self::BYTES));
-        // SAFETY: the slice lies in the mapping, which lives as long as `self` and is read-only; `pipe` being a read end
-        // would be an error of the kernel's, as it cannot write to these pages.
-        let slice = unsafe { &*slice };
-        let raw = [IoSliceRaw::from_slice(slice)];
-        // SAFETY: nothing ever changes these pages, so what the pipe refers to stays what it was.
-        Ok(unsafe { vmsplice(pipe, &raw, SpliceFlags::NONBLOCK) }?)
+    /// Fills an empty pipe of [`Self::BYTES`] with them by reference, the same few over and over.
+    pub fn fill_pipe(&self, pipe: impl AsFd) -> io::Result<usize> {
+        let start = ptr::with_exposed_provenance::<u8>(self.start);
+        // SAFETY: these bytes lie in the mapping, which lives as long as `self` and is read-only.
+        let span = unsafe { std::slice::from_raw_parts(start, SPAN) };
+        let spans = [span; Self::BYTES / SPAN].map(IoSliceRaw::from_slice);
+        // SAFETY: nothing ever changes these pages, so what the pipe refers to stays what it was. A read end is refused by
+        // the kernel, as it cannot write to them.
+        Ok(unsafe { vmsplice(pipe, &spans, SpliceFlags::NONBLOCK) }?)
     }
 }
 

@@ -103,7 +103,7 @@ impl Bytes for Referenced {
 
     fn write(&mut self, count: usize) -> io::Result<usize> {
         if self.filled == 0 {
-            self.filled = self.pages.into_pipe(&self.into, ConstantPages::BYTES)?;
+            self.filled = self.pages.fill_pipe(&self.into)?;
         }
         let count = count.min(self.filled).min(self.step);
         let before = Instant::now();
