@@ -79,10 +79,9 @@ pub(super) fn connected_udp(local: SocketAddr, remote: SocketAddr) -> io::Result
     for _ in 0..SLIPPED_IN {
         match socket.recv_from(&mut buffer) {
             Ok((length, from)) if from == remote => early.extend(buffer.get(..length).map(<[u8]>::to_vec)),
-            Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-            // An ICMP answer to something the port sent before: the next read goes on.
-            Err(_) => {}
+            // Somebody else's, or an ICMP answer to something the port sent before: the next read goes on.
+            Ok(_) | Err(_) => {}
         }
     }
     Ok(Connected { socket, early })
