@@ -1,4 +1,4 @@
-//! The steps that measure. Both judge only what a busy machine cannot change much, memory, wake-ups and ratios, and both
+//! The steps that measure. They judge only what a busy machine cannot change much, memory, wake-ups and ratios, and
 //! measure again before they fail.
 
 use std::process::{Command, Stdio};
@@ -24,6 +24,21 @@ pub(super) fn handshake(job: &Job) -> Result<Outcome> {
     let arguments =
         ["bench", "--profile", "dist", "--package", "reflector", "--bench", "handshake", "--", "--gate"];
     job.run(job.cargo_command(&arguments))?;
+    Ok(Outcome::Passed(last_line(&job.logged()?)))
+}
+
+/// The benchmark of the engines, held to its targets: the short form of what docs/bench shows.
+pub(super) fn engines(job: &Job) -> Result<Outcome> {
+    if Command::new("iperf3").arg("--version").stdin(Stdio::null()).output().is_err() {
+        let why = "the peer to measure beside is missing; install the command iperf3".to_owned();
+        return Ok(Outcome::Skipped { why, in_ci: InCi::Fails });
+    }
+    job.stage("building as shipped, then taking turns with iperf3");
+    let mut command =
+        job.cargo_command(&["bench", "--profile", "dist", "--package", "reflector", "--bench", "engines"]);
+    // Two seconds make a row cost half a minute.
+    command.args(["--", "--gate", "--seconds", "2"]);
+    job.run(command)?;
     Ok(Outcome::Passed(last_line(&job.logged()?)))
 }
 

@@ -11,6 +11,7 @@ mod features;
 mod fuzz;
 mod generated;
 mod hygiene;
+mod interop;
 mod job;
 mod marks;
 mod report;
@@ -30,7 +31,7 @@ use crate::place::Place;
 /// Options of `cargo verify`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Also run every fuzz target for a minute, and measure handshakes. Always on when CI=true.
+    /// Also run every fuzz target for a minute, and measure handshakes and engines. Always on when CI=true.
     #[arg(long)]
     long: bool,
     /// Run this step alone; may be given more than once.

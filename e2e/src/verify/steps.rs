@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 
 use super::job::{Job, Outcome};
-use super::{cost, deps, features, fuzz, generated, hygiene};
+use super::{cost, deps, features, fuzz, generated, hygiene, interop};
 
 /// One thing that must be true of the tree.
 pub(super) struct Step {
@@ -83,6 +83,13 @@ pub(super) const STEPS: &[Step] = &[
         run: tests,
     },
     Step {
+        name: "interop",
+        what: "stock iperf3 clients and servers of the versions here agree with ours in numbers",
+        when: When::Always,
+        limit: BUILD,
+        run: interop::run,
+    },
+    Step {
         name: "doctest",
         what: "examples in the documentation run",
         when: When::Always,
@@ -146,6 +153,13 @@ pub(super) const STEPS: &[Step] = &[
         run: cost::handshake,
     },
     Step {
+        name: "engines",
+        what: "engines keep their ratios to stock iperf3 and others (profile dist)",
+        when: When::Long,
+        limit: BUILD,
+        run: cost::engines,
+    },
+    Step {
         name: "fuzz",
         what: "each fuzz target finds nothing in a minute",
         when: When::Long,
@@ -160,6 +174,8 @@ pub(super) const TESTED: [&str; 5] = ["--workspace", "--lib", "--bins", "--tests
 fn tests(job: &Job) -> Result<Outcome> {
     let mut command = job.cargo_command(&["test"]);
     command.args(TESTED).arg("--no-fail-fast");
+    // They have a step of their own, which says which versions there were.
+    command.arg("--").args(interop::MODULES.iter().flat_map(|module| ["--skip", module]));
     if job.place.long {
         // Rounds that are counted in hundreds are all run.
         command.env("REFLECTOR_TEST_LONG", "1");

@@ -1,0 +1,103 @@
+//! A contest: two contenders that take turns, and what came of it.
+
+use anyhow::{Result, ensure};
+
+use super::Options;
+use super::contenders::{Place, Sample};
+use super::foreign;
+use super::rows::{Bound, Quantity, Row, Target};
+use super::spread::Spread;
+
+/// Rounds that may be repeated before a row is given up.
+const REPEATS: u32 = 6;
+
+/// What came of a row.
+pub(crate) struct Outcome {
+    pub(crate) name: &'static str,
+    pub(crate) peer: &'static str,
+    pub(crate) unit: &'static str,
+    pub(crate) verdicts: Vec<Verdict>,
+    /// Why there are none.
+    pub(crate) not_run: Option<String>,
+    pub(crate) note: Option<String>,
+}
+
+/// One quantity of a row, held to its target.
+pub(crate) struct Verdict {
+    pub(crate) target: Target,
+    pub(crate) ours: Spread,
+    pub(crate) theirs: Spread,
+    pub(crate) value: f64,
+    pub(crate) kept: bool,
+}
+
+impl Outcome {
+    pub(crate) fn is_missed(&self) -> bool {
+        self.verdicts.iter().any(|verdict| !verdict.kept)
+    }
+}
+
+/// Runs a row to its end. What goes wrong is the reason why it has no numbers.
+pub(crate) fn contest(row: Row, place: &Place, options: &Options) -> Outcome {
+    let (name, peer, unit, note) = (row.name, row.peer, row.unit, row.note.map(str::to_owned));
+    let (verdicts, not_run) = match run(row, place, options) {
+        Ok(verdicts) => (verdicts, None),
+        Err(error) => (Vec::new(), Some(format!("{error:#}"))),
+    };
+    Outcome { name, peer, unit, verdicts, not_run, note }
+}
+
+fn run(row: Row, place: &Place, options: &Options) -> Result<Vec<Verdict>> {
+    let mut pair = [(row.ours)(place)?, (row.theirs)(place)?];
+    let mut samples: [Vec<Sample>; 2] = [Vec::new(), Vec::new()];
+    if !options.quick {
+        // Warms both up, and is thrown away.
+        for contender in &mut pair {
+            contender.run(1)?;
+        }
+    }
+    let mut repeats = 0;
+    let mut number = 0;
+    while number < options.rounds {
+        // Whoever goes first meets another machine than whoever goes second.
+        let order = if number % 2 == 0 { [0, 1] } else { [1, 0] };
+        let before = foreign::look();
+        let mut round = Vec::new();
+        for index in order {
+            let sample = pair[index].run(options.seconds)?;
+            sample.agree()?;
+            round.push((index, sample));
+        }
+        if !before.was_calm() && !options.quick {
+            repeats += 1;
+            ensure!(
+                repeats <= REPEATS,
+                "others kept using the processors ({:.0} %)",
+                100.0 * before.foreign()
+            );
+            continue;
+        }
+        for (index, sample) in round {
+            samples[index].push(sample);
+        }
+        number += 1;
+    }
+    row.targets.into_iter().map(|target| judge(target, &samples)).collect()
+}
+
+fn judge(target: Target, samples: &[Vec<Sample>; 2]) -> Result<Verdict> {
+    let spread =
+        |side: usize| Spread::of(samples[side].iter().filter_map(|sample| target.quantity.of(sample)));
+    let (Some(ours), Some(theirs)) = (spread(0), spread(1)) else {
+        anyhow::bail!("nothing to compare in {:?}", target.quantity)
+    };
+    let value = match target.bound {
+        Bound::Most(_) if target.quantity == Quantity::Memory => ours.median,
+        _ => ours.median / theirs.median,
+    };
+    let kept = match target.bound {
+        Bound::Least(least) => value >= least,
+        Bound::Most(most) => value <= most,
+    };
+    Ok(Verdict { target, ours, theirs, value, kept })
+}
