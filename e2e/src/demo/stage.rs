@@ -193,6 +193,15 @@ impl Stage {
         found.cloned().with_context(|| format!("no peer {name} in the list"))
     }
 
+    /// The page of a measurement that was saved.
+    pub(super) fn page(&self) -> Option<PathBuf> {
+        let saved = std::fs::read_dir(self.path("client/reflector/history")).ok()?;
+        saved
+            .flatten()
+            .map(|entry| entry.path())
+            .find(|path| path.extension().is_some_and(|kind| kind == "html"))
+    }
+
     /// All lines of this type in the audit log.
     pub(super) fn audit(&self, event_type: &str) -> Result<Vec<Value>> {
         let lines = read_lines(&self.path("audit.jsonl"))?;

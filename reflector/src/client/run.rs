@@ -130,8 +130,12 @@ pub async fn run(
     let mut book = Book::open(server, plan, now).await;
     for phase in &plan.phases {
         let done = match server {
-            Server::Reflector(link, us) => session::run(link, us, phase, stop, show).await.map(Done::Session),
-            Server::Iperf3(at) => stock(at, phase, stop, show).await.map(Done::Stock),
+            Server::Reflector(link, us) => session::run(link, us, phase, stop, show)
+                .await
+                .map(|session| Done::Session(Box::new(session))),
+            Server::Iperf3(at) => {
+                stock(at, phase, stop, show).await.map(|outcome| Done::Stock(Box::new(outcome)))
+            }
         };
         match done {
             Ok(done) => book.enter(phase, &done),
@@ -168,8 +172,8 @@ async fn stock(
 }
 
 enum Done {
-    Session(Session),
-    Stock(Outcome),
+    Session(Box<Session>),
+    Stock(Box<Outcome>),
 }
 
 /// The result while it grows.
@@ -231,8 +235,8 @@ impl Book {
     fn enter(&mut self, phase: &Phase, done: &Done) {
         let nothing = SessionMeasured::default();
         let (outcome, session) = match done {
-            Done::Session(session) => (&session.outcome, Some(session)),
-            Done::Stock(outcome) => (outcome, None),
+            Done::Session(session) => (&session.outcome, Some(&**session)),
+            Done::Stock(outcome) => (&**outcome, None),
         };
         let result = session.and_then(|session| session.result.as_ref());
         let seen = result.map_or(&nothing, |result| &result.measured);

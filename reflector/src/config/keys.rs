@@ -4,25 +4,29 @@
 //! To add a key: a field in `Config`, its default in `defaults.rs`, a row here. One piece because a reader wants to see
 //! all keys in one place.
 
+use crds::peer;
+
 use super::slot::Slot;
 use super::{DeploymentMode, NetworkMode};
 
-/// Longest test anyone may ask for: a reflector is shared, and the objects' schema allows no more.
-pub const MAX_TEST_SECONDS: u64 = 300;
-/// Most sessions at one time: as many as there are places reserved for known appliances.
-pub const MAX_CONCURRENT_TESTS: u64 = 256;
+// What an object may say, the file may say, and no more: the first seven are the objects' bounds.
+
+/// Longest test anyone may ask for: a reflector is shared.
+pub const MAX_TEST_SECONDS: u64 = peer::MAX_TEST_DURATION.as_secs();
+/// Most sessions at one time: the streams of each take places of those reserved for known appliances.
+pub const MAX_CONCURRENT_TESTS: u64 = peer::MAX_CONCURRENT_TESTS as u64;
 /// Most grants an hour: the ledger remembers each of them for an hour.
-pub const MAX_TESTS_PER_HOUR: u64 = 100_000;
+pub const MAX_TESTS_PER_HOUR: u64 = peer::MAX_TESTS_PER_HOUR as u64;
 /// Most bytes a day, and bits a second: what a TOML integer can hold.
 pub const MAX_AMOUNT: u64 = i64::MAX as u64;
-/// Below this a paced test moves less than one buffer a second, and measures the pacing.
-pub const MIN_RATE_BITS: u64 = 100_000;
+/// Below this a paced test moves less than one packet a second, and measures the pacing.
+pub const MIN_RATE_BITS: u64 = peer::MIN_RATE;
 /// Longest pause between tests: a day, after which the daily quota is the better tool.
-pub const MAX_COOLDOWN_SECONDS: u64 = 86_400;
+pub const MAX_COOLDOWN_SECONDS: u64 = peer::MAX_COOLDOWN.as_secs();
 /// Most echo packets a second: beyond it one flow needs a core for itself.
-pub const MAX_ECHO_PPS: u64 = 1_000_000;
+pub const MAX_ECHO_PPS: u64 = peer::MAX_ECHO_PPS as u64;
 /// Most streams in a test: iperf3's own limit.
-pub const MAX_STREAMS: u64 = 128;
+pub const MAX_STREAMS: u64 = peer::MAX_STREAMS as u64;
 /// Longest lease on the last accepted policy: a revocation must not be missed for more than a month.
 pub const MAX_OFFLINE_GRACE_SECONDS: u64 = 30 * 86_400;
 

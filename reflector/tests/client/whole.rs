@@ -29,7 +29,7 @@ impl Person {
     async fn paired(extra: &str) -> Self {
         let person = Self::beside(extra).await;
         let code = person.bed.pair();
-        let output = person.test(&["--code", &code, "-t", "1", "--up", "-P", "1"]);
+        let output = person.test(&["--code", &code, "-t", "1", "--up", "--udp", "1M"]);
         assert_eq!(output.status.code(), Some(0), "{}", err(&output));
         person
     }

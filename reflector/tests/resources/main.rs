@@ -31,7 +31,7 @@ mod window;
 use std::net::{IpAddr, Ipv4Addr};
 
 /// Quotas that never get in the way of what is tested.
-const GENEROUS: &str = "[quotas]\ncooldown_sec = 0\nmax_tests_per_hour_per_peer = 100000\nmax_concurrent_tests = 8\n\
+const GENEROUS: &str = "[quotas]\ncooldown_sec = 0\nmax_tests_per_hour_per_peer = 10000\nmax_concurrent_tests = 8\n\
                         max_bytes_per_day_per_peer = 1000000000000\n";
 
 /// Loops of hundreds and thousands run in full.

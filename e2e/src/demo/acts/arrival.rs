@@ -40,12 +40,14 @@ impl Show {
             told.lines().find_map(|line| line.strip_prefix("code")).context("no code in the answer")?;
         let code = code.trim().to_lowercase();
         self.screen.say("The code works once; lower case will do. Down, then up, with the delay under load:");
-        let measured = self.measured(&["--code", &code, "-t", "3", "--html", "report.html"]).await?;
+        let measured = self.measured(&["--code", &code, "-t", "3", "--save"]).await?;
         self.screen.output(measured.answer.trim_end());
         expect(&measured, 0)?;
-        let report = std::fs::read_to_string(self.stage.path("report.html")).context("read the report")?;
-        ensure!(report.contains("<svg"), "the report has no plot");
-        self.screen.good("measured; report.html opens from disk, with plots");
+        let page = self.stage.page().context("no page was saved")?;
+        let text = std::fs::read_to_string(&page).context("read the page")?;
+        ensure!(text.contains("<svg"), "the page has no plot");
+        let name = page.file_name().unwrap_or_default().to_string_lossy();
+        self.screen.good(&format!("measured, and kept: {name} opens from disk, with plots"));
 
         let peers = self.stage.json(&["peers", "list", "--json"]).await?;
         let peer = peers["peers"].get(0).context("no peer in the list")?;

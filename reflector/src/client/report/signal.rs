@@ -38,7 +38,7 @@ pub(super) fn words(signal: &Signal) -> (String, fn(f64) -> String) {
         "mbps" => text::rate,
         "loaded_rtt_us" => text::time,
         "firmware_throttled" => yes_or_no,
-        name if name.contains("percent") => |share| format!("{} %", number(share)),
+        name if name.contains("percent") => percent,
         _ => number,
     };
     (name.to_owned(), say)
@@ -47,6 +47,22 @@ pub(super) fn words(signal: &Signal) -> (String, fn(f64) -> String) {
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float saturates")]
 fn size(bytes: f64) -> String {
     if bytes < 1e6 { format!("{} B", text::count(bytes as u64)) } else { text::bytes(bytes as u64) }
+}
+
+/// Small shares keep their decimals: what counts begins at a thousandth.
+fn percent(share: f64) -> String {
+    if share < 1.0 {
+        format!("{} %", number(share))
+    } else {
+        format!("{} %", number((share * 10.0).round() / 10.0))
+    }
+}
+
+/// From where on the number counts: one signal counts from there down.
+pub(super) fn threshold(signal: &Signal) -> String {
+    let (_, say) = words(signal);
+    let said = say(signal.threshold.value());
+    if signal.signal == "sender_busy_percent" { format!("below {said}") } else { said }
 }
 
 fn yes_or_no(raised: f64) -> String {
@@ -78,6 +94,7 @@ mod tests {
         assert_eq!(said("path_mtu_bytes", 1420.0), "Largest packet of the path: 1,420 B");
         assert_eq!(said("bytes", 5e9), "Bytes charged: 5.00 GB");
         assert_eq!(said("retransmit_percent", 0.41), "Share of segments sent again: 0.41 %");
+        assert_eq!(said("busiest_thread_percent", 97.123), "Busiest stream thread, of a core: 97.1 %");
         assert_eq!(said("firmware_throttled", 1.0), "Firmware slowed the processor: yes");
         assert_eq!(
             said("end_reason_quota_exceeded", 1.0),

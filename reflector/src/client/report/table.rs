@@ -8,7 +8,7 @@ use crate::client::result::{Echo, Grade, Phase, PhaseMode, TestResult, Transport
 use crate::engine::evidence::Real;
 
 use super::advice::{advice, name};
-use super::text::{bytes, count, count_or_dash, or_dash, plain, rate, seconds, time};
+use super::text::{bytes, count, count_or_dash, or_dash, plain, rate, seconds, signed, time};
 
 const HEAD: Style = Style::new().bold();
 const FAINT: Style = Style::new().dimmed();
@@ -135,7 +135,7 @@ fn once(out: &mut String, result: &TestResult, paint: Paint) {
             .map(|pace| format!("{:.0} round trips per minute while loaded", pace.value()))
             .into_iter();
         let rise = worst_rise(score.phases.iter().filter_map(|phase| phase.p95_rise_ms));
-        let rise = rise.map(|ms| format!("load adds {} to the 95 % round trip", time(ms * 1000.0)));
+        let rise = rise.map(|ms| format!("95 % round trip {} under load", signed(ms * 1000.0)));
         say("Responsiveness", &[vec![grade], pace.chain(rise).collect()].concat().join(", "));
     }
     if let Some(tax) = &result.tunnel_tax {
@@ -144,11 +144,7 @@ fn once(out: &mut String, result: &TestResult, paint: Paint) {
             "rate {}, CPU {}, round trip {}, over {} pairs",
             ratio(tax.rate_ratio),
             ratio(tax.cpu_ratio),
-            or_dash(tax.echo_p50_difference_us, |us| format!(
-                "{}{}",
-                if us < 0.0 { "" } else { "+" },
-                time(us)
-            )),
+            or_dash(tax.echo_p50_difference_us, signed),
             tax.pairs
         );
         say("Tunnel", &text);
@@ -158,9 +154,9 @@ fn once(out: &mut String, result: &TestResult, paint: Paint) {
         say("CPU", &format!("{} (here, there)", cost.join("; ")));
     }
     let usage = &result.usage;
-    let tests = format!("{} {}", usage.tests, if usage.tests == 1 { "test" } else { "tests" });
+    let sessions = format!("{} {}", usage.tests, if usage.tests == 1 { "session" } else { "sessions" });
     let left = usage.remaining_bytes.map(|left| format!(", {} left today", bytes(left))).unwrap_or_default();
-    say("Cost", &format!("{tests}, {}{left}", bytes(usage.charged_bytes.unwrap_or(usage.bytes))));
+    say("Cost", &format!("{sessions}, {}{left}", bytes(usage.charged_bytes.unwrap_or(usage.bytes))));
     if !result.not_measured.is_empty() {
         let list: Vec<String> = result.not_measured.iter().map(|one| plain(&one.what)).collect();
         let few = list.iter().take(3).cloned().collect::<Vec<_>>().join(", ");

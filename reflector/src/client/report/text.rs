@@ -28,6 +28,11 @@ pub(super) fn time(us: f64) -> String {
     format!("{} {unit}", digits(number))
 }
 
+/// A difference in time.
+pub(super) fn signed(us: f64) -> String {
+    if us < 0.0 { time(us) } else { format!("+{}", time(us)) }
+}
+
 /// Bytes in the decimal unit that fits.
 pub(super) fn bytes(count: u64) -> String {
     const UNITS: [&str; 6] = ["B", "kB", "MB", "GB", "TB", "PB"];

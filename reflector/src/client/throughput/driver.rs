@@ -107,15 +107,12 @@ async fn open(
         for _ in 0..parameters.parallel {
             let id = stream_id(index);
             index += 1;
-            let added = match parameters.transport {
-                Transport::Udp => {
-                    let link = carrier.udp(index).await.map_err(ThroughputError::Stream)?;
-                    flow.add_udp(id, link, udp_sink(setup), udp_source(setup))
-                }
-                _ => {
-                    let link = carrier.tcp(index, cookie).await.map_err(ThroughputError::Stream)?;
-                    flow.add_tcp(id, link, tcp_source(setup))
-                }
+            let added = if parameters.transport == Transport::Udp {
+                let link = carrier.udp(index).await.map_err(ThroughputError::Stream)?;
+                flow.add_udp(id, link, udp_sink(setup), udp_source(setup))
+            } else {
+                let link = carrier.tcp(index, cookie).await.map_err(ThroughputError::Stream)?;
+                flow.add_tcp(id, link, tcp_source(setup))
             };
             added.map_err(ThroughputError::Stream)?;
         }

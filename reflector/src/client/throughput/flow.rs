@@ -122,7 +122,7 @@ impl Flow {
     fn totals(&self) -> impl Iterator<Item = StreamResult> + '_ {
         self.end.iter().enumerate().map(|(index, (end, sent_again))| {
             let (base, again_before) = self.base.get(index).copied().unwrap_or_default();
-            let omitted = (!self.base.is_empty()).then(|| (base.lost, base.packets));
+            let omitted = (!self.base.is_empty()).then_some((base.lost, base.packets));
             let receiving = self.way == Way::Down;
             StreamResult {
                 bytes: end.bytes.saturating_sub(base.bytes),

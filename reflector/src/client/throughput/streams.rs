@@ -44,7 +44,7 @@ fn length(parameters: &Parameters) -> usize {
 
 fn pace(parameters: &Parameters) -> Option<Pace> {
     (parameters.bandwidth > 0)
-        .then(|| Pace { bits_per_second: parameters.bandwidth, burst: parameters.burst })
+        .then_some(Pace { bits_per_second: parameters.bandwidth, burst: parameters.burst })
 }
 
 #[cfg(test)]

@@ -135,7 +135,7 @@ fn a_mistake_in_the_environment_names_the_variable() {
     let report = parse("", &variables(&[("REFLECTOR__QUOTAS__MAX_RATE", "500M")])).unwrap_err();
     assert_eq!(
         report.to_string(),
-        "error: `quotas.max_rate` must be a whole number from 100000 to 9223372036854775807; found \"500M\"
+        "error: `quotas.max_rate` must be a whole number from 12000 to 9223372036854775807; found \"500M\"
  --> environment variable REFLECTOR__QUOTAS__MAX_RATE
  = help: write REFLECTOR__QUOTAS__MAX_RATE=500000000
 

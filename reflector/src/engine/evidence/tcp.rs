@@ -244,11 +244,16 @@ impl TcpState {
     }
 }
 
-/// Mean round-trip time of all streams between two moments.
+/// Mean round-trip time of all streams between two moments. Both ends keep time by themselves, so a sample is good for one
+/// interval more.
 pub fn mean_rtt_us(streams: &[Stream], from_ms: u32, to_ms: u32) -> Option<Real> {
-    let samples = streams.iter().flat_map(|stream| &stream.samples);
-    let inside = |sample: &&TcpSample| sample.at_ms >= from_ms && sample.at_ms < to_ms && sample.rtt_us > 0;
-    let rtts: Vec<f64> = samples.filter(inside).map(|sample| f64::from(sample.rtt_us)).collect();
+    let inside = |stream: &Stream, sample: &TcpSample| {
+        let until = sample.at_ms.saturating_add(stream.sample_interval_ms);
+        sample.at_ms < to_ms && until >= from_ms && sample.rtt_us > 0
+    };
+    let samples =
+        streams.iter().flat_map(|stream| stream.samples.iter().filter(move |sample| inside(stream, sample)));
+    let rtts: Vec<f64> = samples.map(|sample| f64::from(sample.rtt_us)).collect();
     Real::ratio(rtts.iter().sum(), float(rtts.len() as u64), 1.0)
 }
 
@@ -351,8 +356,9 @@ mod tests {
     #[test]
     fn the_round_trip_time_of_an_interval_is_the_mean_of_its_samples() {
         let streams = [series(1, 5).finish(1, None).unwrap(), series(1, 3).finish(3, None).unwrap()];
-        assert_eq!(mean_rtt_us(&streams, 100, 300), Real::of(1001.5));
-        assert_eq!(mean_rtt_us(&streams, 400, 500), Real::of(1004.0));
-        assert_eq!(mean_rtt_us(&streams, 500, 600), None);
+        // At 100, 200 and 300 ms, the last only of the first one.
+        assert_eq!(mean_rtt_us(&streams, 201, 301), Real::of((1002.0 + 1003.0 + 1002.0) / 3.0));
+        assert_eq!(mean_rtt_us(&streams, 401, 500), Real::of(1004.0));
+        assert_eq!(mean_rtt_us(&streams, 501, 600), None);
     }
 }

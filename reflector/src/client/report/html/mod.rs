@@ -14,7 +14,7 @@ use crate::client::result::{Grade, Phase, PhaseMode, TestResult};
 use crate::engine::evidence::limit::Direction;
 
 use super::table::{title, worst_rise};
-use super::text::{bytes, or_dash, rate, time};
+use super::text::{bytes, or_dash, rate, signed};
 use markup::Html;
 
 /// A result of more than this is not repeated inside its page.
@@ -84,7 +84,7 @@ fn cards(result: &TestResult) -> Html {
                         .text(&format!("{:.0}", pace.value()))
                         .raw(" round trips per minute while loaded")
                 })
-                .some(rise, |ms| Html::new().raw("; load adds ").text(&time(ms * 1000.0)));
+                .some(rise, |ms| Html::new().raw("; 95 % round trip ").text(&signed(ms * 1000.0)));
             let grade = score.grade.map_or("–", Grade::as_str);
             card("Responsiveness", score.grade.map_or("", grade_class), &Html::new().text(grade), &small)
         })
@@ -100,10 +100,6 @@ fn cards(result: &TestResult) -> Html {
         })
         .with(&cost_card(result))
         .raw("</div>\n")
-}
-
-fn signed(us: f64) -> String {
-    if us < 0.0 { time(us) } else { format!("+{}", time(us)) }
 }
 
 fn rate_card(phase: &Phase) -> Html {
@@ -127,10 +123,11 @@ fn rate_card(phase: &Phase) -> Html {
 
 fn cost_card(result: &TestResult) -> Html {
     let usage = &result.usage;
-    let small = match usage.remaining_bytes {
-        Some(left) => Html::new().raw("charged; ").text(&bytes(left)).raw(" left today"),
-        None => Html::new().raw("moved; no limit is known"),
-    };
+    let charged = if usage.charged_bytes.is_some() { "charged" } else { "moved" };
+    let small = Html::new().raw(charged).raw("; ").with(&match usage.remaining_bytes {
+        Some(left) => Html::new().text(&bytes(left)).raw(" left today"),
+        None => Html::new().raw("no byte limit is known"),
+    });
     card("Cost", "", &Html::new().text(&bytes(usage.charged_bytes.unwrap_or(usage.bytes))), &small)
 }
 

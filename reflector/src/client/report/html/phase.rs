@@ -75,7 +75,7 @@ fn proof(evidence: &[Signal]) -> Html {
                 .raw("</th><td>")
                 .text(&say(one.value.value()))
                 .raw("</td><td>")
-                .text(&say(one.threshold.value()))
+                .text(&signal::threshold(one))
                 .raw("</td><td>")
                 .raw(side)
                 .raw("</td></tr>\n")

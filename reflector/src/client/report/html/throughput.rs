@@ -74,7 +74,7 @@ pub(super) fn plot(phase: &Phase) -> Option<Html> {
         .each(linear(end_s, &OF_TIME).iter().filter(|s| **s > 0.0 && **s <= end_s), |s| {
             label_x(x(*s), &seconds_short(*s))
         })
-        .raw("</div>\n<p class=\"key\">Each step is what arrived in ")
+        .raw("</div>\n<p class=\"key\">Each step is what arrived in about ")
         .text(&step_said(&steps))
         .raw(". The shaded start is left out of the steady rate (dashed).</p>\n</figure>\n");
     Some(figure)
@@ -93,7 +93,7 @@ fn steps(intervals: &[Interval]) -> Vec<Step> {
 
 fn step_said(steps: &[Step]) -> String {
     let width = steps.first().map_or(0.0, |step| step.to_s - step.from_s);
-    if width < 1.0 { format!("{:.0} ms", width * 1000.0) } else { format!("{width:.1} s") }
+    if width < 1.0 { format!("{:.0} ms", (width * 100.0).round() * 10.0) } else { format!("{width:.1} s") }
 }
 
 fn curve(steps: &[Step], x: impl Fn(f64) -> f64, y: impl Fn(f64) -> f64) -> Html {

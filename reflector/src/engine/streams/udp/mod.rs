@@ -1,5 +1,6 @@
 //! UDP streams: the loops, and the ways datagrams are received and sent.
 
+mod gather;
 mod receive;
 mod send;
 mod sink;

@@ -27,6 +27,8 @@ pub(in crate::engine::streams) trait Receive: Send {
     fn slot_bytes(&self) -> usize;
     /// How many slots a call can use.
     fn slots(&self) -> usize;
+    /// Each datagram comes with a stamp of the kernel, however late it is taken.
+    fn stamps(&self) -> bool;
     /// Waits for at least one, takes at most `slots`, says how many.
     fn receive(&mut self, slots: usize) -> io::Result<usize>;
     /// Works through what came and says how many payload bytes it was.
@@ -39,6 +41,7 @@ pub(in crate::engine::streams) struct Batched {
     batch: Batch,
     slots: usize,
     slot_bytes: usize,
+    stamped: bool,
 }
 
 impl Batched {
@@ -46,7 +49,7 @@ impl Batched {
         // Of single datagrams nothing but the header is copied.
         let (slots, kept, slot_bytes) =
             if how.trains { (TRAINS, TRAIN, TRAIN) } else { (SINGLES, Header::WIDE, how.length.max(1)) };
-        Self { socket, batch: Batch::new(slots, kept), slots, slot_bytes }
+        Self { socket, batch: Batch::new(slots, kept), slots, slot_bytes, stamped: false }
     }
 }
 
@@ -59,6 +62,10 @@ impl Receive for Batched {
         self.slots
     }
 
+    fn stamps(&self) -> bool {
+        self.stamped
+    }
+
     fn receive(&mut self, slots: usize) -> io::Result<usize> {
         self.batch.receive(&*self.socket, slots)
     }
@@ -66,8 +73,11 @@ impl Receive for Batched {
     fn tally(&mut self, wide: bool, tally: &mut Tally, received: &mut u64) -> usize {
         let mut bytes = 0_usize;
         let mut ours = None;
+        // Trains are many datagrams to a slot already.
+        self.stamped = self.slot_bytes < TRAIN;
         for one in self.batch.iter() {
             bytes = bytes.saturating_add(one.length);
+            self.stamped &= one.software_stamp.is_some();
             let at = one
                 .software_stamp
                 .map_or_else(|| *ours.get_or_insert_with(since_epoch), Duration::from_nanos);
@@ -103,6 +113,10 @@ impl<D: Datagrams> Receive for Single<D> {
 
     fn slots(&self) -> usize {
         1
+    }
+
+    fn stamps(&self) -> bool {
+        false
     }
 
     fn receive(&mut self, _: usize) -> io::Result<usize> {

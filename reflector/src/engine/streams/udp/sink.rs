@@ -1,7 +1,9 @@
 //! The loop of UDP sinks.
+#![expect(clippy::disallowed_methods, reason = "the rate of arrival is measured in real time")]
 
 use std::io;
 use std::net::UdpSocket;
+use std::time::Instant;
 
 use socket2::SockRef;
 
@@ -10,6 +12,7 @@ use crate::engine::streams::stream::{End, Work};
 use crate::engine::streams::tcp::{is_closed, is_temporary};
 use crate::engine::sys;
 
+use super::gather::Gather;
 use super::receive::Receive;
 
 /// Receive buffer asked for: 4 ms at 10 Gbit/s, in which a thread that was not scheduled is again.
@@ -52,6 +55,7 @@ pub(in crate::engine::streams) fn prepare_sink(socket: &UdpSocket, how: UdpSink)
 pub(in crate::engine::streams) fn sink(mut receive: impl Receive, how: UdpSink, work: &Work) -> End {
     let (slot, most) = (receive.slot_bytes(), receive.slots());
     let (mut tally, mut received, mut slots) = (Tally::default(), 0, 1);
+    let (mut gather, started) = (Gather::default(), Instant::now());
     loop {
         if work.run.is_frozen() {
             return End::Frozen;
@@ -78,6 +82,13 @@ pub(in crate::engine::streams) fn sink(mut receive: impl Receive, how: UdpSink, 
                 work.counters.tallied(&tally, received);
                 // Lease about what is going to come, as the others of a session need budget too.
                 slots = used.saturating_mul(2).clamp(1, most);
+                let pause = if receive.stamps() { gather.took(used, started.elapsed()) } else { None };
+                if let Some(pause) = pause {
+                    slots = most;
+                    if !work.run.sleep_until(Instant::now() + pause) {
+                        return End::Frozen;
+                    }
+                }
             }
             Some(Err(error)) if is_temporary(&error) => slots = 1,
             // Of an earlier datagram of ours, the hello for one; says nothing about what arrives.
