@@ -22,7 +22,11 @@ pub(crate) fn enter_own_network() -> Result<bool> {
     if !rustix::process::geteuid().is_root() {
         return Ok(false);
     }
-    let script = format!("ip link set lo up && echo cubic > {CONTROL} && exec \"$0\" \"$@\"");
+    // By route, as a namespace may not choose among congestion controls that its host does not allow to everybody.
+    let routes = ["127.0.0.0/8", "127.0.0.1"].map(|to| {
+        format!("ip route replace local {to} dev lo proto kernel scope host src 127.0.0.1 table local congctl cubic")
+    });
+    let script = format!("ip link set lo up && {} && exec \"$0\" \"$@\"", routes.join(" && "));
     let mut attempt = Command::new("unshare");
     attempt.args(["-n", "sh", "-c"]).arg(script.replace("exec \"$0\" \"$@\"", "true"));
     if !attempt.output().is_ok_and(|output| output.status.success()) {
@@ -35,8 +39,11 @@ pub(crate) fn enter_own_network() -> Result<bool> {
     Err(again.exec()).context("run in a network namespace")
 }
 
-/// Congestion control of this namespace.
+/// Congestion control that both sides use.
 pub(crate) fn congestion() -> String {
+    if std::env::var_os(INSIDE).is_some() {
+        return "cubic".to_owned();
+    }
     fs::read_to_string(CONTROL).unwrap_or_default().trim().to_owned()
 }
 

@@ -88,7 +88,7 @@ fn run_some(options: &Options, in_own_network: bool, names: &[String]) -> Result
 /// Runs the chosen rows; the names of those that miss a target.
 fn go(options: &Options, in_own_network: bool, chosen: &dyn Fn(&str) -> bool) -> Result<Vec<String>> {
     let folder = tempfile::tempdir()?;
-    let place = contenders::Place::new(folder.path())?;
+    let place = contenders::Place::new(folder.path());
     let header = machine::header(options, in_own_network, &place);
     println!("{header}");
     let mut results = Vec::new();

@@ -67,8 +67,8 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    pub(crate) fn new(folder: &Path) -> Result<Self> {
-        Ok(Self { folder: folder.to_owned(), iperfs: find_iperfs() })
+    pub(crate) fn new(folder: &Path) -> Self {
+        Self { folder: folder.to_owned(), iperfs: find_iperfs() }
     }
 
     /// Version and program.
