@@ -119,7 +119,7 @@ mod tests {
     fn bytes_move_only_when_the_end_is_near() {
         let mut buffer = Buffer::new(256 * 1024);
         buffer.widen(256 * 1024, true);
-        put(&mut buffer, &[1; 100_000]);
+        put(&mut buffer, &vec![1; 100_000]);
         buffer.discard(90_000);
         put(&mut buffer, &[2; 10]);
         assert_eq!((buffer.start, buffer.end), (90_000, 100_010));
@@ -137,7 +137,7 @@ mod tests {
         fn what_goes_in_comes_out_in_order(steps in prop::collection::vec((0usize..3000, 0usize..3000), 1..50)) {
             let (mut buffer, mut written, mut read) = (Buffer::new(9000), 0usize, 0usize);
             for (more, less) in steps {
-                let bytes: Vec<u8> = (written..written + more).map(|n| (n % 251) as u8).collect();
+                let bytes: Vec<u8> = (written..written + more).map(|n| u8::try_from(n % 251).unwrap()).collect();
                 written += put(&mut buffer, &bytes);
                 let take = less.min(buffer.pending().len());
                 for (i, byte) in buffer.pending()[..take].iter().enumerate() {

@@ -134,7 +134,7 @@ mod tests {
         let mut bytes = Vec::new();
         put_datagram(&mut bytes, b"9876");
         put_datagram(&mut bytes, b"");
-        put_datagram(&mut bytes, &[7; 65_536]);
+        put_datagram(&mut bytes, &vec![7; 65_536]);
         assert_eq!(bytes, b"\0\x049876\0\0");
     }
 
@@ -145,7 +145,9 @@ mod tests {
             piece in 1usize..500,
         ) {
             let mut bytes = Vec::new();
-            datagrams.iter().for_each(|datagram| put_datagram(&mut bytes, datagram));
+            for datagram in &datagrams {
+                put_datagram(&mut bytes, datagram);
+            }
             let (mut cutter, mut out) = (Cutter::default(), Vec::new());
             for piece in bytes.chunks(piece) {
                 cutter.push(piece);

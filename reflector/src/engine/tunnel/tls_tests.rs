@@ -232,11 +232,11 @@ fn converse(mut theirs: Connection, mut ours: Tls) {
     for round in 0..40u8 {
         // More updates in a row than are tolerated without data between them.
         theirs.refresh_traffic_keys().unwrap();
-        theirs.writer().write_all(&[round; 20_000]).unwrap();
-        assert!(exchange(&mut theirs, &mut ours) == [round; 20_000]);
-        ours.write(&[round; 20_000]).unwrap();
+        theirs.writer().write_all(&vec![round; 20_000]).unwrap();
+        assert!(exchange(&mut theirs, &mut ours) == vec![round; 20_000]);
+        ours.write(&vec![round; 20_000]).unwrap();
         exchange(&mut theirs, &mut ours);
-        assert!(plaintext(&mut theirs) == [round; 20_000], "round {round}");
+        assert!(plaintext(&mut theirs) == vec![round; 20_000], "round {round}");
     }
     theirs.send_close_notify();
     exchange(&mut theirs, &mut ours);
