@@ -67,11 +67,13 @@ impl Exchange {
         for received in inbox.iter() {
             let from = remote.or_else(|| received.sender());
             let (time, source) = moment::arrival(received.software_stamp, received.hardware_stamp, woken);
+            // The rate is that of arrivals: a busy host that reads them late must not drop them for it.
+            let at = now.saturating_sub(woken.saturating_sub(time));
             arrived += one(
                 desk,
                 drops,
                 outbox,
-                now,
+                at,
                 &Incoming {
                     bytes: received.payload,
                     from,

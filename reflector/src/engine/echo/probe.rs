@@ -233,8 +233,11 @@ impl Asking {
         self.next = self.next.max(now.saturating_sub(CATCH_UP * self.gap));
         while self.next <= now {
             self.next += self.gap;
+            let mut tallies = self.shared.tallies();
+            // Only now: waiting for the lock is no time on the path.
             let t1 = moment::steady();
-            let Some(seq) = self.shared.tallies().last_mut().map(|tally| tally.send(t1)) else { return };
+            let Some(seq) = tallies.last_mut().map(|tally| tally.send(t1)) else { return };
+            drop(tallies);
             wire::write_request(&mut self.packet, &self.keys, Request { seq, t1 });
             // What cannot be sent is lost like any datagram: it shows as lost on the way up.
             let _ = match &mut self.way {
