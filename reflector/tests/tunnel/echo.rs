@@ -16,8 +16,8 @@ use tokio::time::timeout;
 
 use crate::bed::{Bed, PATIENCE};
 
-fn tunnelled(stream: TunnelStream) -> Box<Tunnelled> {
-    Box::new(Tunnelled::new(stream.into_blocking().unwrap().into_datagrams()).unwrap())
+fn tunnelled(stream: TunnelStream) -> Tunnelled {
+    Tunnelled::new(stream.into_blocking().unwrap().into_datagrams()).unwrap()
 }
 
 /// E9: the same packets as on a port, of any length; what answers ends with the tunnel.
@@ -31,7 +31,7 @@ async fn echo_runs_through_a_tunnel_and_ends_with_it() {
         let peer = [127, 0, 0, 1].into();
         let mut responder = Responder::start(Setup {
             terms: Terms { proof: Proof::Keyed(Box::new(keys())), peer, max_pps: 10_000 },
-            intake: Intake::Tunnel(tunnelled(far.stream), (peer, 0).into()),
+            intake: Intake::Tunnel(Box::new(tunnelled(far.stream)), (peer, 0).into()),
             purse: Arc::new(Unlimited),
             calm: Calm::default(),
             schedule: Schedule::Beside,
@@ -39,10 +39,11 @@ async fn echo_runs_through_a_tunnel_and_ends_with_it() {
         })
         .unwrap();
         let settings = Settings { keys: Some(keys()), pps: 1000, length };
-        let probe = Probe::start(Target::Tunnel(tunnelled(near)), settings).unwrap();
+        let probe = Probe::start(Target::Tunnel(Box::new(tunnelled(near))), settings).unwrap();
         let wait = async {
+            let mut tick = tokio::time::interval(Duration::from_millis(1));
             while probe.snapshot().received < 50 {
-                tokio::time::sleep(Duration::from_millis(1)).await;
+                tick.tick().await;
             }
         };
         timeout(PATIENCE, wait).await.unwrap();
