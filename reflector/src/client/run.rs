@@ -17,7 +17,7 @@ use super::target::HostPort;
 use super::tax::tunnel_tax;
 use super::throughput::{self, Direct, Ending, Outcome, ThroughputError, Tick};
 use crate::engine::evidence::limit::Granted;
-use crate::engine::evidence::{Evidence, Real};
+use crate::engine::evidence::{Evidence, Real, float};
 use crate::engine::measured::Measured as SessionMeasured;
 use crate::identity::Current;
 use crate::link::message::Mode;
@@ -276,7 +276,8 @@ impl Book {
         let Some(session) = session else { return Granted::default() };
         let seconds = session.grant.duration_sec.filter(|granted| *granted < phase.seconds);
         let duration_s = seconds.map(|seconds| Duration::from_secs(seconds).as_secs_f64());
-        Granted { duration_s, bytes: self.remaining, mbps: None }
+        let mbps = session.grant.max_rate.map(|bits| float(bits) / 1e6);
+        Granted { duration_s, bytes: self.remaining, mbps }
     }
 
     fn count(&mut self, moved: u64, charged: Option<u64>, is_session: bool) {

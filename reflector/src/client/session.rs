@@ -83,7 +83,8 @@ async fn attempt(
         Some(tunnel) => tunnel,
     };
     show(Event::Begins { phase, mode: grant.mode });
-    let setup = Setup { local: Some(link.local().ip()), ..setup(phase, true) };
+    let mut setup = Setup { local: Some(link.local().ip()), ..setup(phase, true) };
+    pace(&mut setup.parameters, grant.max_rate);
     let way = match &tunnel {
         None => echo::Way::Direct(direct),
         Some(tunnel) => echo::Way::Tunnel(tunnel, setup.parameters.streams() + 1),
@@ -189,6 +190,15 @@ async fn granted(
     Ok(link.request(TestType::Throughput, params).await?)
 }
 
+/// Keeps within what the owner allows: who sends more is cut.
+fn pace(parameters: &mut Parameters, allowed: Option<u64>) {
+    let Some(allowed) = allowed else { return };
+    let each = (allowed / u64::from(parameters.parallel.max(1))).max(1);
+    if parameters.bandwidth == 0 || parameters.bandwidth > each {
+        parameters.bandwidth = each;
+    }
+}
+
 /// The parameters of a phase. `ours`: the server is a reflector.
 pub(super) fn setup(phase: &Phase, ours: bool) -> Setup {
     let udp = phase.protocol == Protocol::Udp;
@@ -208,4 +218,21 @@ pub(super) fn setup(phase: &Phase, ours: bool) -> Setup {
         ..default
     };
     Setup { parameters, local: None, peer_discards: ours }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// E6
+    #[test]
+    fn what_is_sent_stays_within_what_the_owner_allows_and_no_less_is_asked_for() {
+        for (asked, allowed, sent) in
+            [(0, None, 0), (0, Some(800), 200), (300, Some(800), 200), (100, Some(800), 100), (0, Some(1), 1)]
+        {
+            let mut parameters = Parameters { parallel: 4, bandwidth: asked, ..Parameters::default() };
+            pace(&mut parameters, allowed);
+            assert_eq!(parameters.bandwidth, sent, "{asked} {allowed:?}");
+        }
+    }
 }

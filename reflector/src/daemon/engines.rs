@@ -10,6 +10,8 @@ use crate::engine::throughput::Throughput;
 use crate::link::features::{Feature, Features};
 use crate::link::message::TestType;
 
+use super::tallies::Refused;
+
 /// What moves the bytes.
 #[derive(Clone, Default)]
 pub enum Engines {
@@ -18,6 +20,12 @@ pub enum Engines {
     Shipped,
     /// Others instead: what tests and demonstrations run.
     Instead(Vec<Arc<dyn Engine>>),
+}
+
+/// Engines that know their ports.
+pub(super) struct Placed {
+    pub(super) engines: Vec<Arc<dyn Engine>>,
+    pub(super) refused: Refused,
 }
 
 /// Extensions of the link itself, whatever the engines.
@@ -59,15 +67,20 @@ impl Engines {
     }
 
     /// With the ports they may use.
-    pub(super) fn at(self, site: &Site) -> Vec<Arc<dyn Engine>> {
+    pub(super) fn at(self, site: &Site) -> Placed {
         match self {
             Self::Shipped => {
                 // Echo spins for exact times only while no stream wants the core.
                 let calm = Calm::default();
                 let throughput = Throughput::new(site.clone()).beside(calm.clone());
-                vec![Arc::new(throughput), Arc::new(EchoEngine::new(site.clone(), calm))]
+                let counted = throughput.clone();
+                let echo = EchoEngine::new(site.clone(), calm);
+                Placed {
+                    engines: vec![Arc::new(throughput), Arc::new(echo)],
+                    refused: Box::new(move || counted.refused()),
+                }
             }
-            Self::Instead(engines) => engines,
+            Self::Instead(engines) => Placed { engines, refused: Box::new(|| 0) },
         }
     }
 }

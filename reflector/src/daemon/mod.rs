@@ -13,6 +13,7 @@ mod recent;
 mod rights_tests;
 mod roster;
 mod start;
+mod tallies;
 #[cfg(test)]
 mod tests;
 mod watcher;

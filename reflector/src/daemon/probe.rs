@@ -13,6 +13,8 @@ use crate::ledger::Ledger;
 use crate::metrics::{Metrics, PeerUsage};
 use crate::server::Server;
 
+use super::tallies::Tallies;
+
 /// Looks at the rooms.
 pub(super) struct Probe {
     pub(super) access: Access,
@@ -22,6 +24,7 @@ pub(super) struct Probe {
     pub(super) started: Now,
     /// True between bind and drain.
     pub(super) accepting: Arc<AtomicBool>,
+    pub(super) tallies: Tallies,
 }
 
 impl Probe {
@@ -89,6 +92,7 @@ impl HealthSource for Probe {
     }
 
     fn before_scrape(&self, metrics: &Metrics) {
+        self.tallies.publish(metrics);
         let peers = self.access.peers().into_iter().filter_map(|peer| {
             let id = peer.endpoint_id?;
             let usage = self.ledger.usage(&id).unwrap_or_default();

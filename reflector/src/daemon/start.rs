@@ -94,6 +94,7 @@ pub(super) async fn start(loaded: Loaded, engines: Engines) -> Result<Reflector>
         server: wired.server.clone(),
         started: rooms.started,
         accepting: Arc::clone(&accepting),
+        tallies: wired.tallies,
     });
     let desk = Arc::new(Desk {
         server: wired.server.clone(),

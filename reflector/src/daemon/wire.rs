@@ -24,11 +24,12 @@ use crate::network::{self, Position};
 use crate::server::{self, Server, Services};
 use crate::session::{Parts, Routes, Sessions};
 
-use super::engines::Engines;
+use super::engines::{Engines, Placed};
 use super::host;
 use super::observer::Records;
 use super::recent::Recent;
 use super::roster::Folder;
+use super::tallies::Tallies;
 
 /// What stands on its own: files, clocks, counters.
 pub(super) struct Rooms {
@@ -69,6 +70,7 @@ pub(super) fn open_rooms(config: &Config) -> Result<Rooms> {
 pub(super) struct Wired {
     pub(super) features: Features,
     pub(super) recent: Recent,
+    pub(super) tallies: Tallies,
     pub(super) server: Server,
     pub(super) sessions: Sessions,
     pub(super) identity: watch::Sender<Current>,
@@ -88,9 +90,10 @@ pub(super) fn wire(config: &Config, rooms: &Rooms, site: &Site, engines: Engines
     let gate = windows::Gate::default();
     let features = engines.features();
     let recent = Recent::default();
+    let Placed { engines, refused } = engines.at(site);
     let sessions = Sessions::new(Parts {
         ledger: rooms.ledger.clone(),
-        engines: engines.at(site),
+        engines,
         observer: Arc::new(Records::new(rooms.audit.clone(), rooms.metrics.clone(), recent.clone())),
         clock: Arc::new(clock::now),
         windows: Arc::new(move |policy, now| gate.closed_until(&policy.windows, now)),
@@ -118,7 +121,8 @@ pub(super) fn wire(config: &Config, rooms: &Rooms, site: &Site, engines: Engines
         require_alpn: config.network.require_alpn,
         started: rooms.started,
     })?;
-    Ok(Wired { features, recent, server, sessions, identity, directory })
+    let tallies = Tallies::new(refused, site.doors.clone());
+    Ok(Wired { features, recent, tallies, server, sessions, identity, directory })
 }
 
 fn load_identity(config: &Config, now: Now) -> Result<Current> {

@@ -163,6 +163,9 @@ pub struct SessionGrant {
     /// Ours: the granted duration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_sec: Option<u64>,
+    /// Ours: bits a second that the peer may send in all streams. Missing when unlimited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_rate: Option<u64>,
 }
 
 /// Answer to `get_status`: all numbers are the asking peer's own.

@@ -36,7 +36,8 @@ pub(super) async fn greet(mut stream: TcpStream) -> Result<Greeting, Refused> {
     loop {
         let before = received.len();
         received.reserve(PIECE);
-        match stream.read_buf(&mut received).await {
+        // No more at once than rustls takes between two looks at it.
+        match (&mut stream).take(PIECE as u64).read_buf(&mut received).await {
             Ok(1..) => {}
             Ok(0) => return Err(broken(io::ErrorKind::UnexpectedEof)),
             Err(error) => return Err(broken(error.kind())),

@@ -173,6 +173,7 @@ fn launch(core: &Arc<Core>, mut place: Place, prepared: Box<dyn Prepared>) -> Gr
         // Whole seconds, rounded down: what we promise we keep.
         expires_at: Timestamp::from_second(expires_at.as_second()).unwrap_or(expires_at),
         duration_sec: Some(active.plan.duration.as_secs()),
+        max_rate: active.policy().quotas.max_rate,
     };
     let span = tracing::info_span!("session", test_id = %active.test_id);
     core.tasks.spawn(task::run(Arc::clone(core), place, prepared).instrument(span));

@@ -130,3 +130,29 @@ async fn a_stolen_certificate_opens_nothing() {
     assert_eq!(accepted(&victim.endpoint_id()), 0, "nobody came in under the victim's name");
     Appliance::builder(victim).open(bed.addr).await.unwrap();
 }
+
+/// P9: whoever announces a `ClientHello` larger than anybody's is closed when more than 16 KiB of it came, not before the
+/// rest does.
+#[tokio::test]
+async fn a_hello_without_an_end_is_closed() {
+    let bed = Bed::start().await;
+    let good = Good::of(&bed);
+    // A record of 16 KiB that begins a handshake message of 65 535 bytes, and another.
+    let mut record = vec![0x16, 3, 1, 0x40, 0];
+    record.extend([1, 0, 0xff, 0xff]);
+    record.resize(5 + 16 * 1024, 0);
+    let mut more = vec![0x16, 3, 1, 0x40, 0];
+    more.resize(5 + 16 * 1024, 0);
+    let abuse = async {
+        let mut socket = raw::connect(bed.addr, Some(loopback(2))).await.unwrap();
+        socket.write_all(&record).await.unwrap();
+        // It may be closed under the second one.
+        let _ = socket.write_all(&more).await;
+        raw::read_until_closed(&mut socket).await
+    };
+    let closed = good.during(abuse).await;
+    assert_ne!(closed.how, Ending::Deadline);
+    until_metric(&bed, "reflector_handshakes_total{result=\"failed\"}", 1.0).await;
+    let line = denied(&bed, "handshake_failed").await;
+    assert!(line["params"]["detail"].as_str().unwrap().contains("ClientHello"), "{line}");
+}

@@ -124,6 +124,7 @@ fn samples() -> Vec<Message> {
             token: text(),
             expires_at: at,
             duration_sec: Some(1),
+            max_rate: Some(1),
         }),
         Message::SessionDeny { reason: DenyReason::Busy, message: text(), retry_after_sec: Some(1) },
         Message::SessionClose { test_id },

@@ -79,11 +79,20 @@ fn sessions() -> impl Strategy<Value = Message> {
                 reverse,
                 mode,
             });
-    let grant = (uuids(), modes(), any::<u16>(), texts(), seconds(), any::<Option<u64>>());
+    let grant =
+        (uuids(), modes(), any::<u16>(), texts(), seconds(), (any::<Option<u64>>(), any::<Option<u64>>()));
     prop_oneof![
         (test_types(), params).prop_map(|(test_type, params)| Message::SessionRequest { test_type, params }),
-        grant.prop_map(|(test_id, mode, port, token, expires_at, duration_sec)| {
-            Message::SessionGrant(SessionGrant { test_id, mode, port, token, expires_at, duration_sec })
+        grant.prop_map(|(test_id, mode, port, token, expires_at, (duration_sec, max_rate))| {
+            Message::SessionGrant(SessionGrant {
+                test_id,
+                mode,
+                port,
+                token,
+                expires_at,
+                duration_sec,
+                max_rate,
+            })
         }),
         (prop::sample::select(DenyReason::ALL), texts(), any::<Option<u64>>()).prop_map(
             |(reason, message, retry_after_sec)| Message::SessionDeny { reason, message, retry_after_sec }

@@ -79,6 +79,7 @@ fn answers() -> Vec<(&'static str, Message)> {
         token: "5f0c1a52-9f3e-4a57-8d43-6f6f2a1f7c11".into(),
         expires_at: at(1_767_225_665),
         duration_sec: None,
+        max_rate: None,
     };
     let deny = |reason, message: &str, retry_after_sec| Message::SessionDeny {
         reason,
@@ -100,7 +101,14 @@ fn answers() -> Vec<(&'static str, Message)> {
     };
     vec![
         ("session_grant", Message::SessionGrant(grant.clone())),
-        ("session_grant-duration", Message::SessionGrant(SessionGrant { duration_sec: Some(60), ..grant })),
+        (
+            "session_grant-duration",
+            Message::SessionGrant(SessionGrant {
+                duration_sec: Some(60),
+                max_rate: Some(50_000_000),
+                ..grant
+            }),
+        ),
         ("session_deny", deny(DenyReason::Busy, "another test runs", Some(17))),
         ("session_deny-final", deny(DenyReason::InvalidParams, "streams: at most 8", None)),
         ("session_result", Message::SessionResult(Box::new(result))),

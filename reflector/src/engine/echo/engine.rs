@@ -19,8 +19,8 @@ use super::wire::Keys;
 use crate::engine::door::Door;
 use crate::engine::measured::Measured;
 use crate::engine::site::Site;
-use crate::engine::tunnel::Tunnel;
 use crate::engine::tunnel::hello::Kind;
+use crate::engine::tunnel::{Blocking, Tunnel};
 use crate::engine::{BoxFuture, Ended, Engine, Placement, Prepare, PrepareError, Prepared};
 use crate::link::features::Feature;
 use crate::link::message::{Mode, TestType};
@@ -170,7 +170,7 @@ async fn first_stream(
     if arrived.kind != Kind::Echo {
         return Err(EndReason::ProtocolError);
     }
-    let link = arrived.stream.into_blocking().map(|stream| stream.into_datagrams());
+    let link = arrived.stream.into_blocking().map(Blocking::into_datagrams);
     let tunnelled = link.and_then(Tunnelled::new);
     tunnelled.map(|tunnelled| (tunnelled, arrived.place)).map_err(|_| EndReason::ClientVanished)
 }

@@ -79,10 +79,9 @@ pub(super) fn connected_udp(local: SocketAddr, remote: SocketAddr) -> io::Result
     for _ in 0..SLIPPED_IN {
         match socket.recv_from(&mut buffer) {
             Ok((length, from)) if from == remote => early.extend(buffer.get(..length).map(<[u8]>::to_vec)),
-            Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-            // An ICMP answer to something the port sent before: the next read goes on.
-            Err(_) => {}
+            // Somebody else's, or an ICMP answer to something the port sent before: the next read goes on.
+            Ok(_) | Err(_) => {}
         }
     }
     Ok(Connected { socket, early })
@@ -93,6 +92,15 @@ fn beside(local: SocketAddr) -> io::Result<std::net::UdpSocket> {
     udp.set_reuse_address(true)?;
     udp.bind(&local.into())?;
     Ok(udp.into())
+}
+
+/// Marks what a socket sends, whichever family it is of.
+pub(super) fn set_tos(socket: &SockRef<'_>, tos: u8) -> io::Result<()> {
+    if socket.local_addr()?.is_ipv6() {
+        socket.set_tclass_v6(tos.into())
+    } else {
+        socket.set_tos_v4(tos.into())
+    }
 }
 
 /// Asks for a byte buffer in both directions; the kernel gives what it allows.

@@ -130,7 +130,7 @@ impl Opening {
                             _ => self.lobby.enter(join(connection, cookie)),
                         }
                     }
-                    Arrival::Hello(from) if plan.is_udp() => self.hello(arrivals, from).await?,
+                    Arrival::Hello(from) if plan.is_udp() => self.hello(arrivals, from, plan.parameters.tos).await?,
                     Arrival::Hello(_) => {}
                 },
             }
@@ -141,10 +141,14 @@ impl Opening {
         Ok(())
     }
 
-    async fn hello(&mut self, arrivals: &mut Arrivals, from: SocketAddr) -> std::io::Result<()> {
+    async fn hello(&mut self, arrivals: &mut Arrivals, from: SocketAddr, tos: u8) -> std::io::Result<()> {
         let known = self.udp.iter().position(|(address, _)| *address == from);
         if known.is_none() {
-            self.udp.push((from, arrivals.open_udp(from)?));
+            let socket = arrivals.open_udp(from)?;
+            if tos > 0 && listen::set_tos(&SockRef::from(&socket), tos).is_err() {
+                tracing::debug!(tos, "set the type of service that a client asked for");
+            }
+            self.udp.push((from, socket));
         }
         if let Some((_, socket)) = known.map_or_else(|| self.udp.last(), |at| self.udp.get(at)) {
             // Lost like any datagram; the client's hello comes again, or its test ends.
@@ -228,6 +232,9 @@ fn set_options(socket: &SockRef<'_>, plan: &Plan) {
     }
     if asked.no_delay {
         done("nodelay", socket.set_tcp_nodelay(true));
+    }
+    if asked.tos > 0 {
+        done("type of service", listen::set_tos(socket, asked.tos));
     }
     if let Some(name) = &asked.congestion {
         done("congestion", socket.set_tcp_congestion(name.as_bytes()));

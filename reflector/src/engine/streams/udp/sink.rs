@@ -55,7 +55,7 @@ pub(in crate::engine::streams) fn prepare_sink(socket: &UdpSocket, how: UdpSink)
 pub(in crate::engine::streams) fn sink(mut receive: impl Receive, how: UdpSink, work: &Work) -> End {
     let (slot, most) = (receive.slot_bytes(), receive.slots());
     let (mut tally, mut received, mut slots) = (Tally::default(), 0, 1);
-    let (mut gather, started) = (Gather::default(), Instant::now());
+    let (mut gather, begun) = (Gather::default(), Instant::now());
     loop {
         if work.run.is_frozen() {
             return End::Frozen;
@@ -82,7 +82,7 @@ pub(in crate::engine::streams) fn sink(mut receive: impl Receive, how: UdpSink, 
                 work.counters.tallied(&tally, received);
                 // Lease about what is going to come, as the others of a session need budget too.
                 slots = used.saturating_mul(2).clamp(1, most);
-                let pause = if receive.stamps() { gather.took(used, started.elapsed()) } else { None };
+                let pause = if receive.stamps() { gather.took(used, begun.elapsed()) } else { None };
                 if let Some(pause) = pause {
                     slots = most;
                     if !work.run.sleep_until(Instant::now() + pause) {

@@ -1,0 +1,39 @@
+//! Numbers that others keep while nobody looks: read when the metrics are, and only then.
+
+use std::sync::{Mutex, PoisonError};
+
+use crate::engine::door::Doors;
+use crate::metrics::Metrics;
+
+/// How many connections and datagrams on data ports were refused since the start.
+pub(super) type Refused = Box<dyn Fn() -> u64 + Send + Sync>;
+
+/// What was told to the metrics before.
+#[derive(Debug, Default, Clone, Copy)]
+struct Told {
+    refused: u64,
+    /// As the kernel counts: from 0 again after 2^32.
+    unheard: u32,
+}
+
+/// Reads the counts of engines and kernel.
+pub(super) struct Tallies {
+    refused: Refused,
+    doors: Doors,
+    told: Mutex<Told>,
+}
+
+impl Tallies {
+    pub(super) fn new(refused: Refused, doors: Doors) -> Self {
+        Self { refused, doors, told: Mutex::default() }
+    }
+
+    /// Adds what came since the last time.
+    pub(super) fn publish(&self, metrics: &Metrics) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Told { refused: (self.refused)(), unheard: self.doors.unheard().unwrap_or(told.unheard) };
+        metrics.data_refused(now.refused.saturating_sub(told.refused));
+        metrics.stray_datagrams(now.unheard.wrapping_sub(told.unheard).into());
+        *told = now;
+    }
+}
