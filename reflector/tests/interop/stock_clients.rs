@@ -15,7 +15,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_reflector");
 
 /// No wait between tests, and as many as there are.
 const QUOTAS: &str =
-    "[quotas]\ncooldown_sec = 0\nmax_tests_per_hour_per_peer = 100000\nmax_test_duration_sec = 60\n";
+    "[quotas]\ncooldown_sec = 0\nmax_tests_per_hour_per_peer = 10000\nmax_test_duration_sec = 60\n";
 
 /// Ports nobody else is likely to use; a taken one is skipped.
 const DATA_PORTS: [(&str, &str); 2] = [
