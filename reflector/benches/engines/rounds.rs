@@ -68,13 +68,10 @@ fn run(row: Row, place: &Place, options: &Options) -> Result<Vec<Verdict>> {
             sample.agree()?;
             round.push((index, sample));
         }
-        if !before.was_calm() && !options.quick {
+        let foreign = before.foreign();
+        if !foreign::Before::is_calm(foreign) && !options.quick {
             repeats += 1;
-            ensure!(
-                repeats <= REPEATS,
-                "others kept using the processors ({:.0} %)",
-                100.0 * before.foreign()
-            );
+            ensure!(repeats <= REPEATS, "others kept using the processors ({:.0} %)", 100.0 * foreign);
             continue;
         }
         for (index, sample) in round {

@@ -11,15 +11,16 @@ use super::process::Running;
 use super::{Contender, Place, Sample, peer};
 
 const LENGTH: usize = 64;
-/// Datagrams under way in a flood.
-const WINDOW: u64 = 64;
+/// Datagrams sent at once, every [`TICK`]: 50 000 a second, half of what policy can allow.
+const BURST: u64 = 50;
+const TICK: Duration = Duration::from_millis(1);
 /// A datagram that is not back by then is lost, and another takes its place.
 const LOST: Duration = Duration::from_millis(20);
 
 /// How it is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Load {
-    Flood,
+    Paced,
     OneByOne,
 }
 
@@ -72,32 +73,28 @@ fn ask(server: SocketAddr, load: Load, seconds: u32, process: &Running) -> Resul
     let socket = UdpSocket::bind("127.0.0.1:0")?;
     socket.connect(server)?;
     socket.set_read_timeout(Some(LOST))?;
-    let window = if load == Load::Flood { WINDOW } else { 1 };
+    let burst = if load == Load::Paced { BURST } else { 1 };
     let mut buffer = [0_u8; LENGTH];
     let mut trips: Vec<f64> = Vec::new();
-    let (mut answered, mut under_way) = (0_u64, 0_u64);
+    let mut answered = 0_u64;
     let before = process.cpu_seconds()?;
     let began = Instant::now();
     let until = began + Duration::from_secs(seconds.into());
     while Instant::now() < until {
         let asked = Instant::now();
-        // Half a window at a time, so that the server always has something to do.
-        while under_way < window {
+        for _ in 0..burst {
             socket.send(&buffer)?;
-            under_way += 1;
         }
-        for _ in 0..window.div_ceil(2) {
+        for _ in 0..burst {
+            // One that is late counts for the next burst, or is lost.
             match socket.recv(&mut buffer) {
-                Ok(length) if length == LENGTH => answered += 1,
-                Ok(_) => {}
-                Err(_) => {
-                    under_way = 1;
-                }
+                Ok(length) => answered += u64::from(length == LENGTH),
+                Err(_) => break,
             }
-            under_way = under_way.saturating_sub(1);
         }
-        if load == Load::OneByOne {
-            trips.push(asked.elapsed().as_secs_f64() * 1e6);
+        match load {
+            Load::OneByOne => trips.push(asked.elapsed().as_secs_f64() * 1e6),
+            Load::Paced => std::thread::sleep(TICK.saturating_sub(asked.elapsed())),
         }
     }
     let took = began.elapsed().as_secs_f64();

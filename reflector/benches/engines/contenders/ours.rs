@@ -37,7 +37,7 @@ impl Reflector {
         let id = |seed: &[u8; 32]| Key::from_seed(*seed).endpoint_id();
         let server = write_key(&folder.join("server"), &SERVER_SEED)?;
         let text = format!(
-            "[identity]\nprivate_key_path = \"{}\"\n[network]\nlisten_address = \"{address}\"\nlisten_address_health = \"{health}\"\ndeployment_mode = \"lan\"\n{network}\n[access]\nname = \"bench\"\nauthorized_peers = [\"{}\", \"{}\"]\n[quotas]\ncooldown_sec = 0\nmax_tests_per_hour_per_peer = 10000\nmax_concurrent_tests = 128\nmax_echo_pps = 1000000\n[logging]\nlevel = \"error\"\n",
+            "[identity]\nprivate_key_path = \"{}\"\n[network]\nlisten_address = \"{address}\"\nlisten_address_health = \"{health}\"\ndeployment_mode = \"lan\"\n{network}\n[access]\nname = \"bench\"\nauthorized_peers = [\"{}\", \"{}\"]\n[quotas]\ncooldown_sec = 0\nmax_tests_per_hour_per_peer = 10000\nmax_concurrent_tests = 64\nmax_echo_pps = 100000\n[logging]\nlevel = \"error\"\n",
             server.display(),
             id(&CLIENT_SEED),
             id(&APPLIANCE_SEED),
