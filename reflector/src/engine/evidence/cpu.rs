@@ -23,6 +23,9 @@ pub struct CpuUse {
     /// The busiest core, whoever used it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub busiest_core_percent: Option<Real>,
+    /// The core that had most room left: what it was busy for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idlest_core_percent: Option<Real>,
     /// The core that spent most of its time on the kernel's packet work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub busiest_softirq_percent: Option<Real>,
@@ -81,9 +84,10 @@ pub(super) fn between(begin: &Counted, end: &Counted, elapsed: Duration, threads
         let used = ticks(after).saturating_sub(ticks(before));
         Real::percent(float(used), float(after.all - before.all))
     };
-    let highest = |ticks: fn(&Core) -> u64| {
-        pairs.iter().filter_map(|pair| share(pair, ticks)).max_by(|a, b| a.value().total_cmp(&b.value()))
-    };
+    let shares = |ticks: fn(&Core) -> u64| pairs.iter().filter_map(move |pair| share(pair, ticks));
+    let highest =
+        |ticks: fn(&Core) -> u64| shares(ticks).max_by(|a, b| a.value().total_cmp(&b.value()));
+    let busy: fn(&Core) -> u64 = |core| core.all.saturating_sub(core.idle);
     let sum = |of: fn(&(Core, Core)) -> u64| float(pairs.iter().map(of).sum());
     let busiest = threads.iter().max();
     CpuUse {
@@ -91,7 +95,8 @@ pub(super) fn between(begin: &Counted, end: &Counted, elapsed: Duration, threads
         process_s: Real::of(end.process.saturating_sub(begin.process).as_secs_f64()),
         busiest_thread_percent: busiest
             .and_then(|busy| Real::percent(busy.as_secs_f64(), elapsed.as_secs_f64())),
-        busiest_core_percent: highest(|core| core.all.saturating_sub(core.idle)),
+        busiest_core_percent: highest(busy),
+        idlest_core_percent: shares(busy).min_by(|a, b| a.value().total_cmp(&b.value())),
         busiest_softirq_percent: highest(|core| core.softirq),
         steal_percent: Real::percent(
             sum(|(before, after)| after.steal.saturating_sub(before.steal)),
@@ -170,6 +175,7 @@ cpu3 2471 31 2337 641894 201 0 30 0 0 0
                 process_s: Real::of(0.0),
                 busiest_thread_percent: Real::of(93.0),
                 busiest_core_percent: Real::of(99.0),
+                idlest_core_percent: Real::of(1.0),
                 busiest_softirq_percent: Real::of(96.0),
                 steal_percent: Real::of(0.0),
                 cgroup_throttled_periods: None,

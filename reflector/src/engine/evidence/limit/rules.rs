@@ -92,7 +92,10 @@ fn application(facts: &Facts<'_>, streams: &Streams) -> Vec<Found> {
         .asked_mbps
         .zip(facts.mbps)
         .and_then(|(asked, mbps)| at_least("mbps", mbps.value(), AT_CAP_PERCENT / 100.0 * asked, side));
-    let idle = streams.busiest_s.filter(|_| facts.run_s > 0.0).and_then(|busy| {
+    // Where no core had room, a sender that had nothing to send was waiting for one.
+    let waited = facts.sender().evidence.cpu.as_ref().and_then(|cpu| cpu.idlest_core_percent);
+    let could_run = waited.is_none_or(|percent| percent.value() < CPU_PERCENT);
+    let idle = streams.busiest_s.filter(|_| facts.run_s > 0.0 && could_run).and_then(|busy| {
         let percent = (busy / facts.run_s * 100.0).min(100.0);
         (percent < BUSY_PERCENT).then(|| signal("sender_busy_percent", percent, BUSY_PERCENT, side))?
     });
@@ -116,6 +119,8 @@ fn cpu(facts: &Facts<'_>, _: &Streams) -> Vec<Found> {
             [
                 percent("busiest_thread_percent", used.and_then(|cpu| cpu.busiest_thread_percent)),
                 percent("busiest_softirq_percent", used.and_then(|cpu| cpu.busiest_softirq_percent)),
+                // Many streams share few cores: none of their threads can fill one.
+                percent("idlest_core_percent", used.and_then(|cpu| cpu.idlest_core_percent)),
                 grew("cgroup_throttled_periods", used.and_then(|cpu| cpu.cgroup_throttled_periods)),
                 flag("firmware_throttled", hot.and_then(|thermal| thermal.firmware_throttled)),
                 grew("throttle_events", hot.and_then(|thermal| thermal.throttle_events)),
