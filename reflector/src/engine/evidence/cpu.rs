@@ -85,8 +85,7 @@ pub(super) fn between(begin: &Counted, end: &Counted, elapsed: Duration, threads
         Real::percent(float(used), float(after.all - before.all))
     };
     let shares = |ticks: fn(&Core) -> u64| pairs.iter().filter_map(move |pair| share(pair, ticks));
-    let highest =
-        |ticks: fn(&Core) -> u64| shares(ticks).max_by(|a, b| a.value().total_cmp(&b.value()));
+    let highest = |ticks: fn(&Core) -> u64| shares(ticks).max_by(|a, b| a.value().total_cmp(&b.value()));
     let busy: fn(&Core) -> u64 = |core| core.all.saturating_sub(core.idle);
     let sum = |of: fn(&(Core, Core)) -> u64| float(pairs.iter().map(of).sum());
     let busiest = threads.iter().max();
