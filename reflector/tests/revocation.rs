@@ -156,7 +156,7 @@ fn distribution(mut times: Vec<Duration>) -> [Duration; 4] {
     [times[0], rank(50), rank(99), times[times.len() - 1]]
 }
 
-/// A8, A1, X3: command or change to both sockets closed, p99 below 2 s under load, typed, counted and audited.
+/// A8, A1, C2, X3: command or change to both sockets closed, p99 below 2 s under load, typed, counted and audited.
 #[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_revoked_peer_loses_its_running_session_within_two_seconds() {
     let bed = Arc::new(Bed::launch(QUOTAS, &[("REFLECTOR_TESTBED_PACE", PACE)]).await);

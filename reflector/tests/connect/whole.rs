@@ -11,7 +11,7 @@ fn streams(result: &Value) -> usize {
     result["end"]["streams"].as_array().map_or(0, Vec::len)
 }
 
-/// E9: one port is open, three kinds of test complete, and every record says how the data went.
+/// E9, C2: one port is open, three kinds of test complete, and every record says how the data went.
 #[tokio::test]
 async fn stock_iperf3_measures_through_the_one_open_port() {
     if !iperf::is_installed() {

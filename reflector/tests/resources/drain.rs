@@ -119,7 +119,7 @@ async fn a_second_sigterm_cuts_what_runs() {
     refuses(grant.data_addr()).await;
 }
 
-/// C6: in a container nobody stands above the process, and the kernel delivers it only signals it has a handler for.
+/// C6, E4: in a container nobody stands above the process, and the kernel delivers it only signals it has a handler for.
 #[tokio::test]
 async fn as_pid_1_sigterm_drains_and_ends_a_session_with_its_reason() {
     let dir = tempfile::tempdir().unwrap();
