@@ -4,7 +4,7 @@
 //! round in which something else used the processors is repeated. A row that cannot run says why. As root the bench runs
 //! in a network namespace of its own, where every socket of both sides uses cubic. How to read it: docs/bench/README.md.
 //!
-//! `cargo bench --profile dist -p reflector --bench engines [-- --rounds 5 --seconds 3 --only WORD --quick --gate --save]`
+//! `cargo bench --profile dist -p reflector --bench engines [-- --rounds 5 --seconds 3 --only WORD --quick --gate --slack PERCENT --save]`
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads clocks and waits")]
 #![allow(clippy::cast_precision_loss, reason = "bytes and packets become rates")]
 
@@ -29,6 +29,8 @@ pub(crate) struct Options {
     only: Option<String>,
     pub(crate) quick: bool,
     gate: bool,
+    /// The gate opens for what misses its target by no more than this share.
+    slack: f64,
     save: bool,
 }
 
@@ -52,8 +54,15 @@ fn main() -> Result<()> {
 }
 
 fn options(mut words: impl Iterator<Item = String>) -> Result<Options> {
-    let mut options =
-        Options { rounds: MIN_ROUNDS, seconds: 3, only: None, quick: false, gate: false, save: false };
+    let mut options = Options {
+        rounds: MIN_ROUNDS,
+        seconds: 3,
+        only: None,
+        quick: false,
+        gate: false,
+        slack: 0.0,
+        save: false,
+    };
     while let Some(word) = words.next() {
         let mut value = || words.next().with_context(|| format!("{word} needs a value"));
         match word.as_str() {
@@ -62,9 +71,14 @@ fn options(mut words: impl Iterator<Item = String>) -> Result<Options> {
             "--only" => options.only = Some(value()?),
             "--quick" => options.quick = true,
             "--gate" => options.gate = true,
+            "--slack" => {
+                let percent: u32 = value()?.parse().context("--slack needs a percentage")?;
+                ensure!(percent < 100, "--slack needs a percentage below 100");
+                options.slack = f64::from(percent) / 100.0;
+            }
             "--save" => options.save = true,
             other => bail!(
-                "unknown option {other}; there are --rounds N, --seconds N, --only WORD, --quick, --gate, --save"
+                "unknown option {other}; there are --rounds N, --seconds N, --only WORD, --quick, --gate, --slack PERCENT, --save"
             ),
         }
     }
@@ -102,5 +116,6 @@ fn go(options: &Options, in_own_network: bool, chosen: &dyn Fn(&str) -> bool) ->
     if options.save {
         report::save(&header, &results)?;
     }
-    Ok(results.iter().filter(|result| result.is_missed()).map(|result| result.name.to_owned()).collect())
+    let missed = results.iter().filter(|result| result.is_missed(options.slack));
+    Ok(missed.map(|result| result.name.to_owned()).collect())
 }

@@ -32,8 +32,12 @@ pub(crate) struct Verdict {
 }
 
 impl Outcome {
-    pub(crate) fn is_missed(&self) -> bool {
-        self.verdicts.iter().any(|verdict| !verdict.kept)
+    /// Missed by more than this share of the target.
+    pub(crate) fn is_missed(&self, slack: f64) -> bool {
+        self.verdicts.iter().any(|verdict| match verdict.target.bound {
+            Bound::Least(least) => verdict.value < least * (1.0 - slack),
+            Bound::Most(most) => verdict.value > most / (1.0 - slack),
+        })
     }
 }
 

@@ -65,8 +65,8 @@ fn processor(limit: &Limit) -> &'static str {
         "a processor: its container had used up its CPU time"
     } else if has("firmware_throttled") || has("throttle_events") {
         "a processor: it was slowed down by heat or a weak power supply"
-    } else if has("idlest_core_percent") {
-        "a processor: every core was busy"
+    } else if has("wanting_thread_percent") {
+        "a processor: a stream's thread waited for a free core"
     } else if has("busiest_softirq_percent") {
         "a processor: one core was busy with the kernel's packet work"
     } else {

@@ -12,7 +12,7 @@ pub(super) fn words(signal: &Signal) -> (String, fn(f64) -> String) {
         "mbps" => "Rate",
         "sender_busy_percent" => "Sender had something to send",
         "busiest_thread_percent" => "Busiest stream thread, of a core",
-        "idlest_core_percent" => "Use of the core with most room",
+        "wanting_thread_percent" => "A stream thread ran or waited for a core",
         "busiest_softirq_percent" => "Packet work of the busiest core",
         "cgroup_throttled_periods" => "Periods without CPU time left",
         "firmware_throttled" => "Firmware slowed the processor",

@@ -23,9 +23,9 @@ pub struct CpuUse {
     /// The busiest core, whoever used it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub busiest_core_percent: Option<Real>,
-    /// The core that had most room left: what it was busy for.
+    /// The stream whose thread ran, or was ready and waited for a core, for most of the time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub idlest_core_percent: Option<Real>,
+    pub wanting_thread_percent: Option<Real>,
     /// The core that spent most of its time on the kernel's packet work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub busiest_softirq_percent: Option<Real>,
@@ -69,8 +69,16 @@ fn core(line: &str) -> Option<Core> {
     Some(Core { number, all: ticks.iter().sum(), idle: idle + iowait, softirq, steal })
 }
 
-/// What happened between two moments. `threads` is the time each stream's thread used meanwhile.
-pub(super) fn between(begin: &Counted, end: &Counted, elapsed: Duration, threads: &[Duration]) -> CpuUse {
+/// What a stream's thread did during a run.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Thread {
+    pub(super) ran: Duration,
+    /// Ready, with no core to run on.
+    pub(super) waited: Duration,
+}
+
+/// What happened between two moments. `threads` is what each stream's thread did meanwhile.
+pub(super) fn between(begin: &Counted, end: &Counted, elapsed: Duration, threads: &[Thread]) -> CpuUse {
     let pairs: Vec<(Core, Core)> = end
         .cores
         .iter()
@@ -84,18 +92,19 @@ pub(super) fn between(begin: &Counted, end: &Counted, elapsed: Duration, threads
         let used = ticks(after).saturating_sub(ticks(before));
         Real::percent(float(used), float(after.all - before.all))
     };
-    let shares = |ticks: fn(&Core) -> u64| pairs.iter().filter_map(move |pair| share(pair, ticks));
-    let highest = |ticks: fn(&Core) -> u64| shares(ticks).max_by(|a, b| a.value().total_cmp(&b.value()));
-    let busy: fn(&Core) -> u64 = |core| core.all.saturating_sub(core.idle);
+    let highest = |ticks: fn(&Core) -> u64| {
+        pairs.iter().filter_map(|pair| share(pair, ticks)).max_by(|a, b| a.value().total_cmp(&b.value()))
+    };
     let sum = |of: fn(&(Core, Core)) -> u64| float(pairs.iter().map(of).sum());
-    let busiest = threads.iter().max();
+    let of_run = |time: Option<Duration>| {
+        time.and_then(|time| Real::percent(time.as_secs_f64(), elapsed.as_secs_f64()))
+    };
     CpuUse {
         cores: u32::try_from(end.cores.len()).ok().filter(|count| *count > 0),
         process_s: Real::of(end.process.saturating_sub(begin.process).as_secs_f64()),
-        busiest_thread_percent: busiest
-            .and_then(|busy| Real::percent(busy.as_secs_f64(), elapsed.as_secs_f64())),
-        busiest_core_percent: highest(busy),
-        idlest_core_percent: shares(busy).min_by(|a, b| a.value().total_cmp(&b.value())),
+        busiest_thread_percent: of_run(threads.iter().map(|thread| thread.ran).max()),
+        wanting_thread_percent: of_run(threads.iter().map(|thread| thread.ran + thread.waited).max()),
+        busiest_core_percent: highest(|core| core.all.saturating_sub(core.idle)),
         busiest_softirq_percent: highest(|core| core.softirq),
         steal_percent: Real::percent(
             sum(|(before, after)| after.steal.saturating_sub(before.steal)),
@@ -165,7 +174,9 @@ cpu3 2471 31 2337 641894 201 0 30 0 0 0
     #[test]
     fn the_core_that_only_handles_packets_is_found() {
         let (before, after) = (counted(PI5_BEFORE, None), counted(PI5_AFTER, None));
-        let threads = [Duration::from_millis(4100), Duration::from_millis(9300)];
+        let thread =
+            |ran, waited| Thread { ran: Duration::from_millis(ran), waited: Duration::from_millis(waited) };
+        let threads = [thread(4100, 5700), thread(9300, 100)];
         let used = between(&before, &after, Duration::from_secs(10), &threads);
         assert_eq!(
             used,
@@ -173,8 +184,8 @@ cpu3 2471 31 2337 641894 201 0 30 0 0 0
                 cores: Some(4),
                 process_s: Real::of(0.0),
                 busiest_thread_percent: Real::of(93.0),
+                wanting_thread_percent: Real::of(98.0),
                 busiest_core_percent: Real::of(99.0),
-                idlest_core_percent: Real::of(1.0),
                 busiest_softirq_percent: Real::of(96.0),
                 steal_percent: Real::of(0.0),
                 cgroup_throttled_periods: None,
@@ -199,7 +210,7 @@ cpu3 2471 31 2337 641894 201 0 30 0 0 0
         {
             assert_eq!(cores(hidden), [], "{hidden:?}");
         }
-        let nothing = between(&Counted::default(), &Counted::default(), Duration::ZERO, &[Duration::ZERO]);
+        let nothing = between(&Counted::default(), &Counted::default(), Duration::ZERO, &[Thread::default()]);
         assert_eq!(nothing, CpuUse { process_s: Real::of(0.0), ..CpuUse::default() });
         // No tick passed, or the core was away.
         let same = counted(PI5_BEFORE, None);

@@ -52,8 +52,8 @@ pub struct Sampler {
     host: Host,
     began: Instant,
     begin: Moment,
-    /// Each thread, and what it had used when we began.
-    threads: Vec<(Arc<Counters>, Duration)>,
+    /// Each thread, and what it had done when we began.
+    threads: Vec<(Arc<Counters>, cpu::Thread)>,
 }
 
 #[derive(Debug)]
@@ -75,7 +75,7 @@ impl Sampler {
     pub fn start(local_addr: Option<IpAddr>, watches: Vec<Watch>) -> io::Result<Self> {
         let host = Host::of(local_addr.or_else(|| watches.iter().find_map(|watch| watch.local)));
         let threads =
-            watches.iter().map(|watch| (Arc::clone(&watch.counters), watch.counters.cpu())).collect();
+            watches.iter().map(|watch| (Arc::clone(&watch.counters), done(&watch.counters))).collect();
         let senders: Vec<(u32, OwnedFd)> =
             watches.into_iter().filter_map(|watch| Some((watch.id, watch.socket?))).collect();
         let count = senders.len();
@@ -110,8 +110,14 @@ impl Sampler {
             let mut state = self.shared.lock();
             (std::mem::take(&mut state.series), state.felt.and(end.thermal))
         };
-        let used: Vec<Duration> =
-            self.threads.iter().map(|(counters, before)| counters.cpu().saturating_sub(*before)).collect();
+        let since = |(counters, before): &(Arc<Counters>, cpu::Thread)| {
+            let now = done(counters);
+            cpu::Thread {
+                ran: now.ran.saturating_sub(before.ran),
+                waited: now.waited.saturating_sub(before.waited),
+            }
+        };
+        let used: Vec<cpu::Thread> = self.threads.iter().map(since).collect();
         let mut carried_by = self.host.nic().unwrap_or_default();
         nic::add_between(&mut carried_by, self.begin.nic, end.nic);
         Evidence {
@@ -146,6 +152,11 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What a thread has done so far.
+fn done(counters: &Counters) -> cpu::Thread {
+    cpu::Thread { ran: counters.cpu(), waited: counters.waited() }
 }
 
 /// What sets the pace of a connection.

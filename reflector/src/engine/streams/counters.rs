@@ -21,6 +21,7 @@ pub struct Counters {
     tid: AtomicI32,
     cpu_user_ns: AtomicU64,
     cpu_system_ns: AtomicU64,
+    waited_ns: AtomicU64,
 }
 
 /// All counters at one moment.
@@ -79,6 +80,12 @@ impl Counters {
         })
     }
 
+    /// How long the thread was ready and had no core to run on; zero where the kernel does not count it.
+    pub fn waited(&self) -> Duration {
+        let running = self.tid().and_then(|tid| waited(&format!("/proc/self/task/{tid}/schedstat")));
+        running.unwrap_or_else(|| Duration::from_nanos(self.waited_ns.load(Ordering::Acquire)))
+    }
+
     /// User and system time of a thread that has ended, else zeros.
     pub fn final_cpu(&self) -> (Duration, Duration) {
         let read = |value: &AtomicU64| Duration::from_nanos(value.load(Ordering::Acquire));
@@ -99,6 +106,8 @@ impl Counters {
         let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         self.cpu_user_ns.store(nanos(user), Ordering::Release);
         self.cpu_system_ns.store(nanos(system), Ordering::Release);
+        let waited = waited("/proc/thread-self/schedstat").unwrap_or_default();
+        self.waited_ns.store(nanos(waited), Ordering::Release);
         // After it the id may become another thread's.
         self.tid.store(0, Ordering::Release);
     }
@@ -126,4 +135,10 @@ impl Counters {
         // Not contended: one writer.
         self.bytes.fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
+}
+
+/// The second of the scheduler's three numbers about a thread.
+fn waited(schedstat: &str) -> Option<Duration> {
+    let text = std::fs::read_to_string(schedstat).ok()?;
+    text.split_ascii_whitespace().nth(1)?.parse().ok().map(Duration::from_nanos)
 }

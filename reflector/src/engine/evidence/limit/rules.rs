@@ -1,6 +1,7 @@
 //! The rules, in the order of the documentation, and the numbers from which on they match.
 
 use crate::engine::evidence::Real;
+use crate::engine::evidence::cpu::CpuUse;
 use crate::engine::evidence::float;
 use crate::reason::EndReason;
 
@@ -13,6 +14,8 @@ const AT_CAP_PERCENT: f64 = 97.0;
 const BUSY_PERCENT: f64 = 80.0;
 /// A core or thread above this has no room for one more packet at a time.
 const CPU_PERCENT: f64 = 90.0;
+/// The same where threads share a core: one that gets it late finds its socket full or empty at once, and then waits for data.
+const WANTING_PERCENT: f64 = 70.0;
 /// Headers around the payload of a packet: IPv4, TCP with time stamps.
 const HEADERS_IN_MTU: f64 = 52.0;
 /// What Ethernet adds to a packet: header, check sequence, preamble, gap.
@@ -92,9 +95,9 @@ fn application(facts: &Facts<'_>, streams: &Streams) -> Vec<Found> {
         .asked_mbps
         .zip(facts.mbps)
         .and_then(|(asked, mbps)| at_least("mbps", mbps.value(), AT_CAP_PERCENT / 100.0 * asked, side));
-    // Where no core had room, a sender that had nothing to send was waiting for one.
-    let waited = facts.sender().evidence.cpu.as_ref().and_then(|cpu| cpu.idlest_core_percent);
-    let could_run = waited.is_none_or(|percent| percent.value() < CPU_PERCENT);
+    // A sender that had nothing to send because its thread waited for a core was not idle.
+    let wanted = facts.sender().evidence.cpu.as_ref().and_then(|cpu| cpu.wanting_thread_percent);
+    let could_run = wanted.is_none_or(|percent| percent.value() < WANTING_PERCENT);
     let idle = streams.busiest_s.filter(|_| facts.run_s > 0.0 && could_run).and_then(|busy| {
         let percent = (busy / facts.run_s * 100.0).min(100.0);
         (percent < BUSY_PERCENT).then(|| signal("sender_busy_percent", percent, BUSY_PERCENT, side))?
@@ -108,6 +111,10 @@ fn application(facts: &Facts<'_>, streams: &Streams) -> Vec<Found> {
 fn cpu(facts: &Facts<'_>, _: &Streams) -> Vec<Found> {
     let slow = |end: super::facts::End<'_>| {
         let percent = |name: &str, value: Option<Real>| at_least(name, value?.value(), CPU_PERCENT, end.side);
+        let wanting = |cpu: &CpuUse| {
+            let percent = cpu.wanting_thread_percent?.value();
+            at_least("wanting_thread_percent", percent, WANTING_PERCENT, end.side)
+        };
         let grew = |name: &str, count: Option<u64>| at_least(name, float(count?), 1.0, end.side);
         let flag =
             |name: &str, raised: Option<bool>| raised.filter(|raised| *raised).and(yes(name, end.side));
@@ -119,8 +126,8 @@ fn cpu(facts: &Facts<'_>, _: &Streams) -> Vec<Found> {
             [
                 percent("busiest_thread_percent", used.and_then(|cpu| cpu.busiest_thread_percent)),
                 percent("busiest_softirq_percent", used.and_then(|cpu| cpu.busiest_softirq_percent)),
-                // Many streams share few cores: none of their threads can fill one.
-                percent("idlest_core_percent", used.and_then(|cpu| cpu.idlest_core_percent)),
+                // Where streams share cores, with each other or with strangers, no thread can fill one.
+                used.and_then(wanting),
                 grew("cgroup_throttled_periods", used.and_then(|cpu| cpu.cgroup_throttled_periods)),
                 flag("firmware_throttled", hot.and_then(|thermal| thermal.firmware_throttled)),
                 grew("throttle_events", hot.and_then(|thermal| thermal.throttle_events)),

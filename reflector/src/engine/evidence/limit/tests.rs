@@ -181,8 +181,8 @@ fn a_test_that_asked_for_no_more_was_limited_by_itself() {
     is_only(&idle(7999), "application/idle", "sender_busy_percent", Side::Reflector);
     assert_eq!(idle(8000).limit().by, By::Unknown);
     // Its thread wanted to run, and there was no core for it.
-    let crowded = idle(7999).with(|run| cpu(&mut run.reflector).idlest_core_percent = Real::of(90.0));
-    is_only(&crowded, "reflector-host/cpu", "idlest_core_percent", Side::Reflector);
+    let crowded = idle(7999).with(|run| cpu(&mut run.reflector).wanting_thread_percent = Real::of(70.0));
+    is_only(&crowded, "reflector-host/cpu", "wanting_thread_percent", Side::Reflector);
 }
 
 /// H7: every sign of a slow processor, at either end, in either direction.
@@ -191,7 +191,7 @@ fn a_processor_at_its_limit_is_named_with_its_host() {
     let signs: [Named<Evidence>; 6] = [
         ("busiest_thread_percent", |host| cpu(host).busiest_thread_percent = Real::of(90.0)),
         ("busiest_softirq_percent", |host| cpu(host).busiest_softirq_percent = Real::of(91.0)),
-        ("idlest_core_percent", |host| cpu(host).idlest_core_percent = Real::of(92.0)),
+        ("wanting_thread_percent", |host| cpu(host).wanting_thread_percent = Real::of(70.0)),
         ("cgroup_throttled_periods", |host| cpu(host).cgroup_throttled_periods = Some(1)),
         ("firmware_throttled", |host| thermal(host).firmware_throttled = Some(true)),
         ("throttle_events", |host| thermal(host).throttle_events = Some(2)),
