@@ -13,6 +13,7 @@
 mod bed;
 
 mod iperf;
+mod leaks;
 mod records;
 mod speed;
 mod strangers;

@@ -108,7 +108,7 @@ async fn both_directions_at_once_run_through_the_control_port() {
             iperf::run(grant.data_addr(), here, &["--bidir", "-P", "4", "-t", "1", "-b", "20M"]).await;
         assert!(result.get("error").is_none(), "{result}");
         for sum in ["sum_received", "sum_received_bidir_reverse"] {
-            assert!(result["end"][sum]["bytes"].as_u64().unwrap() > 5_000_000, "{sum}: {}", result["end"]);
+            assert!(result["end"][sum]["bytes"].as_u64().unwrap() > 500_000, "{sum}: {}", result["end"]);
         }
         let ended = bed.audited("session_completed", |line| line["test_id"] == grant.test_id.as_str()).await;
         assert_eq!(ended["reason"], "completed", "{ended}");

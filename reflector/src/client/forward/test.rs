@@ -182,8 +182,7 @@ impl Test {
                         opening.push(self.stream(opened, stream));
                     }
                 }
-                // Who comes when the test is as good as over begins the next one.
-                stream = local.connection(), if arriving.len() < MAX_WAITING && !closing.is_cancelled() => {
+                stream = newcomer(local, &closing), if arriving.len() < MAX_WAITING => {
                     arriving.push_back(self.recognise(stream));
                 }
             }
@@ -206,6 +205,16 @@ impl Test {
         stream.flush().await?;
         let way = if number <= self.wanted.up { Way::Up } else { Way::Down };
         Ok(Pump::start(local, stream, way)?)
+    }
+}
+
+/// The next connection. Who comes when the test is as good as over begins the next one and is left in the queue: looked at
+/// with each poll, because the same one may have seen the end.
+async fn newcomer(local: &Local, closing: &CancellationToken) -> TcpStream {
+    tokio::select! {
+        biased;
+        () = closing.cancelled() => std::future::pending().await,
+        stream = local.connection() => stream,
     }
 }
 
