@@ -80,8 +80,8 @@ mod tests {
         Places {
             configured: "/var/lib/reflector/identity.ed25519".into(),
             named: false,
-            state_home: Some("/home/u/.state".into()),
-            home: Some("/home/u".into()),
+            state_home: Some("/users/u/.state".into()),
+            home: Some("/users/u".into()),
         }
     }
 
@@ -97,10 +97,10 @@ mod tests {
     fn a_user_who_may_not_read_the_reflectors_key_has_one_of_their_own() {
         assert_eq!(choose(&places(), |_| true).unwrap(), places().configured);
         let own = choose(&places(), |_| false).unwrap();
-        assert_eq!(own, Path::new("/home/u/.state/reflector/identity.ed25519"));
+        assert_eq!(own, Path::new("/users/u/.state/reflector/identity.ed25519"));
         for state_home in [None, Some("relative".into())] {
             let own = choose(&Places { state_home, ..places() }, |_| false).unwrap();
-            assert_eq!(own, Path::new("/home/u/.local/state/reflector/identity.ed25519"));
+            assert_eq!(own, Path::new("/users/u/.local/state/reflector/identity.ed25519"));
         }
         let nowhere = Places { state_home: None, home: None, ..places() };
         assert!(matches!(choose(&nowhere, |_| false), Err(KeyError::NoPlace)));

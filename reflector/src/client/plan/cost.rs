@@ -20,7 +20,7 @@ pub struct Cost {
     pub tests: u32,
     /// How many an hour has.
     pub tests_an_hour: Option<u32>,
-    /// Exact for UDP, at [`ASSUMED_BITS`] for TCP.
+    /// Exact for UDP, at an assumed rate for TCP.
     pub bytes: u64,
     /// TCP: it may be more or less.
     pub assumed: bool,
