@@ -39,7 +39,7 @@ impl Show {
         let denied = self.measured(&["--down"]).await?;
         self.screen.output(denied.told.trim_end());
         expect(&denied, 2)?;
-        ensure!(denied.told.contains("quota"), "denied for another reason: {}", denied.told);
+        ensure!(denied.told.contains("today's bytes"), "denied for another reason: {}", denied.told);
         self.screen.good("denied until 00:00 UTC, with exit code 2");
         Ok(limit)
     }
@@ -69,7 +69,7 @@ impl Show {
             .good(&format!("lost at most one flush interval: {} bytes, under 1 s of traffic", grouped(lost)));
         let denied = self.measured(&["--down"]).await?;
         expect(&denied, 2)?;
-        ensure!(denied.told.contains("quota"), "denied for another reason: {}", denied.told);
+        ensure!(denied.told.contains("today's bytes"), "denied for another reason: {}", denied.told);
         self.screen.good("and the next request is denied: nothing was refilled");
         Ok(())
     }
