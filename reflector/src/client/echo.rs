@@ -120,9 +120,13 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// As a result tells it. `limited`: datagrams the reflector dropped because of its own limit.
-    pub(super) fn told(mut self, limited: u64) -> Echo {
+    /// As a result tells it. `limited`: datagrams the reflector dropped because of its own limit. `cut`: it stopped
+    /// answering before we stopped asking, so what was asked after its last answer is not told at all.
+    pub(super) fn told(mut self, limited: u64, cut: bool) -> Echo {
         self.report.excuse(limited);
+        if cut {
+            self.report.sent = self.report.sent.saturating_sub(self.report.lost_unknown);
+        }
         let report = &self.report;
         let rtt = report.rtt.as_ref();
         let us =

@@ -16,6 +16,7 @@ use super::session::{self, Session};
 use super::target::HostPort;
 use super::tax::tunnel_tax;
 use super::throughput::{self, Direct, Ending, Outcome, ThroughputError, Tick};
+use crate::engine::echo::drops::Cause;
 use crate::engine::evidence::limit::Granted;
 use crate::engine::evidence::{Evidence, Real, float};
 use crate::engine::measured::Measured as SessionMeasured;
@@ -240,10 +241,14 @@ impl Book {
         };
         let result = session.and_then(|session| session.result.as_ref());
         let seen = result.map_or(&nothing, |result| &result.measured);
-        let limited = seen.echo_dropped.iter().map(|(_, count)| *count).fold(0, u64::saturating_add);
-        let told = |found: Option<&Found>, limited| found.cloned().map(|found| found.told(limited));
-        let idle = told(session.and_then(|session| session.idle.as_ref()), 0);
-        let loaded = told(session.and_then(|session| session.loaded.as_ref()), limited);
+        let limits = [Cause::Rate.as_str(), Cause::Quota.as_str()];
+        let held_back = seen.echo_dropped.iter().filter(|(cause, _)| limits.contains(&cause.as_str()));
+        let limited = held_back.map(|(_, count)| *count).fold(0, u64::saturating_add);
+        // Whoever is cut answers no more, and the path has lost nothing.
+        let cut = result.is_some_and(|result| result.end_reason != EndReason::Completed);
+        let told = |found: Option<&Found>, limited, cut| found.cloned().map(|found| found.told(limited, cut));
+        let idle = told(session.and_then(|session| session.idle.as_ref()), 0, false);
+        let loaded = told(session.and_then(|session| session.loaded.as_ref()), limited, cut);
         let run = Run {
             phase,
             mode: match session.map(|session| session.grant.mode) {

@@ -132,6 +132,10 @@ async fn a_test_that_uses_up_the_day_is_a_partial_result_and_the_next_is_denied(
     let bytes = down["bytes"].as_u64().unwrap();
     assert!((1..=250_000_000).contains(&bytes), "{bytes}");
     assert_eq!(result["usage"]["remaining_bytes"], 0);
+    // Nobody answers after the cut: that is no loss of the path.
+    let echo = &down["echo_loaded"];
+    let of = |key: &str| echo[key].as_u64().unwrap();
+    assert!(of("n") > 10 && of("sent") - of("n") < 10, "{echo}");
     let denied = person.test(&["-t", "1"]);
     assert_eq!(denied.status.code(), Some(2), "{}", err(&denied));
     assert!(err(&denied).contains("00:00 UTC"), "{}", err(&denied));
