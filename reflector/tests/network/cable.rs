@@ -110,10 +110,11 @@ impl Hosts {
         Self::start(cable, extra, ["", ""]).await
     }
 
-    /// Each end may run on one core only, and not on the same.
+    /// Each end may run on one core only, and not on the same; on the reflector's everybody else comes first.
     pub(crate) async fn with_a_core_each(cable: &Cable, extra: &str) -> Self {
         let core = |number: usize| format!("taskset -c {number} ");
-        Self::start(cable, extra, [&core(SERVER_CORE), &core(SERVER_CORE + 1)]).await
+        let last = core(SERVER_CORE) + "nice -n 10 ";
+        Self::start(cable, extra, [&last, &core(SERVER_CORE + 1)]).await
     }
 
     async fn start(cable: &Cable, extra: &str, [near, far]: [&str; 2]) -> Self {
