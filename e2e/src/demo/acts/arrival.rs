@@ -58,10 +58,11 @@ impl Show {
         let mut sum = 0;
         for end in &ends {
             ensure!(end["reason"] == "completed", "a test was cut: {end}");
-            sum += number(end, "bytes")?;
+            // What came and was never read is paid for too: a line says so when there was any.
+            sum += number(end, "bytes")? + end["params"]["unread_bytes"].as_u64().unwrap_or(0);
         }
         let today = self.bytes_today().await?;
-        ensure!(today == sum && sum > 0, "the account says {today}, the tests on record moved {sum}");
+        ensure!(today == sum && sum > 0, "the account says {today}, the tests on record took {sum}");
         self.screen.good(&format!("the account of the day says {}: both tests, to the byte", grouped(today)));
         Ok(())
     }
