@@ -20,6 +20,7 @@ mod sources;
 mod steps;
 mod tests_list;
 mod tools;
+mod unsafety;
 
 use std::process::ExitCode;
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 
 use super::job::{Job, Outcome};
-use super::{cost, deps, features, fuzz, generated, hygiene, interop};
+use super::{cost, deps, features, fuzz, generated, hygiene, interop, unsafety};
 
 /// One thing that must be true of the tree.
 pub(super) struct Step {
@@ -53,6 +53,13 @@ pub(super) const STEPS: &[Step] = &[
         when: When::Always,
         limit: QUICK,
         run: hygiene::run,
+    },
+    Step {
+        name: "unsafe",
+        what: "unsafe code only in the one folder of system calls, at most 400 lines, each place argued",
+        when: When::Always,
+        limit: QUICK,
+        run: unsafety::run,
     },
     Step {
         name: "layers",

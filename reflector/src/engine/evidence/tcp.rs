@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Real, float};
-use crate::engine::sys::TcpInfo;
+use crate::engine::tcp_info::TcpInfo;
 
 /// Time between two samples of a stream.
 pub const SAMPLE_INTERVAL_MS: u32 = 100;
