@@ -16,6 +16,8 @@ use super::time::{Anchor, DAY};
 use super::*;
 use crate::clock::Now;
 
+mod races;
+
 const NOON: i64 = 86_400_000 * 20_000 + 43_200_000;
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -114,36 +116,6 @@ fn a_lease_never_exceeds_what_is_left_and_returns_what_is_not_used() {
     drop(account.lease(100, 1000));
     assert_eq!(account.lease(600, 1000).bytes(), 250);
     assert_eq!(account.usage(ledger.moment()).bytes_today, 750);
-}
-
-/// X1: sixteen threads on one budget.
-#[test]
-fn streams_that_race_for_the_last_bytes_stay_within_the_limit() {
-    let ledger = on(&Paper::default(), &Hand::at(0, NOON));
-    let account = ledger.account(peer(1));
-    let limit = 1_000_003;
-    let moved = AtomicU64::new(0);
-    std::thread::scope(|scope| {
-        for stream in 0..16_u64 {
-            let (account, moved) = (&account, &moved);
-            scope.spawn(move || {
-                loop {
-                    let lease = account.lease(997 + stream, limit);
-                    if lease.bytes() == 0 {
-                        // Others may still give something back.
-                        if moved.load(Ordering::SeqCst) >= limit {
-                            break;
-                        }
-                        continue;
-                    }
-                    let used = lease.bytes().div_ceil(2);
-                    moved.fetch_add(used, Ordering::SeqCst);
-                    lease.settle(used);
-                }
-            });
-        }
-    });
-    assert_eq!(account.usage(ledger.moment()).bytes_today, limit);
 }
 
 #[test]
