@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::person::{BUSY, Person, phase};
 
-/// One whole JSON per way of testing; [`Person::json`] holds it against the schema.
+/// C2: one JSON for each way of testing; [`Person::json`] holds it against the schema.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_kind_of_test_prints_what_the_published_schema_allows() {
     let person = Person::paired(BUSY).await;

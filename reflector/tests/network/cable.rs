@@ -78,6 +78,18 @@ impl Cable {
         }
     }
 
+    /// The same, but the queue holds so many packets, however small they are: one of bytes has room for an echo when it has
+    /// none for data.
+    pub(crate) fn shape_in_packets(&self, rate: &str, packets: u32) {
+        for (name, device) in [(&self.near, "near"), (&self.far, "far")] {
+            let root =
+                ["-n", name, "qdisc", "add", "dev", device, "root", "handle", "1:", "tbf", "rate", rate];
+            said("tc", &[&root[..], &["burst", "64kb", "latency", "50ms"]].concat()).unwrap();
+            let inner = ["-n", name, "qdisc", "add", "dev", device, "parent", "1:1", "pfifo", "limit"];
+            said("tc", &[&inner[..], &[&packets.to_string()]].concat()).unwrap();
+        }
+    }
+
     /// A setting of the measuring host's network.
     pub(crate) fn set_far(&self, setting: &str) {
         said("nsenter", &[&net(&self.far), "sysctl", "-qw", setting]).unwrap();

@@ -14,7 +14,7 @@ fn echo(result: &Value, field: &str) -> u64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn loss_is_told_apart_by_direction_in_the_session_that_causes_it() {
     let Some(cable) = Cable::plug().await else { return };
-    cable.shape("50mbit");
+    cable.shape_in_packets("50mbit", 100);
     let hosts = Hosts::on(&cable, BUSY).await;
     for (direction, lossy, clean) in [("--down", "lost_down", "lost_up"), ("--up", "lost_up", "lost_down")] {
         let result = hosts.test(&[direction, "--udp", "80M", "-P", "4", "-t", "4"]);
