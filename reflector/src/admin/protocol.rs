@@ -231,6 +231,9 @@ pub struct LivePeer {
     pub bytes_today: u64,
     /// What is left of the day's bytes; missing when unlimited.
     pub bytes_remaining: Option<u64>,
+    /// None of this day's bytes is missed over loopback: nobody set a limit, and the default one is for metered lines.
+    #[serde(default)]
+    pub unlimited_on_loopback: bool,
     /// Last time it was connected.
     pub last_seen: Option<Timestamp>,
 }

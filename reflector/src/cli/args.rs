@@ -10,7 +10,7 @@ use crds::EndpointId;
 use crds::peer::{MAX_PAIRING_TTL, MIN_PAIRING_TTL};
 
 use super::help;
-use super::measure::TestArgs;
+use super::measure::{TestArgs, code};
 use crate::client::Address;
 use crate::config::{check_value, duration};
 
@@ -31,12 +31,12 @@ pub struct Cli {
 /// Options that every command takes.
 #[derive(Debug, Args)]
 pub(super) struct Global {
-    #[arg(short, long, global = true, help = help::CONFIG_OPTION, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(short, long, global = true, help_heading = help::EVERYWHERE, help = help::CONFIG_OPTION, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(super) config: Option<PathBuf>,
     /// Log this much to standard error: off, error, warn, info, debug, trace, or a tracing filter
-    #[arg(long, global = true, value_name = "LEVEL", value_parser = level)]
+    #[arg(long, global = true, help_heading = help::EVERYWHERE, value_name = "LEVEL", value_parser = level)]
     pub(super) log_level: Option<String>,
-    #[arg(long, global = true, help = help::COLOUR_OPTION, value_name = "WHEN", value_enum, default_value_t)]
+    #[arg(long, global = true, help_heading = help::EVERYWHERE, help = help::COLOUR_OPTION, value_name = "WHEN", value_enum, default_value_t)]
     pub(super) color: Colour,
 }
 
@@ -108,6 +108,9 @@ pub(super) enum Command {
         /// Listen for iperf3 on this port of loopback; 0 takes any free one
         #[arg(long, value_name = "PORT", default_value_t = 5201)]
         forward: u16,
+        /// Pair with this code first; `reflector pair` over there prints one
+        #[arg(long, value_name = "CODE", value_parser = code)]
+        code: Option<String>,
     },
     /// Work with the audit log
     #[command(subcommand, arg_required_else_help = true, after_long_help = help::AUDIT)]

@@ -86,6 +86,19 @@ pub struct Measurement {
     pub code: Option<String>,
     /// Keep the result.
     pub save: Option<Keep>,
+    /// Write its page to this file.
+    pub page: Option<PathBuf>,
+}
+
+/// What `reflector connect` is to forward.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forwarding {
+    /// To whom.
+    pub reflector: Address,
+    /// On this port of loopback.
+    pub port: u16,
+    /// Pair with this code first.
+    pub code: Option<String>,
 }
 
 /// Where a result is kept.
@@ -118,8 +131,8 @@ pub trait Backend {
         files: &[PathBuf],
         head: Option<AuditHead>,
     ) -> anyhow::Result<Box<dyn Answer>>;
-    /// Lets iperf3 clients on this port of loopback measure through a reflector's tunnel, until interrupted.
-    fn connect(&self, loaded: &Loaded, reflector: &Address, port: u16) -> anyhow::Result<Box<dyn Answer>>;
+    /// Lets iperf3 clients on a port of loopback measure through a reflector's tunnel, until interrupted.
+    fn connect(&self, loaded: &Loaded, what: &Forwarding) -> anyhow::Result<Box<dyn Answer>>;
     /// Every peer that the manifests and `authorized_peers` name.
     fn peers(&self, config: &Config) -> anyhow::Result<Vec<ManifestPeer>>;
     /// Writes a manifest.

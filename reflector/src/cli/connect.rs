@@ -8,11 +8,12 @@ use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use super::backend::Forwarding;
 use super::exit::Exit;
 use super::output::{Answer, Style, pretty};
-use crate::client::forward::{self, Local};
+use crate::client::forward::{self, Local, Tally};
 use crate::client::key::{self, Places};
-use crate::client::{Address, LinkError};
+use crate::client::{LinkError, pairing};
 use crate::config::{Loaded, Origin};
 use crate::{clock, daemon};
 
@@ -37,7 +38,8 @@ impl Answer for Over {
 }
 
 /// Forwards until it is interrupted.
-pub(super) fn run(loaded: &Loaded, address: &Address, port: u16) -> anyhow::Result<Box<dyn Answer>> {
+pub(super) fn run(loaded: &Loaded, what: &Forwarding) -> anyhow::Result<Box<dyn Answer>> {
+    let Forwarding { reflector, port, code } = what;
     let key = key::load(&places(loaded), daemon::in_pod(), clock::now().wall)?;
     for note in &key.notes {
         say(note);
@@ -48,7 +50,7 @@ pub(super) fn run(loaded: &Loaded, address: &Address, port: u16) -> anyhow::Resu
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let outcome = runtime.block_on(async {
         let stop = interrupted().context("listen for signals")?;
-        let local = Local::bind(port).await?;
+        let local = Local::bind(*port).await?;
         let hint = format!("on this host: iperf3 -c {} -p {}", local.address().ip(), local.address().port());
         let tell = |line: &str| {
             say(line);
@@ -56,15 +58,37 @@ pub(super) fn run(loaded: &Loaded, address: &Address, port: u16) -> anyhow::Resu
                 say(&hint);
             }
         };
-        anyhow::Ok(forward::forward(address, &key.current, local, &stop, &tell).await)
+        let work = async {
+            if let Some(code) = code {
+                say(&pairing::pair(reflector, &key.current, code).await?);
+            }
+            forward::forward(reflector, &key.current, local, &stop, &tell).await
+        };
+        anyhow::Ok(work.await)
     })?;
     match outcome {
-        Ok(()) => Ok(Box::new(Over { refused: false })),
+        Ok(tally) => {
+            say(&forwarded(tally));
+            Ok(Box::new(Over { refused: false }))
+        }
         Err(error) if is_refusal(&error) => {
             say(&error.to_string());
             Ok(Box::new(Over { refused: true }))
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+/// The last line: what there was, and what of it this host lost.
+fn forwarded(tally: Tally) -> String {
+    let Tally { tests, datagrams_dropped } = tally;
+    let tests = match tests {
+        1 => "1 test".to_owned(),
+        tests => format!("{tests} tests"),
+    };
+    match datagrams_dropped {
+        0 => format!("{tests} forwarded"),
+        lost => format!("{tests} forwarded; {}", forward::dropped(lost)),
     }
 }
 

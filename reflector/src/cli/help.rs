@@ -1,5 +1,7 @@
 //! What `--help` teaches beyond the options: examples, exit codes, files. The man pages hold the same words.
 
+/// Options of every command, apart from its own.
+pub(super) const EVERYWHERE: &str = "Options of every command";
 /// `--config`
 pub(super) const CONFIG_OPTION: &str = "Read this configuration file and no other [env: REFLECTOR_CONFIG]";
 /// `--color`
@@ -216,20 +218,21 @@ Examples:
   reflector test PP-7DN2-…-K@192.0.2.7:4000
   reflector test PP-7DN2-…-K@attic.example --down -t 30 -P 8
   reflector test PP-7DN2-…-K@attic.example --udp 20M
-  reflector test PP-7DN2-…-K@attic.example --save
+  reflector test PP-7DN2-…-K@attic.example --compare
+  reflector test PP-7DN2-…-K@attic.example --save --html attic.html
   reflector test PP-7DN2-…-K@attic.example --json | jq '.phases[] | {name, mbps, limit}'
   reflector test iperf3://192.0.2.9:5201 --up
 
 Exit codes:
   0   measured, all of it
-  1   not measured: not reached, another key answered, or it broke
+  1   not measured: not reached, another key answered, or it broke; or measured, and not kept (--save, --html)
   2   denied: not paired, busy, a limit is reached; the reason and when to come back are on standard error
   3   cut or interrupted: the answer holds what was measured until then
   64  the command line is wrong
 
 Files:
   identity.private_key_path, or reflector/identity.ed25519 in $XDG_STATE_HOME or ~/.local/state
-  reflector/history in the same place, with --save";
+  reflector/history in the same place, with --save; the file of --html";
 
 pub(super) const CONNECT: &str = "\
 Every stream of the test, iperf3's own control connection included, goes through a TLS connection of its own to the \
@@ -237,17 +240,24 @@ reflector's port: nothing else has to be open. One test at a time; each asks the
 iperf3's options need, and says on standard error what it was granted. Options that iperf3 sets on its own sockets act on \
 loopback, and loss, jitter and round-trip times that it reports are those of the tunnel, never the path's.
 
+A tunnel of TLS loses nothing. UDP that is sent faster than it goes through is dropped in this host's queue, which iperf3 \
+reports as lost; how many those were is said after each test and at the end.
+
 This host is known to the reflector by its own key (identity.private_key_path if it can be read, else one in \
-~/.local/state/reflector, made at first use); the reflector's owner must have let it in.
+~/.local/state/reflector, made at first use): give --code once, or have the owner run `reflector peers add`.
 
 Examples:
-  reflector connect PP-7DN2-…@attic.local
-  iperf3 -c 127.0.0.1 -P 4 -R         in a second terminal
+  reflector connect PP-7DN2-…-K@attic.local --code ABCD2345
+  reflector connect PP-7DN2-…-K@attic.local --forward 5210
+
+In a second terminal:
+  iperf3 -c 127.0.0.1 -P 4 -R
+  iperf3 -c 127.0.0.1 -p 5210 -u -b 50M
 
 Exit codes:
   0   interrupted (Ctrl-C or SIGTERM), and everything was closed
   1   the reflector cannot be reached, or the port is taken
-  2   the reflector answered, and the answer is no: this host is not let in, or it has no tunnel
+  2   the reflector answered, and the answer is no: this host or its code is not let in, or it has no tunnel
   64  the command line is wrong
 
 Files:

@@ -28,7 +28,9 @@ use clap::Parser;
 use clap::error::ErrorKind;
 
 pub use args::Cli;
-pub use backend::{AuditHead, Backend, Edited, Extra, ManifestPeer, Measurement, NewPeer, Rotated};
+pub use backend::{
+    AuditHead, Backend, Edited, Extra, Forwarding, Keep, ManifestPeer, Measurement, NewPeer, Rotated,
+};
 pub use exit::Exit;
 pub use output::{Answer, Said, Style, pretty};
 pub use pages::{completions, man_pages};

@@ -7,11 +7,12 @@ use clap::Parser;
 use crds::EndpointId;
 
 use super::args::Cli;
-use super::backend::{AuditHead, Backend, Edited, Extra, ManifestPeer, Measurement, NewPeer, Rotated};
+use super::backend::{
+    AuditHead, Backend, Edited, Extra, Forwarding, ManifestPeer, Measurement, NewPeer, Rotated,
+};
 use super::output::{Answer, Said, Style};
 use crate::admin::client::AskError;
 use crate::admin::protocol::{PolicyStatus, Request, Response, Status};
-use crate::client::Address;
 use crate::config::{Config, Loaded, Variables, parse};
 
 pub(super) const PIPE: Style = Style { colour: false, aligned: false };
@@ -108,8 +109,8 @@ impl Backend for Fake {
         Ok(Box::new(Said { message: "measured".to_owned() }))
     }
 
-    fn connect(&self, _: &Loaded, reflector: &Address, port: u16) -> anyhow::Result<Box<dyn Answer>> {
-        self.saw(format!("connect {reflector} at {port}"));
+    fn connect(&self, _: &Loaded, what: &Forwarding) -> anyhow::Result<Box<dyn Answer>> {
+        self.saw(format!("connect {what:?}"));
         Ok(Box::new(Said { message: String::new() }))
     }
 

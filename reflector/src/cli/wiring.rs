@@ -6,7 +6,9 @@ use anyhow::{Context, bail};
 use crds::EndpointId;
 use jiff::Timestamp;
 
-use super::backend::{AuditHead, Backend, Edited, Extra, ManifestPeer, Measurement, NewPeer, Rotated};
+use super::backend::{
+    AuditHead, Backend, Edited, Extra, Forwarding, ManifestPeer, Measurement, NewPeer, Rotated,
+};
 use super::connect;
 use super::exit::Exit;
 use super::measure;
@@ -19,7 +21,6 @@ use crate::admin::client::{self, AskError};
 use crate::admin::protocol::{Request, Response};
 use crate::audit::verify::Report as AuditReport;
 use crate::audit::{self, Audit, Event, EventType, Head, OnFailure, Target};
-use crate::client::Address;
 use crate::config::{self, Config, Loaded};
 use crate::engine::sys;
 use crate::link::message::TestType;
@@ -76,8 +77,8 @@ impl Backend for Wired {
         measure::measure(loaded, what)
     }
 
-    fn connect(&self, loaded: &Loaded, reflector: &Address, port: u16) -> anyhow::Result<Box<dyn Answer>> {
-        connect::run(loaded, reflector, port)
+    fn connect(&self, loaded: &Loaded, what: &Forwarding) -> anyhow::Result<Box<dyn Answer>> {
+        connect::run(loaded, what)
     }
 
     fn audit_verify(

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use crds::EndpointId;
 
+use crate::link::reply::{FORBIDDEN, PAIRING_HELPS};
 use crate::link::tls::{ServerRefused, TlsError, tls_error};
 use crate::link::{DecodeError, EncodeError, FrameError};
 use crate::reason::DenyReason;
@@ -50,6 +51,23 @@ pub enum LinkError {
     NotPaired {
         /// The reflector's words.
         message: String,
+        /// Who we are.
+        ours: EndpointId,
+    },
+    /// We may not be there: revoked, expired, or one connection too many. Pairing would not change it.
+    #[error("{message}\nOur Endpoint ID is {ours}: its owner finds it in `reflector peers list`")]
+    ShutOut {
+        /// The reflector's words.
+        message: String,
+        /// Who we are.
+        ours: EndpointId,
+    },
+    /// A code was to be presented, and nobody takes one there now.
+    #[error(
+        "not paired: no pairing window is open there, so the code was used, has expired or was closed. Ask its owner for \
+         a new one (`reflector pair`). Our Endpoint ID is {ours}"
+    )]
+    NoWindow {
         /// Who we are.
         ours: EndpointId,
     },
@@ -139,7 +157,10 @@ impl LinkError {
     /// The reflector answered, and the answer is no. Everything else is a failure.
     pub const fn is_denial(&self) -> bool {
         matches!(self, Self::Denied { .. } | Self::NotPaired { .. } | Self::PairingRefused { .. })
-            || matches!(self, Self::Refused { code: crate::link::reply::FORBIDDEN, .. })
+            || matches!(
+                self,
+                Self::ShutOut { .. } | Self::NoWindow { .. } | Self::Refused { code: FORBIDDEN, .. }
+            )
     }
 
     /// Whether the reflector is still there to be asked something else.
@@ -153,6 +174,15 @@ impl LinkError {
                 | Self::Feature(_)
                 | Self::Exporter(_)
         )
+    }
+
+    /// What a 403 to `hello` means: its words say whether pairing would help.
+    pub(super) fn of_refusal(message: String, ours: EndpointId) -> Self {
+        if message.contains(PAIRING_HELPS) {
+            Self::NotPaired { message, ours }
+        } else {
+            Self::ShutOut { message, ours }
+        }
     }
 
     /// What a failed handshake means: a typed refusal of ours is inside the IO error.

@@ -38,6 +38,9 @@ const GOODBYE: Duration = Duration::from_millis(250);
 /// Results kept until somebody asks for them; a client runs one session at a time.
 const MAX_RESULTS: usize = 16;
 
+/// Why nothing is answered on a connection that may only pair, in words for people.
+const NOT_YET: &str = "this reflector does not know this client yet, and a pairing window is open there";
+
 /// What we can make use of.
 const FEATURES: Features = Features::of(&[
     Feature::Throughput,
@@ -109,6 +112,11 @@ impl Link {
     /// Its end: plain data goes to the same IP.
     pub const fn remote(&self) -> SocketAddr {
         self.remote
+    }
+
+    /// Whether we may do more here than pair. Asked before anything is promised to a person.
+    pub async fn admitted(&mut self) -> Result<(), LinkError> {
+        self.status().await.map(|_| ())
     }
 
     /// Presents a pairing code. The words of a success; the limits in [`Self::hello`] stay what they were, so callers
@@ -226,8 +234,9 @@ impl Link {
             }
         });
         match answer.await? {
-            Message::Error { code: FORBIDDEN, message } if asked == "session_request" => {
-                Err(LinkError::NotPaired { message, ours })
+            // All but pairing, and a session of somebody else: said to those who got in because a window is open.
+            Message::Error { code: FORBIDDEN, .. } if asked != "session_close" => {
+                Err(LinkError::NotPaired { message: NOT_YET.to_owned(), ours })
             }
             Message::Error { code, message } => Err(LinkError::Refused { asked, code, message }),
             payload => Ok(payload),
@@ -255,7 +264,7 @@ async fn hello(wire: &mut Wire<TlsStream<TcpStream>>, ours: EndpointId) -> Resul
     wire.write(&Envelope { request_id: "hello".to_owned(), payload }, during).await?;
     match wire.read(during).await?.payload {
         Message::ServerHello(hello) => Ok(hello),
-        Message::Error { code: FORBIDDEN, message } => Err(LinkError::NotPaired { message, ours }),
+        Message::Error { code: FORBIDDEN, message } => Err(LinkError::of_refusal(message, ours)),
         Message::Error { code, message } => Err(LinkError::Refused { asked: during, code, message }),
         other => Err(unexpected(during, &other)),
     }

@@ -11,6 +11,7 @@ pub mod error;
 pub mod forward;
 pub mod key;
 pub mod link;
+pub mod pairing;
 pub mod plan;
 pub mod report;
 pub mod result;

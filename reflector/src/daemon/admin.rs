@@ -128,9 +128,11 @@ impl Desk {
         let live = |peer: KnownPeer| {
             let id = peer.endpoint_id?;
             let usage = self.ledger.usage(&id).unwrap_or_default();
-            let limit = match self.access.verdict(&id) {
-                Verdict::Allowed(policy) => policy.quotas.bytes_per_day,
-                Verdict::Refused(_) => None,
+            let (limit, unlimited_on_loopback) = match self.access.verdict(&id) {
+                Verdict::Allowed(policy) => {
+                    (policy.quotas.bytes_per_day, policy.quotas.bytes_per_day_on_loopback.is_none())
+                }
+                Verdict::Refused(_) => (None, false),
             };
             Some(LivePeer {
                 name: peer.name.to_string(),
@@ -142,6 +144,7 @@ impl Desk {
                 tests_today: usage.tests_today,
                 bytes_today: usage.bytes_today,
                 bytes_remaining: usage.remaining(limit),
+                unlimited_on_loopback,
                 last_seen: usage.last_seen.and_then(|at| self.ledger.moment().as_wall(at)),
             })
         };

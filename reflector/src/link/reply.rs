@@ -10,6 +10,8 @@ use crate::reason::DenyReason;
 pub const BAD_REQUEST: u32 = 400;
 /// Not yours to ask: pair first, or a foreign session.
 pub const FORBIDDEN: u32 = 403;
+/// Part of the words to a stranger, and to nobody else: pairing would help. Our client then says how.
+pub const PAIRING_HELPS: &str = "ask its owner for a pairing code";
 /// Our fault.
 pub const INTERNAL: u32 = 500;
 

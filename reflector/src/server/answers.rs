@@ -10,7 +10,7 @@ use crate::link::features::{Feature, Features, VERSION};
 use crate::link::message::{
     ActiveTest, Envelope, Message, PolicySummary, ServerHello, SessionResult, StatusSnapshot, TestType,
 };
-use crate::link::reply::{self, FORBIDDEN, INTERNAL};
+use crate::link::reply::{self, FORBIDDEN, INTERNAL, PAIRING_HELPS};
 use crate::reason::{DenyReason, RefuseReason};
 use crate::session::Denied;
 
@@ -72,8 +72,10 @@ pub(super) fn policy_summary(quotas: &Quotas, total_concurrent_tests: u32) -> Po
 pub(super) fn refusal(refusal: &Refusal) -> String {
     match refusal {
         Refusal::Unknown => {
-            "this reflector does not know you: ask its owner for a pairing code (reflector pair), or to add your \
-             Endpoint ID (reflector peers add)"
+            return format!(
+                "this reflector does not know you: {PAIRING_HELPS} (reflector pair), or to add your Endpoint ID \
+                 (reflector peers add)"
+            );
         }
         Refusal::NeverLoaded => "this reflector has no policy yet: try again in a minute, or ask its owner",
         Refusal::GraceOver => "this reflector lost its policy source for too long: ask its owner",

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use reflector::client::pairing::pair;
 use reflector::client::{Address, Link, LinkError};
 use reflector::identity::{Current, Identity};
 use reflector::link::features::Feature;
@@ -81,11 +82,15 @@ async fn a_stranger_is_told_who_it_is_and_a_code_makes_it_a_peer() {
     let us = somebody();
     let refused = Link::connect(&address(&bed), &us).await.unwrap_err();
     assert!(refused.is_denial(), "{refused:?}");
+    let closed = pair(&address(&bed), &us, "ABCD2345").await.unwrap_err();
+    assert!(matches!(closed, LinkError::NoWindow { .. }) && closed.is_denial(), "{closed:?}");
     let told = refused.to_string();
     assert!(told.contains(&us.identity.id().to_string()) && told.contains("--code"), "{told}");
 
     let code = bed.pair();
     let mut link = Link::connect(&address(&bed), &us).await.unwrap();
+    let early = link.admitted().await.unwrap_err();
+    assert!(matches!(early, LinkError::NotPaired { .. }) && !early.to_string().contains("pair_request"));
     let early = link.request(TestType::Throughput, throughput(20)).await.unwrap_err();
     assert!(matches!(early, LinkError::NotPaired { .. }), "{early:?}");
     let wrong = link.pair("00000000").await.unwrap_err();
@@ -122,7 +127,14 @@ async fn a_revoked_client_learns_that_its_connection_is_gone() {
     let gone = async { while link.pushed().await.is_ok() {} };
     tokio::time::timeout(PATIENCE, gone).await.unwrap();
     let told = Link::connect(&address(&bed), &us).await.unwrap_err();
-    assert!(matches!(told, LinkError::NotPaired { .. }), "{told:?}");
+    // Neither a code nor another entry would let it in again: it is not told to ask for one.
+    assert!(matches!(told, LinkError::ShutOut { .. }) && told.is_denial(), "{told:?}");
+    let words = told.to_string();
+    assert!(words.contains("revoked") && words.contains(&us.identity.id().to_string()), "{words}");
+    assert!(!words.contains("--code") && !words.contains("peers add"), "{words}");
+    let code = bed.pair();
+    let told = pair(&address(&bed), &us, &code).await.unwrap_err();
+    assert!(matches!(told, LinkError::ShutOut { .. }), "{told:?}");
 }
 
 /// X4

@@ -6,6 +6,12 @@
 #[allow(dead_code, reason = "shared with tests that use other parts of it")]
 mod bed;
 
+#[path = "../support/schema.rs"]
+mod schema;
+
+mod kept;
 mod link;
+mod modes;
+mod person;
 mod stock;
 mod whole;

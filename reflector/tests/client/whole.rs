@@ -1,76 +1,11 @@
 //! `reflector test` as a person runs it, against the program as it is shipped.
 
-use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-use super::bed::{Bed, until};
-
-const PROGRAM: &str = env!("CARGO_BIN_EXE_reflector");
-
-/// A person with a home of their own, and a reflector.
-struct Person {
-    bed: Bed,
-    home: tempfile::TempDir,
-}
-
-impl Person {
-    async fn beside(extra: &str) -> Self {
-        Self::with(extra, &[]).await
-    }
-
-    async fn with(extra: &str, env: &[(&str, &str)]) -> Self {
-        let bed = Bed::run(Path::new(PROGRAM), extra, env).await;
-        Self { bed, home: tempfile::tempdir().unwrap() }
-    }
-
-    /// One that the reflector knows.
-    async fn paired(extra: &str) -> Self {
-        let person = Self::beside(extra).await;
-        let code = person.bed.pair();
-        let output = person.test(&["--code", &code, "-t", "1", "--up", "--udp", "1M"]);
-        assert_eq!(output.status.code(), Some(0), "{}", err(&output));
-        person
-    }
-
-    fn address(&self) -> String {
-        format!("{}@{}", self.bed.endpoint_id, self.bed.addr)
-    }
-
-    fn command(&self, address: &str, args: &[&str]) -> Command {
-        let home = self.home.path();
-        let config = home.join("client.toml");
-        let key = home.join("key");
-        std::fs::write(&config, format!("[identity]\nprivate_key_path = \"{}\"\n", key.display())).unwrap();
-        let mut command = Command::new(PROGRAM);
-        command.arg("-c").arg(config).arg("test").arg(address).args(args);
-        command.env("HOME", home).env_remove("XDG_STATE_HOME");
-        command
-    }
-
-    fn test(&self, args: &[&str]) -> Output {
-        self.command(&self.address(), args).output().unwrap()
-    }
-
-    /// A test that must end with this code; its JSON.
-    fn json(&self, args: &[&str], code: i32) -> Value {
-        let output = self.command(&self.address(), args).arg("--json").output().unwrap();
-        assert_eq!(output.status.code(), Some(code), "{}", err(&output));
-        serde_json::from_slice(&output.stdout).unwrap()
-    }
-}
-
-fn err(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-fn phase<'a>(result: &'a Value, name: &str) -> &'a Value {
-    result["phases"].as_array().unwrap().iter().find(|phase| phase["name"] == name).unwrap()
-}
-
-/// No pause between tests, and as many as it takes.
-const BUSY: &str = "[quotas]\ncooldown_sec = 0\nmax_tests_per_hour_per_peer = 100\n";
+use super::bed::until;
+use super::person::{BUSY, PROGRAM, Person, err, phase};
 
 /// E13, E11, C2
 #[tokio::test(flavor = "multi_thread")]

@@ -23,9 +23,14 @@ const TUNNEL_ONLY: &str = "plain_on_control_port = false\n[access]\nname = \"att
 pub(crate) struct Forwarder {
     pub(crate) bed: Bed,
     pub(crate) at: SocketAddr,
+    connect: Connect,
+    _home: TempDir,
+}
+
+/// A running `connect`, and its words. Killed when dropped.
+pub(crate) struct Connect {
     child: Child,
     said: Arc<Mutex<Vec<String>>>,
-    _home: TempDir,
 }
 
 fn program(home: &Path) -> Command {
@@ -38,8 +43,13 @@ fn program(home: &Path) -> Command {
 
 /// Runs `connect` to its end; exit code and standard error.
 pub(crate) async fn refused(home: &Path, address: &str) -> (Option<i32>, String) {
+    refused_with(home, address, &[]).await
+}
+
+/// The same with more arguments.
+pub(crate) async fn refused_with(home: &Path, address: &str, more: &[&str]) -> (Option<i32>, String) {
     let mut command = program(home);
-    let output = command.args(["connect", address, "--forward", "0"]).output();
+    let output = command.args(["connect", address, "--forward", "0"]).args(more).output();
     let output = timeout(PATIENCE, output).await.unwrap().unwrap();
     assert!(output.stdout.is_empty(), "stdout is for answers");
     (output.status.code(), String::from_utf8(output.stderr).unwrap())
@@ -56,18 +66,10 @@ impl Forwarder {
         assert_eq!(code, Some(2), "{told}");
         let id = told.split("Our Endpoint ID is ").nth(1).unwrap().split('.').next().unwrap().to_owned();
         assert!(bed.cli(&["peers", "add", &id, "--name", "laptop"]).status.success());
-        let mut child = program(home.path()).args(["connect", &address, "--forward", "0"]).spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let said = Arc::<Mutex<Vec<String>>>::default();
-        let heard = Arc::clone(&said);
-        tokio::spawn(async move {
-            while let Ok(Some(line)) = lines.next_line().await {
-                heard.lock().unwrap().push(line);
-            }
-        });
+        let connect = Connect::spawn(home.path(), &address, &[]);
         let promise = |line: &String| Some(line.strip_prefix("forwarding ")?.split(' ').next()?.to_owned());
-        let at = until(|| said.lock().unwrap().iter().find_map(promise), "promise to forward").await;
-        Self { bed, at: at.parse().unwrap(), child, said, _home: home }
+        let at = until(|| connect.said().iter().find_map(promise), "promise to forward").await;
+        Self { bed, at: at.parse().unwrap(), connect, _home: home }
     }
 
     /// Runs iperf3 through it.
@@ -77,12 +79,12 @@ impl Forwarder {
 
     /// The words of `connect` so far.
     pub(crate) fn said(&self) -> Vec<String> {
-        self.said.lock().unwrap().clone()
+        self.connect.said()
     }
 
     /// Waits for a line that holds these words.
     pub(crate) async fn says(&self, words: &str) -> String {
-        until(|| self.said().into_iter().find(|line| line.contains(words)), words).await
+        self.connect.says(words).await
     }
 
     /// The end of its newest session, from the audit log.
@@ -90,13 +92,38 @@ impl Forwarder {
         self.bed.audited("session_completed", |_| true).await
     }
 
-    pub(crate) fn pid(&self) -> rustix::process::Pid {
-        rustix::process::Pid::from_raw(self.child.id().unwrap().cast_signed()).unwrap()
-    }
-
     /// Sends a signal and waits for the end of the process.
     pub(crate) async fn signal(&mut self, signal: rustix::process::Signal) -> ExitStatus {
-        rustix::process::kill_process(self.pid(), signal).unwrap();
+        self.connect.signal(signal).await
+    }
+}
+
+impl Connect {
+    pub(crate) fn spawn(home: &Path, address: &str, more: &[&str]) -> Self {
+        let mut child =
+            program(home).args(["connect", address, "--forward", "0"]).args(more).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let said = Arc::<Mutex<Vec<String>>>::default();
+        let heard = Arc::clone(&said);
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                heard.lock().unwrap().push(line);
+            }
+        });
+        Self { child, said }
+    }
+
+    fn said(&self) -> Vec<String> {
+        self.said.lock().unwrap().clone()
+    }
+
+    pub(crate) async fn says(&self, words: &str) -> String {
+        until(|| self.said().into_iter().find(|line| line.contains(words)), words).await
+    }
+
+    pub(crate) async fn signal(&mut self, signal: rustix::process::Signal) -> ExitStatus {
+        let pid = rustix::process::Pid::from_raw(self.child.id().unwrap().cast_signed()).unwrap();
+        rustix::process::kill_process(pid, signal).unwrap();
         timeout(PATIENCE, self.child.wait()).await.unwrap().unwrap()
     }
 }

@@ -3,7 +3,7 @@
 use e2e::appliance::Key;
 use reflector::identity::Identity;
 
-use crate::forwarder::{Forwarder, refused};
+use crate::forwarder::{Connect, Forwarder, refused, refused_with};
 use crate::iperf;
 
 fn error(result: &serde_json::Value) -> String {
@@ -46,6 +46,31 @@ async fn a_second_client_hears_that_the_first_one_is_busy() {
     let (first, second) = tokio::join!(first, second);
     assert!(iperf::received(&first) > 0, "{first}");
     assert!(second.contains("busy"), "{second}");
+}
+
+/// A2, C2
+#[tokio::test]
+async fn a_code_lets_a_forwarder_in_once_and_a_wrong_one_is_refused_before_anything_is_promised() {
+    let forwarder = Forwarder::start("").await;
+    let home = tempfile::tempdir().unwrap();
+    let address = format!("{}@{}", forwarder.bed.endpoint_id, forwarder.bed.addr);
+    let refusal = async |code: &str| {
+        let (exit, told) = refused_with(home.path(), &address, &["--code", code]).await;
+        assert_eq!(exit, Some(2), "{told}");
+        assert!(!told.contains("forwarding"), "{told}");
+        told
+    };
+    assert!(refusal("ABCD2345").await.contains("no pairing window is open"));
+    let code = forwarder.bed.pair();
+    // A window is open, and who has no code is told so instead of being let wait for a test that is denied.
+    let (exit, told) = refused(home.path(), &address).await;
+    assert!(exit == Some(2) && told.contains("--code") && !told.contains("forwarding"), "{told}");
+    let wrong = if code.starts_with('0') { "1BCD2345" } else { "0BCD2345" };
+    assert!(refusal(wrong).await.contains("wrong pairing code"));
+    let mut paired = Connect::spawn(home.path(), &address, &["--code", &code]);
+    paired.says("paired").await;
+    paired.says("forwarding 127.0.0.1").await;
+    assert_eq!(paired.signal(rustix::process::Signal::INT).await.code(), Some(0));
 }
 
 #[tokio::test]

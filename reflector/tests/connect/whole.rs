@@ -45,6 +45,25 @@ async fn stock_iperf3_measures_through_the_one_open_port() {
     assert!(forwarder.said().iter().filter(|line| line.contains(", tunneled")).count() == 6);
 }
 
+/// E9, X8: a tunnel loses nothing, so every gap that iperf3 sees is a datagram this host had no room for.
+#[tokio::test]
+async fn what_a_sender_too_fast_for_the_tunnel_loses_is_counted_as_this_hosts_and_not_the_networks() {
+    if !iperf::is_installed() {
+        return;
+    }
+    let mut forwarder = Forwarder::start("[quotas]\ncooldown_sec = 0\n").await;
+    let udp = forwarder.iperf3(&["-u", "-t", "1", "-b", "0", "-l", "60000"]).await;
+    let lost = udp["end"]["sum"]["lost_packets"].as_u64().unwrap_or_else(|| panic!("{udp}"));
+    let line = forwarder.says("dropped in this host's queue, not by the network").await;
+    let counted: u64 = line.split(' ').next().unwrap().parse().unwrap();
+    // iperf3 counts up to the last one that arrived.
+    assert!(lost > 0 && counted >= lost, "iperf3 lost {lost}; {line}");
+    forwarder.says("completed").await;
+    assert_eq!(forwarder.signal(rustix::process::Signal::INT).await.code(), Some(0));
+    let goodbye = forwarder.says("1 test forwarded; ").await;
+    assert!(goodbye.contains(&format!("{counted} datagram")), "{goodbye}");
+}
+
 /// What scans a port or waits silently on it is not a test, and keeps nobody from one.
 #[tokio::test]
 async fn whoever_says_nothing_holds_nobody_up() {

@@ -17,6 +17,9 @@ const FAR: &str = "10.77.0.2";
 /// Where the reflector runs when each end has a core of its own.
 pub(crate) const SERVER_CORE: usize = 0;
 
+/// The key that everybody uses who does not say which.
+pub(crate) const FIRST: &str = "key";
+
 /// As many tests as it takes, without a pause between them.
 pub(crate) const BUSY: &str = "[quotas]\ncooldown_sec = 0\nmax_tests_per_hour_per_peer = 100\n";
 
@@ -75,6 +78,18 @@ impl Cable {
         }
     }
 
+    /// The same, but the queue holds so many packets, however small they are: one of bytes has room for an echo when it has
+    /// none for data.
+    pub(crate) fn shape_in_packets(&self, rate: &str, packets: u32) {
+        for (name, device) in [(&self.near, "near"), (&self.far, "far")] {
+            let root =
+                ["-n", name, "qdisc", "add", "dev", device, "root", "handle", "1:", "tbf", "rate", rate];
+            said("tc", &[&root[..], &["burst", "64kb", "latency", "50ms"]].concat()).unwrap();
+            let inner = ["-n", name, "qdisc", "add", "dev", device, "parent", "1:1", "pfifo", "limit"];
+            said("tc", &[&inner[..], &[&packets.to_string()]].concat()).unwrap();
+        }
+    }
+
     /// A setting of the measuring host's network.
     pub(crate) fn set_far(&self, setting: &str) {
         said("nsenter", &[&net(&self.far), "sysctl", "-qw", setting]).unwrap();
@@ -124,15 +139,25 @@ impl Hosts {
         let listen = format!("{NEAR}:4000");
         let bed = Bed::run(&server, extra, &[("REFLECTOR__NETWORK__LISTEN_ADDRESS", &listen)]).await;
         let hosts = Self { bed, home, client };
-        let code = hosts.bed.pair();
-        hosts.test(&["--code", &code, "--up", "--udp", "1M", "-t", "1"]);
+        hosts.pair(FIRST);
         hosts
+    }
+
+    /// Makes somebody known to the reflector: a key of this name at the far end.
+    pub(crate) fn pair(&self, who: &str) {
+        let code = self.bed.pair();
+        self.test_as(who, &["--code", &code, "--up", "--udp", "1M", "-t", "1"]);
     }
 
     /// A measurement that must succeed; its JSON.
     pub(crate) fn test(&self, args: &[&str]) -> Value {
+        self.test_as(FIRST, args)
+    }
+
+    /// The same with the key of this name.
+    pub(crate) fn test_as(&self, who: &str, args: &[&str]) -> Value {
         let config = self.home.path().join("client.toml");
-        let key = self.home.path().join("key");
+        let key = self.home.path().join(who);
         std::fs::write(&config, format!("[identity]\nprivate_key_path = \"{}\"\n", key.display())).unwrap();
         let address = format!("{}@{}", self.bed.endpoint_id, self.bed.addr);
         let mut command = Command::new(&self.client);

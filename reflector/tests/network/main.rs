@@ -15,5 +15,6 @@
 mod bed;
 
 mod cable;
+mod clients;
 mod counters;
 mod limits;

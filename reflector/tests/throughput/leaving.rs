@@ -6,6 +6,7 @@ use reflector::engine::iperf::State;
 use reflector::reason::EndReason;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 use crate::house::{Ask, House, end_of, has_iperf3, until};
 use crate::raw::{Gone, Raw, gone, parameters};
@@ -53,6 +54,30 @@ async fn streams_are_reset_with_their_session() {
         assert_eq!(end_of(granted).await.reason(), reason);
         assert_eq!(gone(&mut streams[0]).await, Gone::Reset);
     }
+}
+
+/// E1: a stock client divides the bytes by this time. Sinks that wait for more notice the end up to 100 ms later, in which
+/// nothing was received; that this time is seen apart from the test once is enough.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_time_of_a_test_ends_with_the_clients_word_and_not_when_every_thread_has_heard_it() {
+    let house = House::new();
+    let mut gap = Duration::ZERO;
+    for _ in 0..10 {
+        let granted = house.grant(Ask::TCP).await;
+        let before = Instant::now();
+        let (mut raw, mut streams) = Raw::running(&granted, &parameters(|_| ())).await;
+        streams[0].write_all(&[7; 1000]).await.unwrap();
+        until("bytes move", || house.sessions.active(None).iter().any(|session| session.bytes > 0)).await;
+        raw.tell(State::TestEnd).await;
+        let results = raw.exchange(1).await;
+        let all = before.elapsed();
+        gap = gap.max(all.saturating_sub(Duration::from_secs_f64(results.streams[0].end_time)));
+        assert_eq!(end_of(granted).await.reason(), EndReason::Completed);
+        if gap > Duration::from_millis(60) {
+            return;
+        }
+    }
+    panic!("at most {gap:?} are left out");
 }
 
 #[tokio::test]

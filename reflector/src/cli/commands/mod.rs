@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::args::{Audit, Command, Config as ConfigCommand};
-use super::backend::{AuditHead, Backend, Extra, Rotated};
+use super::backend::{AuditHead, Backend, Extra, Forwarding, Rotated};
 use super::output::{Answer, Said, Style, pretty};
 use super::settings::{Checked, Shown};
 use super::{pages, peers};
@@ -72,7 +72,10 @@ pub(super) fn run(
         }
         Command::SelfTest { json } => (backend.self_test(config, &extra)?, json.json),
         Command::Test(args) => (backend.measure(&loaded, &args.measurement())?, args.json.json),
-        Command::Connect { reflector, forward } => (backend.connect(&loaded, reflector, *forward)?, false),
+        Command::Connect { reflector, forward, code } => {
+            let what = Forwarding { reflector: reflector.clone(), port: *forward, code: code.clone() };
+            (backend.connect(&loaded, &what)?, false)
+        }
         Command::Audit(Audit::Verify { files, json }) => {
             let head = if files.is_empty() { audit_head(config, backend)? } else { None };
             (backend.audit_verify(config, files, head)?, json.json)

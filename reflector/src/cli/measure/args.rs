@@ -53,6 +53,9 @@ pub(in crate::cli) struct TestArgs {
     #[arg(long, value_name = "FOLDER", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     #[arg(value_parser = keep, value_hint = ValueHint::DirPath)]
     save: Option<Keep>,
+    /// Write the result as a page that opens from disk to this file
+    #[arg(long, value_name = "FILE", value_parser = page, value_hint = ValueHint::FilePath)]
+    html: Option<PathBuf>,
     #[command(flatten)]
     pub(in crate::cli) json: Json,
 }
@@ -69,13 +72,27 @@ impl TestArgs {
             tunnel: self.tunnel,
             compare: self.compare,
         };
-        Measurement { target: self.target.clone(), wish, code: self.code.clone(), save: self.save.clone() }
+        Measurement {
+            target: self.target.clone(),
+            wish,
+            code: self.code.clone(),
+            save: self.save.clone(),
+            page: self.html.clone(),
+        }
     }
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "clap's parsers may fail")]
 fn keep(folder: &str) -> Result<Keep, String> {
     Ok(if folder.is_empty() { Keep::AsUsual } else { Keep::In(PathBuf::from(folder)) })
+}
+
+fn page(file: &str) -> Result<PathBuf, String> {
+    match file {
+        "" => Err("name a file, such as result.html".to_owned()),
+        "-" => Err("standard output holds the result: name a file, such as result.html".to_owned()),
+        file => Ok(PathBuf::from(file)),
+    }
 }
 
 fn rate(text: &str) -> Result<u64, String> {
@@ -94,7 +111,8 @@ fn seconds(text: &str) -> Result<u64, String> {
     Ok(given.as_secs())
 }
 
-fn code(text: &str) -> Result<String, String> {
+/// A pairing code as it was typed, if it can be one.
+pub(in crate::cli) fn code(text: &str) -> Result<String, String> {
     Code::parse(text)
         .map(|_| text.to_owned())
         .ok_or_else(|| "a code has eight symbols, such as ABCD-2345".to_owned())

@@ -17,16 +17,17 @@ use super::connect::places;
 use super::output::Answer;
 use crate::client::key::{self, ClientKey};
 use crate::client::link::Link;
+use crate::client::pairing;
 use crate::client::plan::{self, Limits, Plan};
 use crate::client::report::history;
 use crate::client::result::TestResult;
 use crate::client::run::{self, Measured, RunError, Server};
-use crate::client::{Address, LinkError, Target};
+use crate::client::{LinkError, Target};
 use crate::config::Loaded;
 use crate::link::features::Features;
 use crate::{clock, daemon};
 
-pub(super) use args::TestArgs;
+pub(super) use args::{TestArgs, code};
 use show::{Screen, Tested};
 
 /// Measures, or says why not.
@@ -38,6 +39,10 @@ pub(super) fn measure(loaded: &Loaded, what: &Measurement) -> anyhow::Result<Box
         Some(Keep::AsUsual) => Some(history::default_folder()?),
         Some(Keep::In(folder)) => Some(folder.clone()),
     };
+    if let Some(page) = &what.page {
+        // Before it costs anything.
+        history::may_be_written(page)?;
+    }
     let measured = runtime.block_on(async {
         let stop = CancellationToken::new();
         let (interrupted, again) = (signals()?, stop.clone());
@@ -46,13 +51,22 @@ pub(super) fn measure(loaded: &Loaded, what: &Measurement) -> anyhow::Result<Box
             () = twice(interrupted, again) => bail!("interrupted again before the test was over"),
         }
     })?;
-    if let Some(folder) = folder {
-        // What was measured is shown whether or not it can be kept.
-        if let Err(error) = keep(&folder, &measured.result, &mut screen) {
-            screen.line(&format!("not saved: {error:#}"));
+    // What was measured is shown whether or not it can be kept.
+    let mut kept = true;
+    let mut note = |what: &str, done: anyhow::Result<()>, screen: &mut Screen| {
+        if let Err(error) = done {
+            kept = false;
+            screen.line(&format!("{what}: {error:#}"));
         }
+    };
+    if let Some(folder) = folder {
+        note("not saved", keep(&folder, &measured.result, &mut screen), &mut screen);
     }
-    Ok(Box::new(Tested { measured }))
+    if let Some(page) = &what.page {
+        let written = history::write_page(page, &measured.result).map_err(anyhow::Error::new);
+        note("no page", written, &mut screen);
+    }
+    Ok(Box::new(Tested { measured, kept }))
 }
 
 /// Keeps a result and says how it compares with the one before.
@@ -83,9 +97,16 @@ async fn one(
             let key = our_key(loaded)?;
             screen.key(&key);
             if let Some(code) = &what.code {
-                screen.line(&pair(address, &key, code).await?);
+                screen.line(&pairing::pair(address, &key.current, code).await?);
             }
-            let mut link = Link::connect(address, &key.current).await?;
+            let connected = async {
+                let mut link = Link::connect(address, &key.current).await?;
+                link.admitted().await.map(|()| link)
+            };
+            let mut link = tokio::select! {
+                link = connected => link?,
+                () = stop.cancelled() => return Err(RunError::Interrupted.into()),
+            };
             let features = link.features();
             let plan = plan::plan(&what.wish, Limits { hello: Some(link.hello()), features });
             let plan = plan.map_err(RunError::from)?;
@@ -116,14 +137,6 @@ async fn drive(
     let measured = run::run(server, plan, now, stop, &mut |event| screen.event(&event)).await;
     screen.clear();
     Ok(measured?)
-}
-
-/// On a connection of its own: the next one hears of the limits that pairing brought.
-async fn pair(address: &Address, key: &ClientKey, code: &str) -> anyhow::Result<String> {
-    let mut link = Link::connect(address, &key.current).await?;
-    let said = link.pair(code).await?;
-    link.close().await;
-    Ok(said)
 }
 
 fn our_key(loaded: &Loaded) -> anyhow::Result<ClientKey> {

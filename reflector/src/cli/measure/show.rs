@@ -110,6 +110,8 @@ fn mbps(bytes: u64, time: Duration) -> f64 {
 /// The answer.
 pub(super) struct Tested {
     pub(super) measured: Measured,
+    /// It is also where it was to be kept.
+    pub(super) kept: bool,
 }
 
 impl Answer for Tested {
@@ -122,6 +124,10 @@ impl Answer for Tested {
     }
 
     fn exit(&self) -> Exit {
-        if self.measured.complete { Exit::Done } else { Exit::Part }
+        match (self.kept, self.measured.complete) {
+            (false, _) => Exit::Failed,
+            (true, true) => Exit::Done,
+            (true, false) => Exit::Part,
+        }
     }
 }

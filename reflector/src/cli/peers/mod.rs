@@ -65,6 +65,7 @@ struct Live {
     tests_today: u32,
     bytes_today: u64,
     bytes_remaining: Option<u64>,
+    unlimited_on_loopback: bool,
     last_seen: Option<Timestamp>,
 }
 
@@ -110,6 +111,7 @@ fn row(peer: LivePeer) -> Row {
         tests_today: peer.tests_today,
         bytes_today: peer.bytes_today,
         bytes_remaining: peer.bytes_remaining,
+        unlimited_on_loopback: peer.unlimited_on_loopback,
         last_seen: peer.last_seen,
     };
     Row { name: peer.name, state: peer.state, endpoint_id: Some(peer.endpoint_id), live: Some(live) }
@@ -145,10 +147,15 @@ fn render_peers(list: &PeerList, style: Style) -> String {
     style.table(&rows)
 }
 
-/// What is left of the day. Nothing is, not even an endless amount, for a peer that may not connect.
+/// What is left of the day. Nothing is, not even an endless amount, for a peer that may not connect. What was used over
+/// loopback counts, but ends nothing there unless somebody set a limit: a peer that goes on at "0 B" would be a riddle.
 fn remaining(peer: &Row) -> Option<String> {
     let live = peer.live.as_ref().filter(|_| peer.state == "authorized")?;
-    Some(live.bytes_remaining.map_or_else(|| "unlimited".to_owned(), bytes))
+    Some(match live.bytes_remaining {
+        None => "unlimited".to_owned(),
+        Some(0) if live.unlimited_on_loopback => "0 B (loopback: unlimited)".to_owned(),
+        Some(left) => bytes(left),
+    })
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -19,6 +19,7 @@ fn live(name: &str, endpoint_id: EndpointId) -> LivePeer {
         tests_today: 3,
         bytes_today: 4_500_000_000,
         bytes_remaining: Some(500_000_000),
+        unlimited_on_loopback: false,
         last_seen: Some("2026-01-02T03:04:05.678Z".parse().unwrap()),
     }
 }
@@ -66,6 +67,23 @@ fn nothing_remains_to_a_peer_that_may_not_connect() {
     let server = Fake::answering(Response::Peers { peers: vec![suspended] });
     let printed = text(&server, "peers list").unwrap();
     assert!(printed.contains("attic\tsuspended\t7DN2-FF6E\t3\t4.5 GB\t-\t2026"), "{printed}");
+}
+
+/// G6
+#[test]
+fn a_peer_whose_day_is_used_up_and_who_may_go_on_over_loopback_is_listed_so() {
+    let used_up = |unlimited_on_loopback| LivePeer {
+        bytes_remaining: Some(0),
+        unlimited_on_loopback,
+        ..live("attic", id(ID))
+    };
+    for (unlimited, said) in [(true, "0 B (loopback: unlimited)"), (false, "0 B")] {
+        let server = Fake::answering(Response::Peers { peers: vec![used_up(unlimited)] });
+        let printed = text(&server, "peers list").unwrap();
+        assert!(printed.contains(&format!("\t4.5 GB\t{said}\t2026")), "{printed}");
+        let list = json(&server, "peers list --json");
+        assert_eq!(list["peers"][0]["unlimited_on_loopback"], unlimited);
+    }
 }
 
 #[test]

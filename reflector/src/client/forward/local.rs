@@ -2,17 +2,20 @@
 
 use std::fmt;
 use std::io;
+use std::iter;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use socket2::SockRef;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::time::timeout;
 
+use super::queue::MOST_BYTES;
 use crate::engine::iperf::{Code, ControlReader, Cookie, Parameters, State, params};
+use crate::engine::sys::{self, Batch};
 
 /// A cookie is one segment. Test: `whoever_says_nothing_holds_nobody_up`.
 const COOKIE_WITHIN: Duration = Duration::from_secs(3);
@@ -83,8 +86,8 @@ impl Local {
         self.v4.at
     }
 
-    /// The next datagram, and its source. Cancel-safe.
-    pub(super) async fn datagram(&self, buffer: &mut [u8]) -> (usize, SocketAddr) {
+    /// Waits for datagrams and takes those that are there. Cancel-safe.
+    pub(super) async fn datagrams(&self, batch: &mut Batch) {
         loop {
             let six = async {
                 match &self.v6 {
@@ -98,11 +101,18 @@ impl Local {
             };
             // An error is an old ICMP message about a client that is gone.
             if let Ok(udp) = ready
-                && let Ok(received) = udp.try_recv_from(buffer)
+                && udp.try_io(Interest::READABLE, || batch.receive(udp, usize::MAX)).is_ok()
             {
-                return received;
+                return;
             }
         }
+    }
+
+    /// Datagrams that the kernel had no room for, since these sockets were made.
+    pub(super) fn dropped(&self) -> u64 {
+        let sides = iter::once(&self.v4).chain(&self.v6);
+        // A kernel that cannot say has said of none.
+        sides.map(|side| u64::from(sys::dropped_datagrams(&side.udp).unwrap_or(0))).sum()
     }
 
     /// The socket for datagrams of the address family of this client.
@@ -163,7 +173,9 @@ impl Side {
         // Inherited by what is accepted.
         SockRef::from(&tcp).set_recv_buffer_size(WINDOW)?;
         let at = tcp.local_addr()?;
-        Ok(Self { tcp, udp: UdpSocket::bind(at).await?, at })
+        let udp = UdpSocket::bind(at).await?;
+        SockRef::from(&udp).set_recv_buffer_size(MOST_BYTES)?;
+        Ok(Self { tcp, udp, at })
     }
 }
 

@@ -7,20 +7,20 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::Teller;
 use super::ask::{self, Wanted};
+use super::datagrams::Losses;
 use super::link::Links;
 use super::local::{self, Introduced, Local, MAX_WAITING};
 use super::pump::{Pump, Way};
-use super::{datagrams, local::say_last};
+use super::words::{began, chain, dropped, ended};
+use super::{Tally, Teller, datagrams, local::say_last};
 use crate::client::tunnel::Tunnel;
 use crate::client::{Link, LinkError};
 use crate::engine::iperf::reader::frame;
 use crate::engine::iperf::{Code, Cookie, State};
 use crate::engine::tunnel::hello::Kind;
 use crate::engine::tunnel::{OpenError, TunnelStream};
-use crate::link::message::{Mode, SessionGrant, SessionResult};
-use crate::reason::EndReason;
+use crate::link::message::{Mode, SessionGrant};
 
 /// For the engine's first word after a cookie.
 const ANSWER: std::time::Duration = std::time::Duration::from_secs(5);
@@ -33,7 +33,7 @@ const RESULT: std::time::Duration = std::time::Duration::from_secs(3);
 pub(super) async fn serve(
     mut client: Introduced,
     local: &Local,
-    links: &mut Links<'_>,
+    (links, tally): (&mut Links<'_>, &mut Tally),
     stop: &CancellationToken,
     tell: Teller<'_>,
 ) {
@@ -59,15 +59,22 @@ pub(super) async fn serve(
         }
     };
     tell(&began(&wanted, &grant));
+    tally.tests += 1;
     let test_id = grant.test_id;
     let mut pumps = Vec::new();
+    let losses = Losses::begin(local);
     let end = match open(&link, links, &grant, &client).await {
         Ok((tunnel, control)) => {
-            let test = Test { tunnel, wanted, cookie: client.cookie };
+            let test = Test { tunnel, wanted, cookie: client.cookie, losses: &losses };
             test.run(&mut client.stream, control, local, (&mut link, &mut pumps), stop).await
         }
         Err(problem) => End::Broken(problem),
     };
+    let lost = losses.count(local);
+    tally.datagrams_dropped = tally.datagrams_dropped.saturating_add(lost);
+    if lost > 0 {
+        tell(&dropped(lost));
+    }
     match &end {
         End::Over => {}
         End::Stopped => say_last(&mut client.stream, &[State::ServerTerminate.byte()]).await,
@@ -135,13 +142,14 @@ enum End {
 }
 
 /// A test whose control connection is open.
-struct Test {
+struct Test<'a> {
     tunnel: Tunnel,
     wanted: Wanted,
     cookie: Cookie,
+    losses: &'a Losses,
 }
 
-impl Test {
+impl Test<'_> {
     /// Relays until the end. Streams go on until `pumps` is dropped.
     async fn run(
         &self,
@@ -159,7 +167,7 @@ impl Test {
         let relaying = relay(client, &mut control, &closing);
         let datagrams = async {
             if self.wanted.udp {
-                datagrams::carry(local, &self.tunnel, self.wanted.streams).await
+                datagrams::carry(local, &self.tunnel, self.wanted.streams, self.losses).await
             } else {
                 std::future::pending().await
             }
@@ -246,43 +254,4 @@ async fn pass(
     closing.cancel();
     // Fails when the other side was faster.
     let _ = to.shutdown().await;
-}
-
-fn began(wanted: &Wanted, grant: &SessionGrant) -> String {
-    let protocol = if wanted.udp { "UDP" } else { "TCP" };
-    let way = match (wanted.up, wanted.streams) {
-        (0, _) => "down",
-        (up, all) if up < all => "both ways",
-        _ => "up",
-    };
-    let asked = wanted.session.duration_sec;
-    let granted = grant.duration_sec.unwrap_or(asked);
-    let cut = if granted < asked { format!(" (asked for {asked} s; it ends there)") } else { String::new() };
-    let streams = wanted.session.streams.unwrap_or(1);
-    let plural = if streams == 1 { "" } else { "s" };
-    format!("test {}: {protocol} {way}, {streams} stream{plural}, {granted} s{cut}, tunneled", grant.test_id)
-}
-
-fn ended(result: &SessionResult) -> String {
-    let SessionResult { test_id, end_reason, bytes, .. } = result;
-    let why = match end_reason {
-        EndReason::Completed => "completed".to_owned(),
-        other => format!("ended early: {other}"),
-    };
-    format!("test {test_id}: {why}, {bytes} bytes")
-}
-
-/// An error with its causes, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let words = inner.to_string();
-        if !text.contains(&words) {
-            text.push_str(": ");
-            text.push_str(&words);
-        }
-        cause = inner.source();
-    }
-    text
 }

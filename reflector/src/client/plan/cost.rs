@@ -50,7 +50,7 @@ impl Cost {
         let (left, needed) = (said::bytes(remaining), said::bytes(self.bytes));
         Some(if self.assumed {
             format!(
-                "{left} are left today and 1 Gbit/s would take {needed}: the test is cut where they end; a smaller -t takes less"
+                "{left} are left today, which 1 Gbit/s would use up ({needed}): the test is cut where they end; a smaller -t takes less"
             )
         } else {
             format!(
@@ -87,18 +87,25 @@ fn bytes(phase: &Phase) -> u64 {
 }
 
 impl fmt::Display for Cost {
+    /// What is known first: time, tests, bytes that a rate sets. What TCP will move, nobody knows.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "about {} s", self.seconds)?;
         if let Some(hour) = self.tests_an_hour {
             let plural = if self.tests == 1 { "" } else { "s" };
             write!(f, ", {} test{plural} of the {hour} an hour", self.tests)?;
         }
-        write!(f, ", {}", said::bytes(self.bytes))?;
+        let bytes = said::bytes(self.bytes);
         if self.assumed {
-            f.write_str(" if the path carries 1 Gbit/s")?;
+            write!(f, ", as many bytes as the path carries ({bytes} if it is 1 Gbit/s)")?;
+        } else {
+            write!(f, ", {bytes}")?;
         }
         match self.remaining {
+            Some(remaining) if self.assumed => {
+                write!(f, ", at most the {} left today", said::bytes(remaining))
+            }
             Some(remaining) => write!(f, "; {} left today", said::bytes(remaining)),
+            None if self.tests_an_hour.is_some() => f.write_str("; no byte limit"),
             None => Ok(()),
         }
     }

@@ -23,6 +23,10 @@ fn usual() -> ServerHello {
     hello(60, None, &[TestType::Throughput, TestType::UdpEcho])
 }
 
+fn usual_tests() -> [TestType; 1] {
+    [TestType::Throughput]
+}
+
 fn planned(wish: &Wish, hello: &ServerHello) -> Plan {
     plan(wish, Limits { hello: Some(hello), features: GRACE }).unwrap()
 }
@@ -103,6 +107,23 @@ fn what_the_budget_cannot_pay_is_said_before_anything_moves() {
     let nothing = hello(60, Some(0), &[TestType::Throughput]);
     let refused = super::plan(&Wish::default(), Limits { hello: Some(&nothing), features: GRACE });
     assert_eq!(refused, Err(PlanError::NothingLeft));
+}
+
+/// G6
+#[test]
+fn what_tcp_will_move_is_said_as_an_assumption_and_what_is_known_as_known() {
+    let said = |wish: &Wish, remaining| planned(wish, &hello(60, remaining, &usual_tests())).cost.to_string();
+    let usual = Wish::default();
+    assert_eq!(
+        said(&usual, None),
+        "about 22 s, 1 test of the 10 an hour, as many bytes as the path carries (2.5 GB if it is 1 Gbit/s); no byte limit"
+    );
+    assert!(said(&usual, Some(4_400_000_000)).ends_with(", at most the 4.4 GB left today"));
+    let exact = Wish { udp: Some(20_000_000), seconds: Some(3), ..Wish::default() };
+    assert_eq!(
+        said(&exact, Some(4_400_000_000)),
+        "about 8 s, 1 test of the 10 an hour, 15.0 MB; 4.4 GB left today"
+    );
 }
 
 #[test]

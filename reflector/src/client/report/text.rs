@@ -28,9 +28,10 @@ pub(super) fn time(us: f64) -> String {
     format!("{} {unit}", digits(number))
 }
 
-/// A difference in time.
-pub(super) fn signed(us: f64) -> String {
-    if us < 0.0 { time(us) } else { format!("+{}", time(us)) }
+/// By how much a time grew: `round trip +12 ms`. A path does not get quicker under load: less than nothing is the noise
+/// of two measurements, and a negative number would read as a fault of ours. The JSON has it.
+pub(super) fn grew(what: &str, us: f64) -> String {
+    if us > 0.0 { format!("{what} +{}", time(us)) } else { format!("{what}: no measurable increase") }
 }
 
 /// Bytes in the decimal unit that fits.
@@ -61,6 +62,12 @@ pub(super) fn count(number: u64) -> String {
         out.push(digit);
     }
     out
+}
+
+/// A measured number without decimals, in the groups of [`count`].
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float saturates")]
+pub(super) fn whole(number: f64) -> String {
+    count(number.round() as u64)
 }
 
 /// Three digits, as many as a measurement is worth.
@@ -112,6 +119,14 @@ mod tests {
         let sizes = [0, 999, 1000, 999_499, 999_500, 5_000_000_000, u64::MAX].map(bytes);
         assert_eq!(sizes, ["0 B", "999 B", "1.00 kB", "999 kB", "1.00 MB", "5.00 GB", "18447 PB"]);
         assert_eq!([0, 999, 1000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
+    }
+
+    /// E11
+    #[test]
+    fn a_time_that_did_not_grow_is_said_in_words_and_not_as_a_negative_number() {
+        let said = [0.4, 126_000.0, 0.0, -20.0].map(|us| grew("it", us));
+        let none = "it: no measurable increase";
+        assert_eq!(said, ["it +0.40 µs", "it +126 ms", none, none]);
     }
 
     #[test]

@@ -157,7 +157,7 @@ mod tests {
     use super::*;
     use crate::client::result::samples;
 
-    /// Raw samples, and the arithmetic done again in whole nanoseconds: E11
+    /// Raw samples, and the arithmetic done again in whole nanoseconds: E11, X7
     #[test]
     fn responsiveness_agrees_with_an_independent_computation_from_raw_samples() {
         // 200 echoes: 20 ms ± 6 ms in an order of no meaning, and ten that waited for a second.

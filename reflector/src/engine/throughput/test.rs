@@ -62,9 +62,10 @@ pub(super) async fn serve(
     session.report_silence(flows.silence());
     let over = running::run(&mut client, &mut arrivals, &mut opening, &mut flows, &session, started).await;
     let mut over = over;
+    // Not when the last thread has noticed: nothing moves while it waits for more.
+    let lasted = started.elapsed();
     flows.freeze().await;
     drop(streams_run);
-    let lasted = started.elapsed();
     let evidence = flows.evidence();
     session.closing();
     if let Over::Cut(reason) = over {

@@ -14,7 +14,7 @@ use crate::client::result::{Grade, Phase, PhaseMode, TestResult};
 use crate::engine::evidence::limit::Direction;
 
 use super::table::{title, worst_rise};
-use super::text::{bytes, or_dash, rate, signed};
+use super::text::{bytes, grew, or_dash, rate, whole};
 use markup::Html;
 
 /// A result of more than this is not repeated inside its page.
@@ -77,14 +77,12 @@ fn cards(result: &TestResult) -> Html {
         .raw("<div class=\"cards\">\n")
         .each(result.phases.iter().filter(|phase| phase.transport.is_some()), rate_card)
         .some(result.responsiveness.as_ref(), |score| {
-            let rise = worst_rise(score.phases.iter().filter_map(|phase| phase.p95_rise_ms));
+            let worst = worst_rise(score.phases.iter().filter_map(|phase| phase.p95_rise_ms));
             let small = Html::new()
                 .some(score.per_minute, |pace| {
-                    Html::new()
-                        .text(&format!("{:.0}", pace.value()))
-                        .raw(" round trips per minute while loaded")
+                    Html::new().text(&whole(pace.value())).raw(" round trips per minute while loaded")
                 })
-                .some(rise, |ms| Html::new().raw("; 95 % round trip ").text(&signed(ms * 1000.0)));
+                .some(worst, |ms| Html::new().raw("; ").text(&grew("95 % round trip", ms * 1000.0)));
             let grade = score.grade.map_or("–", Grade::as_str);
             card("Responsiveness", score.grade.map_or("", grade_class), &Html::new().text(grade), &small)
         })
@@ -94,7 +92,7 @@ fn cards(result: &TestResult) -> Html {
                 .raw("of the direct rate; CPU ")
                 .text(&ratio(tax.cpu_ratio))
                 .some(tax.echo_p50_difference_us, |us| {
-                    Html::new().raw(", round trip ").text(&signed(us.value()))
+                    Html::new().raw(", ").text(&grew("round trip", us.value()))
                 });
             card("Tunnel", "", &Html::new().text(&ratio(tax.rate_ratio)), &small)
         })
