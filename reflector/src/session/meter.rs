@@ -28,11 +28,11 @@ impl Meter {
             return none;
         }
         let limit = self.0.bytes_per_day();
-        let lease = self.0.account.lease(most, limit);
-        if lease.bytes() >= least {
-            return SessionLease { lease: Some(lease), ..none };
+        let granted = self.0.account.lease(most, limit);
+        if granted.bytes() >= least {
+            return SessionLease { lease: Some(granted), ..none };
         }
-        drop(lease);
+        drop(granted);
         if most > 0 && self.0.account.is_spent(least, limit) {
             self.0.stop(EndReason::QuotaExceeded);
         }

@@ -29,6 +29,7 @@ async fn ended(house: &House, granted: Granted, reason: EndReason, what: &str) {
 /// Not a word more, not even a goodbye.
 fn reset(stream: TcpStream) {
     SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(stream);
 }
 
 /// How far a client gets before it resets every connection it has.

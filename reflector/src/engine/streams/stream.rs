@@ -316,14 +316,11 @@ impl Stream {
     fn take_datagrams(&self, room: usize) -> u64 {
         let (room, mut taken) = (u64::try_from(room).unwrap_or(u64::MAX), 0_u64);
         let flags = RecvFlags::DONTWAIT | RecvFlags::TRUNC;
-        while taken < room {
-            match recv(&self.socket, &mut [0_u8][..], flags) {
-                // Empty ones cost room too, and end the counting before they hold anybody up.
-                Ok((_, length)) => {
-                    taken = taken.saturating_add(u64::try_from(length).unwrap_or(u64::MAX).max(1))
-                }
-                Err(_) => break,
-            }
+        while taken < room
+            && let Ok((_, length)) = recv(&self.socket, &mut [0_u8][..], flags)
+        {
+            // Empty ones count for one, so that a flood of them holds nobody up.
+            taken = taken.saturating_add(u64::try_from(length).unwrap_or(u64::MAX).max(1));
         }
         taken
     }

@@ -8,8 +8,8 @@
 use std::io;
 use std::ops::RangeInclusive;
 use std::os::fd::OwnedFd;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use socket2::SockRef;
 
@@ -40,7 +40,10 @@ pub(super) struct Budget {
     meter: Meter,
     streams: u64,
     sinks: OnceLock<Sinks>,
+    /// As it is on every socket; changes under `narrowing` only.
     window: AtomicU32,
+    /// Whoever finds windows too wide waits until they are not, or it would go on spending what they stand for.
+    narrowing: Mutex<()>,
 }
 
 /// Sockets of the TCP streams that receive.
@@ -55,7 +58,13 @@ struct Sinks {
 impl Budget {
     pub(super) fn new(meter: Meter, streams: usize) -> Self {
         let streams = u64::try_from(streams).unwrap_or(u64::MAX).max(1);
-        Self { meter, streams, sinks: OnceLock::new(), window: AtomicU32::new(WIDEST) }
+        Self {
+            meter,
+            streams,
+            sinks: OnceLock::new(),
+            window: AtomicU32::new(WIDEST),
+            narrowing: Mutex::new(()),
+        }
     }
 
     /// Whose windows to narrow, and the buffer they were asked to have (0: none); once, before the streams start.
@@ -70,17 +79,26 @@ impl Budget {
         let Some(left) = self.meter.left() else { return };
         let Some(sinks) = self.sinks.get().filter(|sinks| !sinks.sockets.is_empty()) else { return };
         let window = window(left, sinks.sockets.len());
-        if window < self.window.load(Ordering::Relaxed)
-            && self.window.fetch_min(window, Ordering::AcqRel) > window
-        {
-            sinks.narrow(window);
+        if window >= self.window.load(Ordering::Acquire) {
+            return;
         }
+        let _turn = self.turn();
+        // Another may have narrowed them further meanwhile.
+        if window < self.window.load(Ordering::Acquire) {
+            sinks.narrow(window);
+            self.window.store(window, Ordering::Release);
+        }
+    }
+
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.narrowing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Nobody reads any more: without room the kernel advertises nothing on top of what it has. A clamp alone would let
     /// the queue grow on, window by window. Windows that are as narrow as can be are let fill instead, so that what was
     /// advertised arrives once and is charged, not dropped and sent again.
     pub(super) fn close(&self) {
+        let _turn = self.turn();
         if self.window.swap(0, Ordering::AcqRel) > NARROWEST {
             for sink in self.sinks.get().into_iter().flat_map(|sinks| &sinks.sockets) {
                 let _ = SockRef::from(sink).set_recv_buffer_size(1);
