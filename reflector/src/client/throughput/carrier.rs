@@ -208,7 +208,8 @@ mod tests {
             );
             server.send_to(&udp::ANSWER, again.1).await.unwrap();
         };
-        let (opened, ()) = tokio::join!(direct.udp(1), answers);
+        let both = async { tokio::join!(direct.udp(1), answers) };
+        let (opened, ()) = timeout(2 * UDP_ANSWER, both).await.unwrap();
         assert!(matches!(opened.unwrap(), DatagramLink::Udp(_)));
     }
 
