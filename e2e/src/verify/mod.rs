@@ -16,10 +16,12 @@ mod job;
 mod marks;
 mod report;
 mod runner;
+mod sanitize;
 mod sources;
 mod steps;
 mod tests_list;
 mod tools;
+mod unsafety;
 
 use std::process::ExitCode;
 
@@ -31,7 +33,8 @@ use crate::place::Place;
 /// Options of `cargo verify`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Also run every fuzz target for a minute, and measure handshakes and engines. Always on when CI=true.
+    /// Also run every fuzz target for a minute, tests under a sanitizer, and measure handshakes and engines. Always
+    /// on when CI=true.
     #[arg(long)]
     long: bool,
     /// Run this step alone; may be given more than once.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 
 use super::job::{Job, Outcome};
-use super::{cost, deps, features, fuzz, generated, hygiene, interop};
+use super::{cost, deps, features, fuzz, generated, hygiene, interop, sanitize, unsafety};
 
 /// One thing that must be true of the tree.
 pub(super) struct Step {
@@ -53,6 +53,13 @@ pub(super) const STEPS: &[Step] = &[
         when: When::Always,
         limit: QUICK,
         run: hygiene::run,
+    },
+    Step {
+        name: "unsafe",
+        what: "unsafe code only in the one folder of system calls, at most 400 lines, each place argued",
+        when: When::Always,
+        limit: QUICK,
+        run: unsafety::run,
     },
     Step {
         name: "layers",
@@ -160,6 +167,13 @@ pub(super) const STEPS: &[Step] = &[
         run: cost::engines,
     },
     Step {
+        name: "sanitize",
+        what: "unit tests of engines and link under AddressSanitizer find no misuse of memory",
+        when: When::Long,
+        limit: BUILD,
+        run: sanitize::run,
+    },
+    Step {
         name: "fuzz",
         what: "each fuzz target finds nothing in a minute",
         when: When::Long,
@@ -199,7 +213,7 @@ fn rustdoc(job: &Job) -> Result<Outcome> {
 }
 
 /// Tests that passed, summed over the `test result: ok. 12 passed; …` lines.
-fn passed(log: &str) -> usize {
+pub(super) fn passed(log: &str) -> usize {
     let counts = log.lines().filter_map(|line| line.strip_prefix("test result: ")?.split_once(". "));
     counts.filter_map(|(_, rest)| rest.split_once(" passed")?.0.parse::<usize>().ok()).sum()
 }

@@ -116,4 +116,31 @@ mod tests {
         assert_eq!(purse.spend(1..=6, &mut Ok).unwrap().unwrap(), 1);
         assert!(purse.spend(1..=6, &mut |_| unreachable!()).is_none());
     }
+
+    /// X1: four threads, of which some give back what they could not move.
+    #[test]
+    fn limited_purse_is_spent_to_the_byte_by_threads_that_race_for_it() {
+        const BYTES: u64 = 2_000_000;
+        let purse = Limited::new(BYTES);
+        let (moved, together) = (AtomicU64::new(0), std::sync::Barrier::new(4));
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let (purse, moved, together) = (&purse, &moved, &together);
+                scope.spawn(move || {
+                    together.wait();
+                    let mut syscall = |granted| Ok(if granted > 1 { granted - thread % 2 } else { granted });
+                    // Others may still give something back.
+                    while purse.left() > 0 {
+                        if let Some(Ok(bytes)) = purse.spend(1..=2, &mut syscall) {
+                            moved.fetch_add(u64::try_from(bytes).unwrap(), Ordering::Relaxed);
+                        }
+                    }
+                });
+            }
+        });
+        // Every spend has come back: what is left is neither moved nor leased.
+        let rest =
+            purse.spend(1..=usize::MAX, &mut Ok).map_or(0, |rest| u64::try_from(rest.unwrap()).unwrap());
+        assert_eq!(moved.load(Ordering::Relaxed) + rest, BYTES);
+    }
 }

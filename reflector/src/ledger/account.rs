@@ -2,6 +2,13 @@
 //!
 //! Engines lease before each syscall and settle after it, without a lock. The rest (grants, ends, denials) is rare
 //! and sits in a `Book` behind a mutex. Whatever changes wakes the writer, once per flush.
+//!
+//! Why this needs no lock: `taken` alone decides what is granted, and changes by read-modify-write only. All its changes
+//! are in one order, so two leases never see the same rest, whatever the ordering of other memory. A byte goes to
+//! `unbooked` before the flag is looked at, and the writer lowers the flag before it empties `unbooked`. Both change
+//! `unbooked` by read-modify-write with `AcqRel`: either the writer comes second and books the byte, or the stream does,
+//! sees what the writer did before, finds the flag lowered, and raises it. With less than that both could look too
+//! early, and the byte would wait for the next one to move.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

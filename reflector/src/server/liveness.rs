@@ -30,7 +30,7 @@ impl Liveness {
         let socket: Weak<OwnedFd> = Arc::downgrade(&self.0);
         move || match socket.upgrade() {
             // A socket that cannot be asked is not evidence of death; reads and writes on it will tell.
-            Some(socket) => sys::tcp_silence(socket.as_fd()).unwrap_or(Duration::ZERO),
+            Some(socket) => sys::tcp_info(&*socket).map_or(Duration::ZERO, |info| info.silence()),
             None => Duration::MAX,
         }
     }

@@ -10,6 +10,9 @@ use crate::house::{Ask, House, client, end_of, has_iperf3, number, peer, until};
 /// What may arrive of each stream after the budget is used up.
 const OVERSHOOT: u64 = 256 * 1024;
 
+/// How often counts are compared before they are called different.
+const TRIES: usize = 4;
+
 /// What stock clients read at once.
 const BLOCK: u64 = 128 * 1024;
 
@@ -53,10 +56,18 @@ async fn both_sides_count_the_same_bytes() {
     }
     let house = House::new();
     for args in [&["-t", "2", "-b", "50M"][..], &["-t", "2", "-R", "-b", "50M"], &["-n", "30M", "-P", "3"]] {
-        let (output, record) = house.iperf3(Ask::TCP, args).await;
-        assert!(output.is_complete(), "{args:?}: {record:?}: {output:?}");
-        let (received, counted) = (output.bytes("sum_received"), record.bytes);
-        assert!(received.abs_diff(counted) * 100 <= counted, "{args:?}: {received} and {counted}");
+        let mut seen = Vec::new();
+        // A client that is not scheduled for 20 ms when its time is up misses more; it is not, time after time.
+        while seen.len() < TRIES {
+            let (output, record) = house.iperf3(Ask::TCP, args).await;
+            assert!(output.is_complete(), "{args:?}: {record:?}: {output:?}");
+            let (received, counted) = (output.bytes("sum_received"), record.bytes);
+            seen.push((received, counted));
+            if received.abs_diff(counted) * 100 <= counted {
+                break;
+            }
+            assert!(received < counted && seen.len() < TRIES, "{args:?}: received and counted: {seen:?}");
+        }
     }
 }
 
@@ -229,7 +240,9 @@ async fn a_rate_limit_holds_both_ways() {
     let house = House::with(|policy| policy.quotas.max_rate = Some(RATE));
     let (output, record) = house.iperf3(Ask::TCP, &["-t", "3", "-R", "-P", "2"]).await;
     assert!(output.is_complete() && record.reason() == EndReason::Completed, "{output:?}");
-    let allowed = RATE / 8 * 3;
+    // As long as it really took, which on a busy machine is longer than its client asked for.
+    let lasted = record.ended.as_ref().unwrap().duration.max(Duration::from_secs(3));
+    let allowed = RATE / 8 * u64::try_from(lasted.as_millis()).unwrap() / 1000;
     assert!(record.bytes <= allowed + allowed / 10, "{} bytes, {allowed} allowed", record.bytes);
     let (output, record) = house.iperf3(Ask::TCP, &["-t", "9"]).await;
     assert!(output.is_complete(), "{record:?}: {output:?}");

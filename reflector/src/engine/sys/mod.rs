@@ -4,13 +4,10 @@
 //! decides, retries or keeps state; what rustix and socket2 already wrap safely is called there, not here.
 #![expect(unsafe_code, reason = "each function wraps one system call and says why it is sound")]
 
-pub use super::tcp_info::TcpInfo;
-
 mod constant;
 mod datagrams;
 mod host;
 mod options;
-mod tcp_info;
 mod thread;
 
 pub use constant::ConstantPages;
@@ -21,8 +18,6 @@ pub use host::{
 };
 pub use options::{
     Stamps, clamp_window, discard, dropped_datagrams, enable_gro, enable_receive_stamps, limit_pacing_rate,
-    segment_datagrams,
+    segment_datagrams, tcp_info,
 };
-pub(in crate::engine) use tcp_info::Raw as RawTcpInfo;
-pub use tcp_info::{tcp_info, tcp_silence};
 pub use thread::{this_thread_cpu, thread_cpu};

@@ -4,6 +4,8 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::ptr;
 
+use crate::engine::tcp_info::{self, TcpInfo};
+
 /// `UDP_SEGMENT`, `UDP_GRO` of linux/udp.h: libc has them for some targets only.
 const UDP_SEGMENT: libc::c_int = 103;
 /// See [`UDP_SEGMENT`].
@@ -73,12 +75,28 @@ pub fn enable_receive_stamps(socket: impl AsFd) -> io::Result<Stamps> {
 
 /// Datagrams the kernel did not queue on this socket: refused by its filter, or no room.
 pub fn dropped_datagrams(socket: impl AsFd) -> io::Result<u32> {
-    let mut numbers = [0_u32; MEMINFO_DROPS + 1];
-    let mut length = libc::socklen_t::try_from(size_of_val(&numbers)).unwrap_or(0);
-    let (descriptor, into) = (socket.as_fd().as_raw_fd(), numbers.as_mut_ptr().cast());
-    // SAFETY: the descriptor is open while borrowed; the kernel writes at most `length` bytes, all of them of `numbers`.
-    let result = unsafe { libc::getsockopt(descriptor, libc::SOL_SOCKET, SO_MEMINFO, into, &raw mut length) };
-    if result == 0 { Ok(numbers[MEMINFO_DROPS]) } else { Err(io::Error::last_os_error()) }
+    let mut numbers = [0; size_of::<u32>() * (MEMINFO_DROPS + 1)];
+    let filled = fill(socket, libc::SOL_SOCKET, SO_MEMINFO, &mut numbers)?;
+    filled.last_chunk().copied().map(u32::from_ne_bytes).ok_or_else(|| io::ErrorKind::Unsupported.into())
+}
+
+/// Everything this kernel says about a TCP connection.
+pub fn tcp_info(socket: impl AsFd) -> io::Result<TcpInfo> {
+    let mut info = [0; tcp_info::LENGTH];
+    Ok(TcpInfo::read(fill(socket, libc::IPPROTO_TCP, libc::TCP_INFO, &mut info)?))
+}
+
+/// What the kernel wrote of an option whose length it counts in bytes.
+fn fill(socket: impl AsFd, level: libc::c_int, name: libc::c_int, into: &mut [u8]) -> io::Result<&[u8]> {
+    let mut length = libc::socklen_t::try_from(into.len()).unwrap_or(0);
+    let descriptor = socket.as_fd().as_raw_fd();
+    // SAFETY: the descriptor is open while borrowed; the kernel writes at most `length` bytes, all of them of `into`.
+    let result =
+        unsafe { libc::getsockopt(descriptor, level, name, into.as_mut_ptr().cast(), &raw mut length) };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(into.get(..usize::try_from(length).unwrap_or(0)).unwrap_or_default())
 }
 
 fn set<T: Copy>(socket: impl AsFd, level: libc::c_int, name: libc::c_int, value: T) -> io::Result<()> {
@@ -89,4 +107,46 @@ fn set<T: Copy>(socket: impl AsFd, level: libc::c_int, name: libc::c_int, value:
         libc::setsockopt(socket.as_fd().as_raw_fd(), level, name, (&raw const value).cast(), length)
     };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream, UdpSocket};
+
+    use super::*;
+
+    #[test]
+    fn connection_reports_what_went_over_it() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut server, _) = listener.accept().unwrap();
+        client.write_all(&[1; 5000]).unwrap();
+        server.read_exact(&mut [0; 5000]).unwrap();
+        let (sent, received) = (tcp_info(&client).unwrap(), tcp_info(&server).unwrap());
+        assert_eq!(received.bytes_received, Some(5000));
+        assert_eq!(sent.bytes_sent, Some(5000));
+        assert!(sent.min_rtt.is_some() && sent.snd_mss > 500 && sent.snd_wnd > Some(0), "{sent:?}");
+        assert!(sent.pmtu >= sent.snd_mss, "{sent:?}");
+    }
+
+    #[test]
+    fn datagrams_that_found_no_room_are_counted() {
+        let (from, to) = (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
+        socket2::SockRef::from(&to).set_recv_buffer_size(1).unwrap();
+        assert_eq!(dropped_datagrams(&to).unwrap(), 0);
+        for _ in 0..1000 {
+            from.send_to(&[0; 1000], to.local_addr().unwrap()).unwrap();
+        }
+        let dropped = dropped_datagrams(&to).unwrap();
+        to.set_nonblocking(true).unwrap();
+        let kept = std::iter::from_fn(|| to.recv(&mut [0; 8]).ok()).count();
+        assert_eq!(usize::try_from(dropped).unwrap() + kept, 1000);
+    }
+
+    #[test]
+    fn an_option_of_another_kind_of_socket_is_an_error() {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        assert!(tcp_info(&socket).is_err());
+    }
 }

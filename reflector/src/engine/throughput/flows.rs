@@ -256,8 +256,10 @@ struct Silence {
 impl Silence {
     fn now(&self) -> Duration {
         // A socket that cannot be asked is not evidence of death.
-        let asked =
-            self.sockets.iter().map(|socket| sys::tcp_silence(socket.as_fd()).unwrap_or(Duration::ZERO));
+        let asked = self
+            .sockets
+            .iter()
+            .map(|socket| sys::tcp_info(socket).map_or(Duration::ZERO, |info| info.silence()));
         asked.chain(self.datagrams()).min().unwrap_or_default()
     }
 

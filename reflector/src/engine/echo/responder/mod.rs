@@ -3,6 +3,8 @@
 //! A throughput test starts one beside its streams when the peer may use echo, so that latency under load is measured by
 //! the same datagrams as idle.
 
+mod setup;
+
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -12,7 +14,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, poll};
 use tokio::sync::oneshot;
 
-use super::accept::{Desk, Terms};
+use super::accept::Desk;
 use super::bell::Bell;
 use super::calm::{Calm, SPIN};
 use super::drops::{Cause, Drops};
@@ -21,48 +23,9 @@ use super::lobby::Lobby;
 use super::tunnelled::Tunnelled;
 use super::{moment, socket};
 use crate::engine::door::Datagram;
-use crate::engine::purse::Purse;
 use crate::engine::sys;
 
-/// Where the requests come from.
-pub enum Intake {
-    /// A data port: an unconnected socket, as [`socket::open`] makes it.
-    Port(UdpSocket),
-    /// The control port: datagrams wait in a lobby until there is a socket of their own.
-    Lobby(Box<dyn Lobby>),
-    /// A tunnel; requests count as the peer's, from this address.
-    Tunnel(Box<Tunnelled>, SocketAddr),
-}
-
-/// When a session ends by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Schedule {
-    /// A session that is echo alone.
-    Alone {
-        /// Without an accepted request in this time it never starts.
-        start_within: Duration,
-        /// It runs this long from the first one.
-        runs_for: Duration,
-    },
-    /// Beside something else, which stops it.
-    Beside,
-}
-
-/// What a responder needs.
-pub struct Setup {
-    /// Whom it answers.
-    pub terms: Terms,
-    /// Where requests come from.
-    pub intake: Intake,
-    /// Who counts the bytes.
-    pub purse: Arc<dyn Purse>,
-    /// Whether it may spin.
-    pub calm: Calm,
-    /// When it ends by itself.
-    pub schedule: Schedule,
-    /// Where it counts what gets no answer.
-    pub drops: Arc<Drops>,
-}
+pub use self::setup::{Intake, Schedule, Setup};
 
 /// Why it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 use uuid::Uuid;
 
-use super::super::accept::Proof;
+use super::super::accept::{Proof, Terms};
 use super::super::wire::{KEY_BYTES, Keys};
 use super::*;
 use crate::engine::purse::Unlimited;

@@ -16,6 +16,8 @@ use super::time::{Anchor, DAY};
 use super::*;
 use crate::clock::Now;
 
+mod races;
+
 const NOON: i64 = 86_400_000 * 20_000 + 43_200_000;
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -129,36 +131,6 @@ fn a_day_is_spent_by_what_moved_and_not_by_what_is_on_lease() {
     // Booked or not.
     assert_eq!(account.usage(ledger.moment()).bytes_today, 990);
     assert!(!account.is_spent(10, 1000) && account.is_spent(11, 1000));
-}
-
-/// X1: sixteen threads on one budget.
-#[test]
-fn streams_that_race_for_the_last_bytes_stay_within_the_limit() {
-    let ledger = on(&Paper::default(), &Hand::at(0, NOON));
-    let account = ledger.account(peer(1));
-    let limit = 1_000_003;
-    let moved = AtomicU64::new(0);
-    std::thread::scope(|scope| {
-        for stream in 0..16_u64 {
-            let (account, moved) = (&account, &moved);
-            scope.spawn(move || {
-                loop {
-                    let lease = account.lease(997 + stream, limit);
-                    if lease.bytes() == 0 {
-                        // Others may still give something back.
-                        if moved.load(Ordering::SeqCst) >= limit {
-                            break;
-                        }
-                        continue;
-                    }
-                    let used = lease.bytes().div_ceil(2);
-                    moved.fetch_add(used, Ordering::SeqCst);
-                    lease.settle(used);
-                }
-            });
-        }
-    });
-    assert_eq!(account.usage(ledger.moment()).bytes_today, limit);
 }
 
 #[test]
