@@ -20,10 +20,12 @@ use crate::session::Meter;
 /// Windows above this are no window of any path; the clamp begins below.
 const WIDEST: u32 = 1 << 30;
 
-/// Windows are not clamped further: below this a stream only crawls. With [`ROOM`] it is the 256 KiB that may wait of a
-/// stream after a cut, and are charged. What was advertised and finds no room is dropped by the kernel uncounted: as much
-/// again at most (test `an_upload_at_full_speed_crosses_the_limit_by_no_more_than_its_windows`).
-const NARROWEST: u32 = 64 << 10;
+/// Windows are not clamped further: below this a stream only crawls. With [`ROOM`] and the one train of 64 KiB that the
+/// kernel takes beyond its limit, no more than 256 KiB of a stream that is read wait after a cut, and are charged. What was
+/// advertised and finds no room is dropped by the kernel uncounted (test
+/// `an_upload_at_full_speed_crosses_the_limit_by_no_more_than_its_windows`). A stream whose thread gets no processor while
+/// the others spend keeps the window it had.
+const NARROWEST: u32 = 32 << 10;
 
 /// Memory of a socket as a multiple of its window: what is on the way, what is not read yet, and the kernel's own part of
 /// both, which is about as much again.
