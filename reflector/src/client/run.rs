@@ -159,7 +159,7 @@ async fn stock(
 ) -> Result<Outcome, RunError> {
     let to = dial::resolve(at).await?;
     show(Event::Begins { phase, mode: Mode::DirectEphemeral });
-    let setup = session::setup(phase, false);
+    let setup = session::setup(phase, to.ip(), false);
     let mut tick = |tick: Tick<'_>| show(Event::Tick { phase, tick });
     let outcome = throughput::run(&setup, &Direct { to, from: None }, stop, &mut tick).await?;
     if outcome.flows.is_empty() {
@@ -260,7 +260,7 @@ impl Book {
             result,
             remote: &seen.evidence,
             granted: self.granted(phase, session),
-            datagram_bytes: session::setup(phase, false).parameters.length,
+            datagram_bytes: outcome.block,
             echo_idle: idle.as_ref(),
             echo_loaded: loaded.as_ref(),
         };

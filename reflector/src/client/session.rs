@@ -1,6 +1,6 @@
 //! From a phase of the plan to an outcome: asks for a session, runs it on the way that works, hears what it came to.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until, timeout};
@@ -29,8 +29,8 @@ const TRIES: u32 = 3;
 const RESULT: Duration = Duration::from_secs(5);
 /// For a test to end by itself when the control connection is gone: data dies with it.
 const LINK_LOST: Duration = Duration::from_secs(1);
-/// What fits an Ethernet frame, with room for IPv6 and time stamps.
-const DATAGRAM: u32 = 1428;
+/// What a stock client sends over Ethernet: as much as TCP with time stamps has in a segment. By IPv4 and IPv6.
+const DATAGRAM: (u32, u32) = (1448, 1428);
 
 /// A session from its grant to its result.
 pub(super) struct Session {
@@ -83,7 +83,7 @@ async fn attempt(
         Some(tunnel) => tunnel,
     };
     show(Event::Begins { phase, mode: grant.mode });
-    let mut setup = Setup { local: Some(link.local().ip()), ..setup(phase, true) };
+    let mut setup = Setup { local: Some(link.local().ip()), ..setup(phase, link.remote().ip(), true) };
     pace(&mut setup.parameters, grant.max_rate);
     let way = match &tunnel {
         None => echo::Way::Direct(direct),
@@ -200,7 +200,7 @@ fn pace(parameters: &mut Parameters, allowed: Option<u64>) {
 }
 
 /// The parameters of a phase. `ours`: the server is a reflector.
-pub(super) fn setup(phase: &Phase, ours: bool) -> Setup {
+pub(super) fn setup(phase: &Phase, to: IpAddr, ours: bool) -> Setup {
     let udp = phase.protocol == Protocol::Udp;
     let default = Parameters::default();
     let each = phase.rate.map_or(0, |rate| rate / u64::from(phase.streams.max(1)));
@@ -210,7 +210,11 @@ pub(super) fn setup(phase: &Phase, ours: bool) -> Setup {
         parallel: phase.streams,
         reverse: phase.direction == Direction::Down,
         bidirectional: phase.direction == Direction::Bidir,
-        length: if udp { DATAGRAM } else { default.length },
+        length: match (udp, to.to_canonical()) {
+            (false, _) => default.length,
+            (true, IpAddr::V4(_)) => DATAGRAM.0,
+            (true, IpAddr::V6(_)) => DATAGRAM.1,
+        },
         bandwidth: each,
         wide_counters: udp,
         client_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
@@ -223,6 +227,30 @@ pub(super) fn setup(phase: &Phase, ours: bool) -> Setup {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn datagrams_are_as_long_as_those_of_a_stock_client_on_ethernet() {
+        let phase = |protocol| Phase {
+            name: "up",
+            direction: Direction::Up,
+            protocol,
+            seconds: 5,
+            streams: 1,
+            rate: None,
+            route: Route::Direct,
+            echo_idle: false,
+            echo_loaded: false,
+        };
+        for (protocol, to, length) in [
+            (Protocol::Udp, "192.0.2.1", 1448),
+            (Protocol::Udp, "::ffff:192.0.2.1", 1448),
+            (Protocol::Udp, "2001:db8::1", 1428),
+            (Protocol::Tcp, "192.0.2.1", Parameters::default().length),
+        ] {
+            let setup = setup(&phase(protocol), to.parse().unwrap(), true);
+            assert_eq!(setup.parameters.length, length, "{protocol:?} {to}");
+        }
+    }
 
     /// E6
     #[test]

@@ -175,7 +175,8 @@ impl Test<'_> {
             None
         });
         self.control.close().await;
-        Outcome { ending, flows: self.flows, remote, evidence, problem }
+        let block = self.setup.parameters.length;
+        Outcome { ending, block, flows: self.flows, remote, evidence, problem }
     }
 
     /// Lets data flow until somebody ends it.

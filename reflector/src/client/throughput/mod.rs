@@ -41,6 +41,8 @@ pub struct Setup {
 pub struct Outcome {
     /// Why it is over.
     pub ending: Ending,
+    /// Bytes in each block that was asked for: with UDP, the payload of a datagram.
+    pub block: u32,
     /// Up before down; none when it ended before data could flow.
     pub flows: Vec<Flow>,
     /// The server's numbers, if they were exchanged.
@@ -53,7 +55,8 @@ pub struct Outcome {
 
 impl Outcome {
     fn nothing(ending: Ending) -> Self {
-        Self { ending, flows: Vec::new(), remote: None, evidence: Evidence::default(), problem: None }
+        let (flows, evidence) = (Vec::new(), Evidence::default());
+        Self { ending, block: 0, flows, remote: None, evidence, problem: None }
     }
 }
 

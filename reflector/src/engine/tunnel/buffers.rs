@@ -80,6 +80,14 @@ impl Buffer {
         self.end = self.end.saturating_add(count).min(self.bytes.len());
     }
 
+    /// Adds these bytes, whatever the limit.
+    pub(super) fn put(&mut self, bytes: &[u8]) {
+        if let Some(room) = self.room_for(bytes.len()).get_mut(..bytes.len()) {
+            room.copy_from_slice(bytes);
+            self.filled(bytes.len());
+        }
+    }
+
     fn compact(&mut self) {
         self.bytes.copy_within(self.start..self.end, 0);
         (self.start, self.end) = (0, self.end - self.start);

@@ -1,21 +1,24 @@
 //! One TLS 1.3 connection without IO (pure): ciphertext in, plaintext out, and back.
 //!
-//! rustls' buffered connections copy every byte twice more and move what is left after each record. Here ciphertext is
-//! decrypted where it was read, a sink may drop plaintext unseen, and a batch of records is encrypted straight into what
-//! is written. rustls answers key updates and makes its own when keys wear out; both are in the order of what it hands
-//! out, so they need nothing but that order.
+//! rustls' buffered connections copy every byte several times more and move what is left after each record. Here
+//! ciphertext is decrypted where it was read, a sink may drop plaintext unseen, and a batch of records is encrypted
+//! straight into what is written. The handshake is rustls', and so are the secrets.
 
 use std::sync::Arc;
 
 use crds::EndpointId;
 use rustls::client::UnbufferedClientConnection;
 use rustls::server::UnbufferedServerConnection;
-use rustls::{ClientConfig, CommonState, ServerConfig};
+use rustls::{ClientConfig, ServerConfig};
 
 use crate::link::tls;
 
 use super::buffers::Buffer;
-use super::step::{Event, Ready, To, drain_alert, drive, fit};
+use super::keys::Finished;
+use super::records::{Opened, Records};
+use super::step::{Event, drain_alert, drive};
+
+pub(super) use super::records::RECORD;
 
 /// Most ciphertext that waits while the handshake lasts, a `ClientHello` in pieces included: ours has about 300 bytes,
 /// and a stranger may send it. Test: `a_hello_of_more_than_16_kibibytes_is_refused`.
@@ -26,15 +29,6 @@ const RECORD_INPUT: usize = 5 + 16 * 1024 + 256;
 
 /// Plaintext that is encrypted and written at once, and the ciphertext that is read at once, while a test runs.
 pub const BATCH: usize = 256 * 1024;
-
-/// Plaintext in a record of ours.
-pub(super) const RECORD: usize = 16 * 1024;
-
-/// What a record adds: header, type, tag.
-const RECORD_EXTRA: usize = 5 + 1 + 16;
-
-/// For a key update or an alert that leaves with a batch.
-const MESSAGE_EXTRA: usize = 256;
 
 /// Why a connection cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -67,11 +61,11 @@ pub enum Got {
 /// One side of a connection.
 pub struct Tls {
     connection: Connection,
+    peer: Option<EndpointId>,
     input: Buffer,
     output: Buffer,
     /// Plaintext of a record that its reader had no room for.
     rest: Buffer,
-    phase: Phase,
     peer_closed: bool,
     closed: bool,
     received: u64,
@@ -80,38 +74,33 @@ pub struct Tls {
 }
 
 /// How far it is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    Handshake,
-    Open,
-    /// After a fault. rustls must not be asked about the same bytes again.
-    Broken,
-}
-
 enum Connection {
-    Server(Box<UnbufferedServerConnection>),
-    Client(Box<UnbufferedClientConnection>),
+    ServerShakes(Box<UnbufferedServerConnection>),
+    ClientShakes(Box<UnbufferedClientConnection>),
+    Open(Box<Records>),
+    /// After a fault: nothing is asked about the same bytes again.
+    Broken,
 }
 
 impl Tls {
     /// The accepting side.
     pub fn server(config: Arc<ServerConfig>) -> Result<Self, Fault> {
-        Ok(Self::new(Connection::Server(Box::new(UnbufferedServerConnection::new(config)?))))
+        Ok(Self::new(Connection::ServerShakes(Box::new(UnbufferedServerConnection::new(config)?))))
     }
 
     /// The connecting side.
     pub fn client(config: Arc<ClientConfig>) -> Result<Self, Fault> {
         let connection = UnbufferedClientConnection::new(config, tls::server_name())?;
-        Ok(Self::new(Connection::Client(Box::new(connection))))
+        Ok(Self::new(Connection::ClientShakes(Box::new(connection))))
     }
 
     const fn new(connection: Connection) -> Self {
         Self {
             connection,
+            peer: None,
             input: Buffer::new(HANDSHAKE_INPUT),
             output: Buffer::new(BATCH),
             rest: Buffer::new(RECORD),
-            phase: Phase::Handshake,
             peer_closed: false,
             closed: false,
             received: 0,
@@ -122,24 +111,55 @@ impl Tls {
 
     /// Goes on with the handshake. True: it is complete. Write what [`Self::outgoing`] has either way, then feed more.
     pub fn handshake(&mut self) -> Result<bool, Fault> {
-        while self.phase != Phase::Open {
-            match self.step(0, &mut |_| {}, None)? {
-                Event::Went(_) => {}
-                Event::Blocked if self.input.room().is_empty() => return Err(Fault::HandshakeTooLarge),
-                Event::Blocked => return Ok(false),
-                Event::Ready => {
-                    self.input.widen(RECORD_INPUT, false);
-                    self.phase = Phase::Open;
+        loop {
+            let Self { connection, input, output, rest, .. } = self;
+            let (discard, event) = match connection {
+                Connection::Open(_) => return Ok(true),
+                Connection::Broken => return Err(Fault::Closed),
+                Connection::ServerShakes(tls) => {
+                    drive(tls.process_tls_records(input.pending_mut()), rest, output)
                 }
-                Event::PeerClosed | Event::Closed => return Err(Fault::Truncated),
+                Connection::ClientShakes(tls) => {
+                    drive(tls.process_tls_records(input.pending_mut()), rest, output)
+                }
+            };
+            input.discard(discard);
+            match event {
+                Ok(Event::Went) => {}
+                Ok(Event::Blocked) if self.input.room().is_empty() => return Err(Fault::HandshakeTooLarge),
+                Ok(Event::Blocked) => return Ok(false),
+                Ok(Event::Ready) => self.open()?,
+                Ok(Event::Closed) => return Err(Fault::Truncated),
+                Err(fault) => {
+                    self.alert();
+                    self.connection = Connection::Broken;
+                    return Err(fault);
+                }
             }
         }
-        Ok(true)
+    }
+
+    /// The handshake is complete.
+    fn open(&mut self) -> Result<(), Fault> {
+        let finished = match std::mem::replace(&mut self.connection, Connection::Broken) {
+            Connection::ServerShakes(tls) => {
+                self.peer = tls::peer_id_of(&tls);
+                Finished::Server(tls)
+            }
+            Connection::ClientShakes(tls) => {
+                self.peer = tls::peer_id_of(&tls);
+                Finished::Client(tls)
+            }
+            Connection::Open(_) | Connection::Broken => return Err(Fault::Closed),
+        };
+        self.connection = Connection::Open(Box::new(Records::of(finished)?));
+        self.input.widen(RECORD_INPUT, false);
+        Ok(())
     }
 
     /// Whose key the handshake proved.
-    pub fn peer(&self) -> Option<EndpointId> {
-        tls::peer_id_of(self.state())
+    pub const fn peer(&self) -> Option<EndpointId> {
+        self.peer
     }
 
     /// Room for ciphertext, never empty unless [`Self::read`] has to be called first.
@@ -161,11 +181,30 @@ impl Tls {
             self.rest.discard(taken);
         }
         while taken < room && !self.peer_closed {
-            match self.step(room - taken, &mut take, None)? {
-                Event::Went(count) => taken += count,
-                Event::PeerClosed => {}
-                Event::Blocked | Event::Ready | Event::Closed => break,
-            }
+            let Self { connection: Connection::Open(records), input, output, rest, .. } = self else {
+                return Err(Fault::Closed);
+            };
+            let length = match records.open(input.pending_mut()) {
+                Ok(None) => break,
+                Ok(Some((length, Opened::Data(payload)))) => {
+                    let (now, later) = payload.split_at(payload.len().min(room - taken));
+                    take(now);
+                    taken += now.len();
+                    rest.put(later);
+                    length
+                }
+                Ok(Some((length, Opened::Aside))) => length,
+                Ok(Some((length, Opened::Goodbye))) => {
+                    self.peer_closed = true;
+                    length
+                }
+                Err(error) => {
+                    records.complain(&error, output);
+                    self.connection = Connection::Broken;
+                    return Err(error.into());
+                }
+            };
+            input.discard(length);
         }
         self.received = self.received.saturating_add(taken as u64);
         Ok(match taken {
@@ -177,12 +216,20 @@ impl Tls {
 
     /// Encrypts all of `plaintext` behind what waits to be written.
     pub fn write(&mut self, plaintext: &[u8]) -> Result<(), Fault> {
-        self.encrypt(plaintext, 1)
+        self.write_repeated(plaintext, 1)
     }
 
     /// Encrypts `plaintext` so many times over: what a source sends is always the same.
     pub fn write_repeated(&mut self, plaintext: &[u8], times: usize) -> Result<(), Fault> {
-        self.encrypt(plaintext, times)
+        if plaintext.is_empty() || times == 0 {
+            return Ok(());
+        }
+        match &mut self.connection {
+            Connection::Open(records) if !self.closed => records.data(plaintext, times, &mut self.output)?,
+            _ => return Err(Fault::Closed),
+        }
+        self.sent = self.sent.saturating_add((plaintext.len() * times) as u64);
+        Ok(())
     }
 
     /// Says that nothing more comes from us. Once; what the peer sends can still be read.
@@ -191,7 +238,10 @@ impl Tls {
             return Ok(());
         }
         self.closed = true;
-        self.when_ready(&mut |encrypter, output| fit(output, MESSAGE_EXTRA, &mut |out| encrypter.close(out)))
+        match &mut self.connection {
+            Connection::Open(records) => Ok(records.goodbye(&mut self.output)?),
+            _ => Err(Fault::Closed),
+        }
     }
 
     /// Ciphertext that waits to be written.
@@ -224,79 +274,20 @@ impl Tls {
         self.ciphertext_received
     }
 
-    fn encrypt(&mut self, plaintext: &[u8], times: usize) -> Result<(), Fault> {
-        if plaintext.is_empty() || times == 0 {
-            return Ok(());
-        }
-        if self.closed {
-            return Err(Fault::Closed);
-        }
-        let records = plaintext.len().div_ceil(RECORD);
-        let needed = plaintext.len() + records * RECORD_EXTRA;
-        self.when_ready(&mut |encrypter, output| {
-            output.room_for(needed.saturating_mul(times).saturating_add(MESSAGE_EXTRA));
-            (0..times).try_for_each(|_| fit(output, needed, &mut |out| encrypter.encrypt(plaintext, out)))
-        })?;
-        self.sent = self.sent.saturating_add((plaintext.len() * times) as u64);
-        Ok(())
-    }
-
-    /// Runs `with` once rustls has nothing else to do first. Plaintext that has arrived meanwhile waits for its reader.
-    fn when_ready(&mut self, with: Ready<'_>) -> Result<(), Fault> {
-        loop {
-            match self.step(0, &mut |_| {}, Some(&mut *with))? {
-                Event::Went(_) | Event::PeerClosed => {}
-                Event::Ready => return Ok(()),
-                Event::Blocked | Event::Closed => return Err(Fault::Closed),
-            }
-        }
-    }
-
-    fn step(
-        &mut self,
-        room: usize,
-        take: &mut dyn FnMut(&[u8]),
-        ready: Option<Ready<'_>>,
-    ) -> Result<Event, Fault> {
-        if self.phase == Phase::Broken {
-            return Err(Fault::Closed);
-        }
-        let Self { connection, input, output, rest, .. } = self;
-        let to = To { room, take, rest };
-        let (discard, event) = match connection {
-            Connection::Server(tls) => drive(tls.process_tls_records(input.pending_mut()), to, output, ready),
-            Connection::Client(tls) => drive(tls.process_tls_records(input.pending_mut()), to, output, ready),
-        };
-        input.discard(discard);
-        match &event {
-            Ok(Event::PeerClosed) => self.peer_closed = true,
-            Ok(_) => {}
-            Err(_) => {
-                self.phase = Phase::Broken;
-                self.alert();
-            }
-        }
-        event
-    }
-
-    /// What rustls wants the peer to hear before the connection goes. Nothing of the input is looked at again.
+    /// After a handshake that failed: what rustls wants the peer to hear. Nothing of the input is looked at again.
     fn alert(&mut self) {
-        while self.state().wants_write() {
-            let Self { connection, input, output, .. } = self;
-            let more = match connection {
-                Connection::Server(tls) => drain_alert(tls.process_tls_records(input.pending_mut()), output),
-                Connection::Client(tls) => drain_alert(tls.process_tls_records(input.pending_mut()), output),
+        let Self { connection, input, output, .. } = self;
+        let mut more = true;
+        while more {
+            more = match connection {
+                Connection::ServerShakes(tls) if tls.wants_write() => {
+                    drain_alert(tls.process_tls_records(input.pending_mut()), output)
+                }
+                Connection::ClientShakes(tls) if tls.wants_write() => {
+                    drain_alert(tls.process_tls_records(input.pending_mut()), output)
+                }
+                _ => false,
             };
-            if !more {
-                return;
-            }
-        }
-    }
-
-    fn state(&self) -> &CommonState {
-        match &self.connection {
-            Connection::Server(connection) => connection,
-            Connection::Client(connection) => connection,
         }
     }
 }

@@ -2,10 +2,17 @@
 
 use std::io::{Read, Write};
 
-use rustls::{AlertDescription, ClientConnection, Connection, ServerConnection};
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::aws_lc_rs::{cipher_suite, default_provider};
+use rustls::{
+    AlertDescription, ClientConnection, Connection as Stock, ServerConnection, SupportedCipherSuite,
+};
 
+use super::super::keys::{HEADER, TRAILER};
 use super::*;
 use crate::identity::{Current, Identity};
+use crate::link::cert::samples;
+use crate::link::tls::sides::{appliance_with, certified};
 use crate::link::tls::{Alpn, LinkIdentity, client_config, server_config};
 
 const SERVER: u8 = 9;
@@ -109,7 +116,7 @@ fn a_sink_that_drops_plaintext_counts_every_byte_and_takes_no_more_than_its_leas
     far.widen();
     near.write_repeated(&[7; RECORD], BATCH / RECORD).unwrap();
     let bytes = near.outgoing().to_vec();
-    assert_eq!(bytes.len(), BATCH + 16 * RECORD_EXTRA);
+    assert_eq!(bytes.len(), BATCH + 16 * (HEADER + TRAILER));
     put(&mut far, &bytes[..BATCH]);
     assert_eq!(far.read(100, |_| {}).unwrap(), Got::Plaintext(100));
     assert_eq!(far.read(1 << 20, |_| {}).unwrap(), Got::Plaintext(15 * RECORD - 100));
@@ -186,7 +193,7 @@ fn a_hello_of_more_than_16_kibibytes_is_refused() {
 }
 
 /// Runs a buffered connection of rustls against ours until neither has anything to say.
-fn exchange(theirs: &mut Connection, ours: &mut Tls) -> Vec<u8> {
+fn exchange(theirs: &mut Stock, ours: &mut Tls) -> Vec<u8> {
     let mut received = Vec::new();
     loop {
         let mut sent = Vec::new();
@@ -219,14 +226,14 @@ fn read_all(ours: &mut Tls, received: &mut Vec<u8>) {
     while let Got::Plaintext(_) = ours.read(usize::MAX, |bytes| received.extend_from_slice(bytes)).unwrap() {}
 }
 
-fn plaintext(theirs: &mut Connection) -> Vec<u8> {
+fn plaintext(theirs: &mut Stock) -> Vec<u8> {
     let mut out = Vec::new();
     // WouldBlock is the expected end.
     let _ = theirs.reader().read_to_end(&mut out);
     out
 }
 
-fn converse(mut theirs: Connection, mut ours: Tls) {
+fn converse(mut theirs: Stock, mut ours: Tls) {
     ours.handshake().unwrap();
     exchange(&mut theirs, &mut ours);
     for round in 0..40u8 {
@@ -244,6 +251,103 @@ fn converse(mut theirs: Connection, mut ours: Tls) {
     ours.close().unwrap();
     exchange(&mut theirs, &mut ours);
     assert_eq!(theirs.reader().read(&mut [0; 1]).unwrap(), 0, "a clean end, not a cut one");
+}
+
+/// A stock client that can do one suite only.
+fn stock_client(suite: SupportedCipherSuite) -> Stock {
+    let sample = samples::ours(CLIENT);
+    let provider = CryptoProvider { cipher_suites: vec![suite], ..default_provider() };
+    let config = appliance_with(provider, Some(certified(&sample.pkcs8, &sample.cert)));
+    ClientConnection::new(Arc::new(config), tls::server_name()).unwrap().into()
+}
+
+#[test]
+fn every_suite_we_offer_carries_data_and_key_updates_of_a_stock_client() {
+    for suite in [
+        cipher_suite::TLS13_AES_128_GCM_SHA256,
+        cipher_suite::TLS13_AES_256_GCM_SHA384,
+        cipher_suite::TLS13_CHACHA20_POLY1305_SHA256,
+    ] {
+        converse(stock_client(suite), Tls::server(server()).unwrap());
+    }
+}
+
+fn records(tls: &mut Tls) -> &mut Records {
+    match &mut tls.connection {
+        Connection::Open(records) => records,
+        _ => panic!("not open"),
+    }
+}
+
+#[test]
+fn a_key_is_changed_before_it_has_sealed_too_many_records_and_a_stock_peer_reads_on() {
+    let mut theirs = stock_client(cipher_suite::TLS13_AES_128_GCM_SHA256);
+    let mut ours = Tls::server(server()).unwrap();
+    ours.handshake().unwrap();
+    exchange(&mut theirs, &mut ours);
+    let text: Vec<u8> = (0..10_000).map(|n| u8::try_from(n % 251).unwrap()).collect();
+    for left in [1, 2, 3, 7] {
+        records(&mut ours).wear_out_after(left);
+        text.chunks(1000).for_each(|piece| ours.write(piece).unwrap());
+        exchange(&mut theirs, &mut ours);
+        assert!(plaintext(&mut theirs) == text, "{left} left");
+        assert!(!records(&mut ours).is_worn());
+    }
+    ours.close().unwrap();
+    exchange(&mut theirs, &mut ours);
+    assert_eq!(theirs.reader().read(&mut [0; 1]).unwrap(), 0);
+}
+
+#[test]
+fn a_peer_that_only_changes_keys_is_ended() {
+    let mut theirs = stock_client(cipher_suite::TLS13_AES_128_GCM_SHA256);
+    let mut ours = Tls::server(server()).unwrap();
+    ours.handshake().unwrap();
+    exchange(&mut theirs, &mut ours);
+    let mut fault = None;
+    for round in 0..40 {
+        theirs.refresh_traffic_keys().unwrap();
+        let mut sent = Vec::new();
+        theirs.write_tls(&mut sent).unwrap();
+        put(&mut ours, &sent);
+        if let Err(error) = ours.read(100, |_| {}) {
+            fault = Some((round, error));
+            break;
+        }
+    }
+    let Some((32, Fault::Tls(rustls::Error::PeerMisbehaved(_)))) = fault else { panic!("{fault:?}") };
+    assert!(matches!(ours.read(100, |_| {}), Err(Fault::Closed)), "nothing is asked about it again");
+}
+
+#[test]
+fn what_is_no_record_of_an_open_connection_ends_it_with_an_alert() {
+    let cases: [(&[u8], AlertDescription); 4] = [
+        // An alert that nobody authenticated, even a goodbye.
+        (&[21, 3, 3, 0, 2, 1, 0], AlertDescription::UnexpectedMessage),
+        (&[20, 3, 3, 0, 1, 1], AlertDescription::UnexpectedMessage),
+        (&[23, 3, 3, 0x41, 0x01], AlertDescription::RecordOverflow),
+        (&[23, 3, 3, 0, 3, 1, 2, 3], AlertDescription::BadRecordMac),
+    ];
+    for (bytes, said) in cases {
+        let (mut near, mut far) = pair();
+        put(&mut far, bytes);
+        assert!(matches!(far.read(100, |_| panic!("no data")), Err(Fault::Tls(_))), "{bytes:?}");
+        assert!(!far.is_peer_closed());
+        carry(&mut far, &mut near);
+        let Err(Fault::Tls(heard)) = near.read(100, |_| {}) else { panic!("{bytes:?}") };
+        assert_eq!(heard, rustls::Error::AlertReceived(said), "{bytes:?}");
+    }
+}
+
+#[test]
+fn a_record_that_is_sent_again_is_no_record() {
+    let (mut near, mut far) = pair();
+    near.write(b"once").unwrap();
+    let bytes = near.outgoing().to_vec();
+    put(&mut far, &bytes);
+    assert_eq!(read(&mut far, 100).0, Got::Plaintext(4));
+    put(&mut far, &bytes);
+    assert!(matches!(far.read(100, |_| {}), Err(Fault::Tls(rustls::Error::DecryptError))));
 }
 
 #[test]

@@ -6,7 +6,7 @@
 mod own;
 mod peer;
 #[cfg(test)]
-pub(super) mod samples;
+pub(crate) mod samples;
 #[cfg(test)]
 mod tests;
 

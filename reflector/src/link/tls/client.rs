@@ -75,6 +75,8 @@ pub fn client_config(
     config.alpn_protocols = vec![protocol.wire()];
     config.resumption = Resumption::disabled();
     config.enable_early_data = false;
+    // Data connections seal their records themselves.
+    config.enable_secret_extraction = protocol == Alpn::Data;
     Ok(Arc::new(config))
 }
 

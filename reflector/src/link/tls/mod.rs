@@ -11,7 +11,7 @@ mod provider;
 mod refusal;
 mod server;
 #[cfg(test)]
-mod sides;
+pub(crate) mod sides;
 #[cfg(test)]
 mod tests;
 

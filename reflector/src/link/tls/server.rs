@@ -43,6 +43,8 @@ pub fn server_config(identity: &LinkIdentity, protocols: &[Alpn]) -> Result<Arc<
     config.send_tls13_tickets = 0;
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.max_early_data_size = 0;
+    // Data connections seal their records themselves.
+    config.enable_secret_extraction = protocols.contains(&Alpn::Data);
     Ok(Arc::new(config))
 }
 

@@ -65,7 +65,7 @@ impl ServerCertVerifier for AnyServer {
     }
 }
 
-pub(super) fn appliance_with(provider: CryptoProvider, key: Option<Arc<CertifiedKey>>) -> ClientConfig {
+pub(crate) fn appliance_with(provider: CryptoProvider, key: Option<Arc<CertifiedKey>>) -> ClientConfig {
     let algorithms = provider.signature_verification_algorithms;
     let builder = ClientConfig::builder_with_provider(Arc::new(provider))
         .with_safe_default_protocol_versions()
@@ -79,7 +79,7 @@ pub(super) fn appliance_with(provider: CryptoProvider, key: Option<Arc<Certified
 }
 
 /// Key and certificate need not belong together: a thief has one of them only.
-pub(super) fn certified(pkcs8: &[u8], cert: &CertificateDer<'static>) -> Arc<CertifiedKey> {
+pub(crate) fn certified(pkcs8: &[u8], cert: &CertificateDer<'static>) -> Arc<CertifiedKey> {
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(pkcs8.to_vec()));
     let key = default_provider().key_provider.load_private_key(key).unwrap();
     Arc::new(CertifiedKey::new(vec![cert.clone()], key))
