@@ -10,10 +10,10 @@ use super::*;
 const THREADS: u64 = 4;
 /// So many that an update which is not atomic loses some, even where a core takes turns.
 const ROUNDS: u64 = 200_000;
-/// Of a few bytes with a writer that takes rows all the time.
-const MEETINGS: u64 = 2_000;
-/// The last of them is what may be missed.
-const BYTES: u64 = 20;
+/// Of a stream with a writer that takes rows all the time.
+const MEETINGS: u64 = 500;
+/// Moved one by one; the last of them is what may be missed. So many that the writer is awake by then.
+const BYTES: u64 = 2_000;
 
 /// An account nobody flushes but the test.
 fn alone() -> Account {
