@@ -6,5 +6,6 @@
 pub mod appliance;
 pub mod confine;
 pub mod machine;
+pub mod parts;
 pub mod proc;
 pub mod vitals;
