@@ -5,6 +5,7 @@
 
 pub mod appliance;
 pub mod confine;
+pub mod image;
 pub mod machine;
 pub mod parts;
 pub mod proc;
