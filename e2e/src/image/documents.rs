@@ -202,8 +202,10 @@ mod tests {
     #[test]
     fn a_layer_is_described_as_the_plain_tar_it_is() {
         let manifest = text(manifest(&Blob::of(b"config"), &[Blob { digest: Digest::of(b"x"), bytes: 77 }]));
-        let expected =
-            format!(r#""layers":[{{"mediaType":"{LAYER}","digest":"{}","size":77}}]"#, Digest::of(b"x"));
+        let expected = format!(
+            r#""layers":[{{"mediaType":"application/vnd.oci.image.layer.v1.tar","digest":"{}","size":77}}]"#,
+            Digest::of(b"x")
+        );
         assert!(manifest.contains(&expected), "{manifest}");
     }
 }
