@@ -52,7 +52,8 @@ fn build(
             .with_context(|| format!("write {name} of {}", set.name))?;
     }
     let mut command = command(set, go, flags, paths.stage);
-    command.current_dir(sources.path()).stdin(lock.hold()?);
+    // What it writes on the way lies there, too: killed, it leaves nothing that the next build does not clear.
+    command.current_dir(sources.path()).env("GOTMPDIR", sources.path()).stdin(lock.hold()?);
     let what = format!("{}: building {}", set.name, names(set));
     let took = child::run(command, &what, paths.log, LIMIT, progress).with_context(|| {
         format!("build {} with {}; it needs the Go module proxy (see `go env GOPROXY`)", set.name, go.version)
@@ -79,7 +80,7 @@ fn build(
 }
 
 fn command(set: &Set, go: &Go, flags: &str, into: &Path) -> Command {
-    let mut command = Command::new(&go.program);
+    let mut command = child::owned(&go.program);
     for variable in UNSET {
         command.env_remove(variable);
     }

@@ -9,12 +9,23 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::debian;
 use super::progress::Progress;
 
 /// How often a waiting person sees the seconds.
 const TICK: Duration = Duration::from_secs(1);
 /// How much of the log an error shows.
 const TAIL: usize = 15;
+
+/// A command that is told to end when we do, also when nobody could clean up after us. The thread that starts it has to
+/// wait for it, as [`run`] does: to the kernel, that thread is its owner.
+pub(super) fn owned(program: &Path) -> Command {
+    // In every Debian; without it an orphan goes on to its own end.
+    let Some(setpriv) = debian::find("setpriv") else { return Command::new(program) };
+    let mut command = Command::new(setpriv);
+    command.args(["--pdeathsig", "TERM", "--"]).arg(program);
+    command
+}
 
 /// Runs it to its end. The caller sets its standard input. The log stays, and is named when something failed.
 pub(super) fn run(
@@ -103,6 +114,14 @@ mod tests {
         assert!(error.starts_with("node: building failed (exit status: 3); its log is /"), "{error}");
         assert!(error.contains("\nline 86\n") && error.ends_with("\nline 100"), "{error}");
         assert!(!error.contains("line 85\n"), "{error}");
+    }
+
+    #[test]
+    fn a_command_ends_with_the_thread_that_owns_it() {
+        use std::os::unix::process::ExitStatusExt as _;
+        let start = || owned(Path::new("sleep")).arg("600").stdin(Stdio::null()).spawn().unwrap();
+        let mut child = std::thread::spawn(start).join().unwrap();
+        assert_eq!(child.wait().unwrap().signal(), Some(15));
     }
 
     #[test]

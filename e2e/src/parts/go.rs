@@ -40,7 +40,7 @@ pub(super) fn ready(cache: &Cache, progress: &mut Progress) -> Result<Go> {
         cache.obtain("go", &key(&[PINNED, std::env::consts::ARCH]), progress, |stage, lock, progress| {
             let list = stage.join("requirements.txt");
             std::fs::write(&list, PINNED).with_context(|| format!("write {}", list.display()))?;
-            let mut pip = Command::new("python3");
+            let mut pip = child::owned(Path::new("python3"));
             pip.args([
                 "-m",
                 "pip",
