@@ -6,8 +6,8 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
-use super::Options;
 use super::contenders::Place;
+use super::options::Options;
 
 /// Set in the process that is inside already.
 const INSIDE: &str = "REFLECTOR_BENCH_INSIDE";
@@ -16,7 +16,7 @@ const CONTROL: &str = "/proc/sys/net/ipv4/tcp_congestion_control";
 /// Runs this program again in a network namespace where the congestion control is cubic for everybody; says whether
 /// we are in there. Without root we stay where we are, and the header says what was used.
 pub(crate) fn enter_own_network() -> Result<bool> {
-    if std::env::var_os(INSIDE).is_some() {
+    if is_in_own_network() {
         return Ok(true);
     }
     if !rustix::process::geteuid().is_root() {
@@ -39,9 +39,29 @@ pub(crate) fn enter_own_network() -> Result<bool> {
     Err(again.exec()).context("run in a network namespace")
 }
 
+/// Whether nobody but us uses the network.
+pub(crate) fn is_in_own_network() -> bool {
+    std::env::var_os(INSIDE).is_some()
+}
+
+/// Bytes that the interfaces of our own network have carried so far, headers included, by the kernel's count.
+pub(crate) fn carried() -> Option<u64> {
+    if !is_in_own_network() {
+        return None;
+    }
+    let text = fs::read_to_string("/proc/self/net/dev").ok()?;
+    let interfaces = text.lines().filter_map(|line| line.split_once(':'));
+    let each = interfaces.map(|(_, counts)| {
+        let counts: Vec<u64> = counts.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+        // Received or sent: what goes over the loopback interface counts as both.
+        Some(*counts.first()?.max(counts.get(8)?))
+    });
+    each.sum()
+}
+
 /// Congestion control that both sides use.
 pub(crate) fn congestion() -> String {
-    if std::env::var_os(INSIDE).is_some() {
+    if is_in_own_network() {
         return "cubic".to_owned();
     }
     fs::read_to_string(CONTROL).unwrap_or_default().trim().to_owned()

@@ -10,29 +10,20 @@
 
 mod contenders;
 mod foreign;
+mod gate;
 mod machine;
+mod options;
 mod report;
 mod rounds;
+mod row;
 mod rows;
 mod spread;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Result, anyhow, ensure};
 
-/// Fewer say nothing on a machine that others use too.
-const MIN_ROUNDS: u32 = 5;
-
-/// What to run and how long.
-#[derive(Debug, Clone)]
-pub(crate) struct Options {
-    pub(crate) rounds: u32,
-    pub(crate) seconds: u32,
-    only: Option<String>,
-    pub(crate) quick: bool,
-    gate: bool,
-    /// The gate opens for what misses its target by no more than this share.
-    slack: f64,
-    save: bool,
-}
+use contenders::Place;
+use options::Options;
+use rounds::Outcome;
 
 fn main() -> Result<()> {
     let mut words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
@@ -40,82 +31,66 @@ fn main() -> Result<()> {
         words.remove(0);
         return contenders::peer::serve(&words);
     }
-    let options = options(words.into_iter())?;
+    let options = Options::read(words.into_iter())?;
     let in_own_network = machine::enter_own_network()?;
-    let missed = run(&options, in_own_network)?;
-    if !options.gate || missed.is_empty() {
-        return Ok(());
+    let folder = tempfile::tempdir()?;
+    let place = Place::new(folder.path());
+    let header = machine::header(&options, in_own_network, &place);
+    println!("{header}");
+
+    let mut run = Run { options: &options, place: &place, outcomes: Vec::new() };
+    run.all()?;
+    run.again("could not run", Outcome::is_given_up);
+    println!("\n{}", report::table(run.outcomes()));
+    if options.save {
+        report::save(&header, run.outcomes())?;
     }
-    println!("\nmissed: {}; once more, in case the machine was busy\n", missed.join(", "));
-    let again = Options { save: false, ..options };
-    let missed = run_some(&again, in_own_network, &missed)?;
-    ensure!(missed.is_empty(), "missed twice: {}", missed.join(", "));
-    Ok(())
+    if options.gate {
+        // After the table: a row is not shown better than it was.
+        run.again("missed", |outcome| outcome.is_missed(options.slack));
+    }
+    let ends: Vec<gate::Row> = run.outcomes().map(|outcome| outcome.end(options.slack)).collect();
+    println!("\n{}", gate::summary(&ends));
+    if options.gate { gate::judge(&ends).map_err(|why| anyhow!(why)) } else { Ok(()) }
 }
 
-fn options(mut words: impl Iterator<Item = String>) -> Result<Options> {
-    let mut options = Options {
-        rounds: MIN_ROUNDS,
-        seconds: 3,
-        only: None,
-        quick: false,
-        gate: false,
-        slack: 0.0,
-        save: false,
-    };
-    while let Some(word) = words.next() {
-        let mut value = || words.next().with_context(|| format!("{word} needs a value"));
-        match word.as_str() {
-            "--rounds" => options.rounds = value()?.parse().context("--rounds needs a number")?,
-            "--seconds" => options.seconds = value()?.parse().context("--seconds needs a number")?,
-            "--only" => options.only = Some(value()?),
-            "--quick" => options.quick = true,
-            "--gate" => options.gate = true,
-            "--slack" => {
-                let percent: u32 = value()?.parse().context("--slack needs a percentage")?;
-                ensure!(percent < 100, "--slack needs a percentage below 100");
-                options.slack = f64::from(percent) / 100.0;
+/// The rows that were chosen, each with its place in the table, as two may have the same name.
+struct Run<'a> {
+    options: &'a Options,
+    place: &'a Place,
+    outcomes: Vec<(usize, Outcome)>,
+}
+
+impl Run<'_> {
+    fn outcomes(&self) -> impl Iterator<Item = &Outcome> + Clone {
+        self.outcomes.iter().map(|(_, outcome)| outcome)
+    }
+
+    fn all(&mut self) -> Result<()> {
+        for (at, row) in rows::all().into_iter().enumerate() {
+            if self.options.is_chosen(row.name) {
+                self.outcomes.push((at, self.contest(row)));
             }
-            "--save" => options.save = true,
-            other => bail!(
-                "unknown option {other}; there are --rounds N, --seconds N, --only WORD, --quick, --gate, --slack PERCENT, --save"
-            ),
+        }
+        ensure!(!self.outcomes.is_empty(), "no row of that name");
+        Ok(())
+    }
+
+    /// Runs some rows once more, in case the machine is calm by now. The second outcome stands.
+    fn again(&mut self, why: &str, is_wanted: impl Fn(&Outcome) -> bool) {
+        let (options, place) = (self.options, self.place);
+        let mut rows: Vec<_> = rows::all().into_iter().map(Some).collect();
+        for (at, outcome) in self.outcomes.iter_mut().filter(|(_, outcome)| is_wanted(outcome)) {
+            let Some(row) = rows.get_mut(*at).and_then(Option::take) else { continue };
+            println!("{} beside {} {why}; once more", outcome.name, outcome.peer);
+            *outcome = rounds::contest(row, place, options);
+            println!("{}", report::line(outcome));
         }
     }
-    if options.quick {
-        ensure!(!options.gate && !options.save, "a quick look judges nothing");
-        (options.rounds, options.seconds) = (1, 1);
-    }
-    ensure!(options.quick || options.rounds >= MIN_ROUNDS, "at least {MIN_ROUNDS} rounds");
-    Ok(options)
-}
 
-fn run(options: &Options, in_own_network: bool) -> Result<Vec<String>> {
-    let only = options.only.clone();
-    go(options, in_own_network, &|name| only.as_deref().is_none_or(|word| name.contains(word)))
-}
-
-fn run_some(options: &Options, in_own_network: bool, names: &[String]) -> Result<Vec<String>> {
-    go(options, in_own_network, &|name| names.iter().any(|wanted| wanted == name))
-}
-
-/// Runs the chosen rows; the names of those that miss a target.
-fn go(options: &Options, in_own_network: bool, chosen: &dyn Fn(&str) -> bool) -> Result<Vec<String>> {
-    let folder = tempfile::tempdir()?;
-    let place = contenders::Place::new(folder.path());
-    let header = machine::header(options, in_own_network, &place);
-    println!("{header}");
-    let mut results = Vec::new();
-    for row in rows::all().into_iter().filter(|row| chosen(row.name)) {
-        let result = rounds::contest(row, &place, options);
-        println!("{}", report::line(&result));
-        results.push(result);
+    fn contest(&self, row: row::Row) -> Outcome {
+        let outcome = rounds::contest(row, self.place, self.options);
+        println!("{}", report::line(&outcome));
+        outcome
     }
-    ensure!(!results.is_empty(), "no row of that name");
-    println!("\n{}", report::table(&results));
-    if options.save {
-        report::save(&header, &results)?;
-    }
-    let missed = results.iter().filter(|result| result.is_missed(options.slack));
-    Ok(missed.map(|result| result.name.to_owned()).collect())
 }

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
 use super::rounds::{Outcome, Verdict};
-use super::rows::{Bound, Quantity};
+use super::row::{Bound, Quantity};
 use super::spread::{Spread, short};
 
 /// One row, when it is done.
@@ -23,11 +23,11 @@ pub(crate) fn line(outcome: &Outcome) -> String {
 }
 
 /// All rows.
-pub(crate) fn table(outcomes: &[Outcome]) -> String {
+pub(crate) fn table<'a>(outcomes: impl Iterator<Item = &'a Outcome> + Clone) -> String {
     let mut text = String::from(
         "| case | peer | quantity | ours min / **median** / max | peer min / **median** / max | ratio | target | |\n|---|---|---|---|---|---:|---:|---|\n",
     );
-    for outcome in outcomes {
+    for outcome in outcomes.clone() {
         for verdict in &outcome.verdicts {
             let (quantity, kept) =
                 (verdict.target.quantity, if verdict.kept { "kept" } else { "**missed**" });
@@ -45,7 +45,7 @@ pub(crate) fn table(outcomes: &[Outcome]) -> String {
             );
         }
         if let Some(why) = &outcome.not_run {
-            let why = why.replace('|', "/").replace('\n', " ");
+            let why = why.to_string().replace('|', "/").replace('\n', " ");
             let _ = writeln!(text, "| {} | {} | not run: {why} | | | | | |", outcome.name, outcome.peer);
         }
     }
@@ -58,15 +58,15 @@ pub(crate) fn table(outcomes: &[Outcome]) -> String {
 }
 
 /// Keeps the run below docs/bench.
-pub(crate) fn save(header: &str, outcomes: &[Outcome]) -> Result<()> {
+pub(crate) fn save<'a>(header: &str, outcomes: impl Iterator<Item = &'a Outcome> + Clone) -> Result<()> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/bench");
     let page = format!(
         "# Engines\n\n<!-- Written by `cargo bench --profile dist -p reflector --bench engines -- --save`. -->\n\n{}\n\n{}\n{}",
         header.replace('\n', "  \n"),
-        table(outcomes),
+        table(outcomes.clone()),
         include_str!("reading.md"),
     );
-    let rows: Vec<Value> = outcomes.iter().map(row).collect();
+    let rows: Vec<Value> = outcomes.map(row).collect();
     let lines: Vec<&str> = header.lines().collect();
     let all = json!({ "header": lines, "rows": rows });
     std::fs::write(folder.join("engines.md"), page).context("write docs/bench/engines.md")?;
@@ -82,7 +82,8 @@ fn row(outcome: &Outcome) -> Value {
             "ratio": rounded(verdict.value), "target": bound(verdict), "kept": verdict.kept,
         })
     }).collect();
-    json!({ "case": outcome.name, "peer": outcome.peer, "results": verdicts, "not_run": outcome.not_run })
+    let why = outcome.not_run.as_ref().map(ToString::to_string);
+    json!({ "case": outcome.name, "peer": outcome.peer, "results": verdicts, "not_run": why, "note": outcome.note })
 }
 
 fn spread(spread: &Spread) -> Value {
@@ -94,16 +95,25 @@ fn rounded(value: f64) -> f64 {
 }
 
 fn ratio(verdict: &Verdict) -> String {
-    match verdict.target.quantity {
-        Quantity::Memory => format!("{} MiB", short(verdict.value)),
-        _ => format!("{:.2}×", verdict.value),
+    if verdict.target.quantity.is_ours_alone() {
+        short(verdict.value) + suffix(verdict)
+    } else {
+        format!("{:.2}×", verdict.value)
     }
 }
 
 fn bound(verdict: &Verdict) -> String {
-    let unit = if verdict.target.quantity == Quantity::Memory { " MiB" } else { "×" };
+    let unit = suffix(verdict);
     match verdict.target.bound {
         Bound::Least(least) => format!("≥{least}{unit}"),
         Bound::Most(most) => format!("≤{most}{unit}"),
+    }
+}
+
+const fn suffix(verdict: &Verdict) -> &'static str {
+    match verdict.target.quantity {
+        Quantity::Memory => " MiB",
+        Quantity::Loss => "",
+        _ => "×",
     }
 }

@@ -1,12 +1,13 @@
 //! A contest: two contenders that take turns, and what came of it.
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 
-use super::Options;
-use super::contenders::{Place, Sample};
-use super::foreign;
-use super::rows::{Bound, Quantity, Row, Target};
+use super::contenders::{Missing, Place, Sample};
+use super::gate::{self, End};
+use super::options::Options;
+use super::row::{Bound, Quantity, Row, Target};
 use super::spread::Spread;
+use super::{foreign, machine};
 
 /// Rounds that may be repeated before a row is given up.
 const REPEATS: u32 = 6;
@@ -18,8 +19,29 @@ pub(crate) struct Outcome {
     pub(crate) unit: &'static str,
     pub(crate) verdicts: Vec<Verdict>,
     /// Why there are none.
-    pub(crate) not_run: Option<String>,
-    pub(crate) note: Option<String>,
+    pub(crate) not_run: Option<NotRun>,
+    pub(crate) note: Option<&'static str>,
+}
+
+/// Why a row has no numbers.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum NotRun {
+    /// Something that this machine does not have.
+    #[error("{0}")]
+    Missing(String),
+    /// Part of the processors that others used.
+    #[error("others kept using the processors ({:.0} %)", 100.0 * .0)]
+    Busy(f64),
+    /// Numbers that do not agree, or a contender that gave none.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl From<anyhow::Error> for NotRun {
+    fn from(error: anyhow::Error) -> Self {
+        let said = format!("{error:#}");
+        if error.is::<Missing>() { Self::Missing(said) } else { Self::Failed(said) }
+    }
 }
 
 /// One quantity of a row, held to its target.
@@ -39,19 +61,36 @@ impl Outcome {
             Bound::Most(most) => verdict.value > most / (1.0 - slack),
         })
     }
+
+    /// Has no numbers, and may have them another time.
+    pub(crate) fn is_given_up(&self) -> bool {
+        matches!(self.not_run, Some(NotRun::Busy(_) | NotRun::Failed(_)))
+    }
+
+    /// As the gate sees it.
+    pub(crate) fn end(&self, slack: f64) -> gate::Row {
+        let end = match &self.not_run {
+            Some(why @ NotRun::Missing(_)) => End::Missing(why.to_string()),
+            Some(why @ NotRun::Busy(_)) => End::Busy(why.to_string()),
+            Some(why @ NotRun::Failed(_)) => End::Failed(why.to_string()),
+            None if self.is_missed(slack) => End::Missed,
+            None => End::Kept,
+        };
+        (format!("{} beside {}", self.name, self.peer), end)
+    }
 }
 
 /// Runs a row to its end. What goes wrong is the reason why it has no numbers.
 pub(crate) fn contest(row: Row, place: &Place, options: &Options) -> Outcome {
-    let (name, peer, unit, note) = (row.name, row.peer, row.unit, row.note.map(str::to_owned));
+    let (name, peer, unit, note) = (row.name, row.peer, row.unit, row.note);
     let (verdicts, not_run) = match run(row, place, options) {
         Ok(verdicts) => (verdicts, None),
-        Err(error) => (Vec::new(), Some(format!("{error:#}"))),
+        Err(why) => (Vec::new(), Some(why)),
     };
     Outcome { name, peer, unit, verdicts, not_run, note }
 }
 
-fn run(row: Row, place: &Place, options: &Options) -> Result<Vec<Verdict>> {
+fn run(row: Row, place: &Place, options: &Options) -> Result<Vec<Verdict>, NotRun> {
     let mut pair = [(row.ours)(place)?, (row.theirs)(place)?];
     let mut samples: [Vec<Sample>; 2] = [Vec::new(), Vec::new()];
     if !options.quick {
@@ -68,14 +107,17 @@ fn run(row: Row, place: &Place, options: &Options) -> Result<Vec<Verdict>> {
         let before = foreign::look();
         let mut round = Vec::new();
         for index in order {
+            let carried = machine::carried();
             let sample = pair[index].run(options.seconds)?;
-            sample.agree()?;
+            sample.agree(machine::carried().zip(carried).map(|(after, before)| after - before))?;
             round.push((index, sample));
         }
         let foreign = before.foreign();
         if !foreign::Before::is_calm(foreign) && !options.quick {
             repeats += 1;
-            ensure!(repeats <= REPEATS, "others kept using the processors ({:.0} %)", 100.0 * foreign);
+            if repeats > REPEATS {
+                return Err(NotRun::Busy(foreign));
+            }
             continue;
         }
         for (index, sample) in round {
@@ -83,7 +125,9 @@ fn run(row: Row, place: &Place, options: &Options) -> Result<Vec<Verdict>> {
         }
         number += 1;
     }
-    row.targets.into_iter().map(|target| judge(target, &samples)).collect()
+    let verdicts: Result<Vec<Verdict>> =
+        row.targets.into_iter().map(|target| judge(target, &samples)).collect();
+    Ok(verdicts?)
 }
 
 fn judge(target: Target, samples: &[Vec<Sample>; 2]) -> Result<Verdict> {
@@ -92,8 +136,10 @@ fn judge(target: Target, samples: &[Vec<Sample>; 2]) -> Result<Verdict> {
     let (Some(ours), Some(theirs)) = (spread(0), spread(1)) else {
         anyhow::bail!("nothing to compare in {:?}", target.quantity)
     };
-    let value = match target.bound {
-        Bound::Most(_) if target.quantity == Quantity::Memory => ours.median,
+    let value = match target.quantity {
+        Quantity::Memory => ours.median,
+        // Not one is not one in any round.
+        Quantity::Loss => ours.max,
         _ => ours.median / theirs.median,
     };
     let kept = match target.bound {

@@ -29,6 +29,7 @@ pub(crate) fn short(value: f64) -> String {
         size if size >= 100.0 => format!("{value:.0}"),
         size if size >= 10.0 => format!("{value:.1}"),
         size if size >= 1.0 => format!("{value:.2}"),
+        size if size < f64::EPSILON => "0".to_owned(),
         _ => format!("{value:.3}"),
     }
 }

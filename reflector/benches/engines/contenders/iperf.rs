@@ -9,8 +9,9 @@ use e2e::appliance::{Connection, Test};
 use serde_json::Value;
 
 use super::super::machine;
+use super::host::Host;
 use super::ours::Reflector;
-use super::process::{Done, Running, free_port};
+use super::process::{Done, Running};
 use super::{Contender, Place, Sample};
 
 /// Whose CPU time counts.
@@ -31,6 +32,7 @@ struct Client {
 /// Client and server of one version.
 pub(crate) struct Pair {
     client: Client,
+    host: Host,
     server_args: Vec<String>,
     account: Account,
 }
@@ -62,13 +64,13 @@ impl Client {
         let (bytes, seconds) = (sum["bytes"].as_u64(), sum["seconds"].as_f64());
         let (received, seconds) = bytes.zip(seconds).context("no end.sum_received")?;
         ensure!(received > 0, "nothing arrived");
-        let received = if self.udp { udp_received(json, received) } else { received };
-        let bytes = if self.udp {
-            None
-        } else {
-            json["end"]["sum_sent"]["bytes"].as_u64().map(|sent| (sent, received))
-        };
-        Ok(Sample { bytes, ..Sample::of_bytes(received, seconds, cpu_seconds) })
+        if self.udp {
+            let lost = json["end"]["sum"]["lost_packets"].as_f64();
+            let received = udp_received(json, received);
+            return Ok(Sample { lost, ..Sample::of_bytes(received, seconds, cpu_seconds) });
+        }
+        let sent = json["end"]["sum_sent"]["bytes"].as_u64();
+        Ok(Sample { sent, ..Sample::of_bytes(received, seconds, cpu_seconds) })
     }
 }
 
@@ -93,12 +95,7 @@ impl Pair {
     ) -> Result<Self> {
         let streams = streams.to_string();
         let args: Vec<&str> = ["-P", &streams].into_iter().chain(client.iter().copied()).collect();
-        let server_args = server.iter().map(|arg| (*arg).to_owned()).collect();
-        Ok(Self {
-            client: Client::new(place, version, false, &args)?,
-            server_args,
-            account: Account::BothEnds,
-        })
+        Ok(Self::both_ends(Client::new(place, version, false, &args)?, server))
     }
 
     /// What [`Served`] is compared with.
@@ -110,17 +107,23 @@ impl Pair {
     pub(crate) fn udp(place: &Place, version: &str, client: &[&str], server: &[&str]) -> Result<Self> {
         let args: Vec<&str> =
             ["-u", "-b", "0", "-l", "1448"].into_iter().chain(client.iter().copied()).collect();
-        let server_args = server.iter().map(|arg| (*arg).to_owned()).collect();
-        Ok(Self {
-            client: Client::new(place, version, true, &args)?,
-            server_args,
-            account: Account::BothEnds,
-        })
+        Ok(Self::both_ends(Client::new(place, version, true, &args)?, server))
     }
 
-    /// Receives what [`Served::udp`] receives.
+    fn both_ends(client: Client, server: &[&str]) -> Self {
+        let server_args = server.iter().map(|arg| (*arg).to_owned()).collect();
+        Self { client, host: Host::Here, server_args, account: Account::BothEnds }
+    }
+
+    /// Receives what [`Served::udp_receiver`] receives.
     pub(crate) fn udp_receiver(place: &Place) -> Result<Self> {
-        Ok(Self { client: udp_client(place)?, server_args: Vec::new(), account: Account::Server })
+        Ok(Self { account: Account::Server, ..Self::both_ends(udp_client(place)?, &[]) })
+    }
+
+    /// Receives what [`Served::far_receiver`] receives.
+    pub(crate) fn far_receiver(place: &Place) -> Result<Self> {
+        let pair = Self::both_ends(Client::new(place, "3.12", false, &[])?, &[]);
+        Ok(Self { account: Account::Server, host: place.far()?, ..pair })
     }
 }
 
@@ -130,8 +133,8 @@ fn udp_client(place: &Place) -> Result<Client> {
 
 impl Contender for Pair {
     fn run(&mut self, seconds: u32) -> Result<Sample> {
-        let address = free_port()?;
-        let mut command = Command::new(&self.client.program);
+        let address = self.host.free()?;
+        let mut command = self.host.command(&self.client.program);
         command.args(["-s", "-1", "-p"]).arg(address.port().to_string()).args(&self.server_args);
         let mut server = Running::start(command.stdout(Stdio::null()).stderr(Stdio::null()))?;
         server.listening(address.port())?;
@@ -160,17 +163,24 @@ impl Served {
         let args: &[&str] = if reverse { &["-P", &count, "-R"] } else { &["-P", &count] };
         let test = Test::throughput(60).streams(streams);
         let test = if reverse { test.download() } else { test };
-        Self::start(place, Client::new(place, version, false, args)?, test, Account::BothEnds)
+        let client = Client::new(place, version, false, args)?;
+        Self::start(place, &Host::Here, client, test, Account::BothEnds)
     }
 
-    /// Only receives.
-    pub(crate) fn udp(place: &Place) -> Result<Self> {
+    /// Datagrams that are only received.
+    pub(crate) fn udp_receiver(place: &Place) -> Result<Self> {
         let test = Test::throughput(60).streams(1).protocol("udp");
-        Self::start(place, udp_client(place)?, test, Account::Server)
+        Self::start(place, &Host::Here, udp_client(place)?, test, Account::Server)
     }
 
-    fn start(place: &Place, client: Client, test: Test, account: Account) -> Result<Self> {
-        let reflector = Reflector::start(place, "")?;
+    /// A stream that is only received, over a cable.
+    pub(crate) fn far_receiver(place: &Place) -> Result<Self> {
+        let client = Client::new(place, "3.12", false, &[])?;
+        Self::start(place, &place.far()?, client, Test::throughput(60).streams(1), Account::Server)
+    }
+
+    fn start(place: &Place, host: &Host, client: Client, test: Test, account: Account) -> Result<Self> {
+        let reflector = Reflector::start_on(host, place, "")?;
         let control = reflector.appliance()?;
         Ok(Self { client, reflector, control, test, account })
     }

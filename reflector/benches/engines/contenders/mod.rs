@@ -4,6 +4,7 @@
 //! own, so that the kernel's account of their CPU time is theirs alone.
 
 pub(crate) mod echo;
+pub(crate) mod host;
 pub(crate) mod idle;
 pub(crate) mod iperf;
 pub(crate) mod ours;
@@ -11,10 +12,14 @@ pub(crate) mod peer;
 mod process;
 pub(crate) mod tunnel;
 
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::rc::Rc;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
+
+use host::{Cable, Host};
 
 /// What one round of one contender measured.
 #[derive(Debug, Clone, Copy, Default)]
@@ -27,12 +32,24 @@ pub(crate) struct Sample {
     pub(crate) delay: Option<f64>,
     /// MiB.
     pub(crate) memory: Option<f64>,
-    /// Bytes sent and received, where both ends tell and nothing may get lost.
-    pub(crate) bytes: Option<(u64, u64)>,
+    /// Datagrams that did not arrive.
+    pub(crate) lost: Option<f64>,
+    /// Bytes that arrived.
+    pub(crate) received: Option<u64>,
+    /// Bytes by a second account, where nothing may get lost: what the sender sent, or what our server charged.
+    pub(crate) sent: Option<u64>,
 }
+
+/// What this machine would need for a row.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Missing(pub(crate) String);
 
 /// The kernel's queues hold this much at most when a test of up to four streams ends.
 const QUEUES: u64 = 160 << 20;
+/// Part of a frame on Ethernet with an MTU of 1500 that is no payload of TCP, and a little for what goes back: 66 of 1514
+/// bytes.
+const HEADERS: f64 = 0.06;
 
 impl Sample {
     /// Of bytes that arrived.
@@ -41,15 +58,30 @@ impl Sample {
         Self {
             rate: Some(bits / seconds / 1e9),
             cpu: Some(cpu_seconds / (received as f64 / 1e9)),
+            received: Some(received),
             ..Self::default()
         }
     }
 
-    /// Both ends must be talking of the same transfer.
-    pub(crate) fn agree(&self) -> Result<()> {
-        let Some((sent, received)) = self.bytes else { return Ok(()) };
-        let slack = (sent / 100).max(QUEUES);
-        ensure!(sent.abs_diff(received) <= slack, "sent {sent} and received {received} bytes disagree");
+    /// Both ends and the interfaces must be talking of the same transfer. `carried`: what the interfaces counted
+    /// meanwhile, if nobody else used them.
+    pub(crate) fn agree(&self, carried: Option<u64>) -> Result<()> {
+        let Some(received) = self.received else { return Ok(()) };
+        if let Some(sent) = self.sent {
+            let slack = (sent / 100).max(QUEUES);
+            ensure!(
+                sent.abs_diff(received) <= slack,
+                "{sent} bytes sent or charged and {received} received disagree"
+            );
+        }
+        let Some(carried) = carried else { return Ok(()) };
+        ensure!(received <= carried, "received {received} bytes, and the interfaces carried only {carried}");
+        let unaccounted = (carried - received).saturating_sub(QUEUES) as f64 / carried as f64;
+        // Datagrams may be lost on the way: only of a stream that tells both ends all must be there.
+        ensure!(
+            self.sent.is_none() || unaccounted <= HEADERS,
+            "received {received} bytes, and the interfaces carried {carried}"
+        );
         Ok(())
     }
 }
@@ -64,11 +96,12 @@ pub(crate) trait Contender {
 pub(crate) struct Place {
     pub(crate) folder: PathBuf,
     iperfs: Vec<(String, PathBuf)>,
+    cable: OnceCell<Rc<Cable>>,
 }
 
 impl Place {
     pub(crate) fn new(folder: &Path) -> Self {
-        Self { folder: folder.to_owned(), iperfs: find_iperfs() }
+        Self { folder: folder.to_owned(), iperfs: find_iperfs(), cable: OnceCell::new() }
     }
 
     /// Version and program.
@@ -77,9 +110,19 @@ impl Place {
     }
 
     pub(crate) fn iperf(&self, version: &str) -> Result<&Path> {
-        let found = self.iperfs.iter().find(|(there, _)| there == version);
-        let (_, path) = found.with_context(|| format!("no iperf3 {version} (REFLECTOR_IPERF3, PATH)"))?;
-        Ok(path)
+        match self.iperfs.iter().find(|(there, _)| there == version) {
+            Some((_, path)) => Ok(path),
+            None => Err(Missing(format!("no iperf3 {version} (REFLECTOR_IPERF3, PATH)")).into()),
+        }
+    }
+
+    /// The host at the far end of a cable, which is there from its first use on.
+    pub(crate) fn far(&self) -> Result<Host> {
+        if let Some(cable) = self.cable.get() {
+            return Ok(Host::Far(Rc::clone(cable)));
+        }
+        let cable = Rc::new(Cable::plug()?);
+        Ok(Host::Far(Rc::clone(self.cable.get_or_init(|| cable))))
     }
 
     /// A new folder for one contender.

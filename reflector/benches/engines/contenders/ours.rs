@@ -7,10 +7,14 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use e2e::appliance::{Appliance, Connection, Key};
+use reflector::client::target::HostPort;
+use reflector::client::{Address, Link};
+use reflector::identity::{Current, Identity};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
-use super::process::{Running, free_port};
+use super::host::Host;
+use super::process::Running;
 use super::{Contender, Place, Sample};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_reflector");
@@ -32,8 +36,12 @@ pub(crate) struct Reflector {
 impl Reflector {
     /// `network` is appended to the section of that name.
     pub(crate) fn start(place: &Place, network: &str) -> Result<Self> {
+        Self::start_on(&Host::Here, place, network)
+    }
+
+    pub(crate) fn start_on(host: &Host, place: &Place, network: &str) -> Result<Self> {
         let folder = place.corner()?;
-        let (address, health) = (free_port()?, free_port()?);
+        let (address, health) = (host.free()?, host.free()?);
         let id = |seed: &[u8; 32]| Key::from_seed(*seed).endpoint_id();
         let server = write_key(&folder.join("server"), &SERVER_SEED)?;
         let text = format!(
@@ -43,7 +51,7 @@ impl Reflector {
             id(&APPLIANCE_SEED),
         );
         fs::write(folder.join("server.toml"), text)?;
-        let mut command = Command::new(PROGRAM);
+        let mut command = host.command(PROGRAM);
         command.arg("-c").arg(folder.join("server.toml")).arg("serve").stdout(Stdio::null());
         let mut process = Running::start(&mut command)?;
         process.listening(address.port())?;
@@ -51,17 +59,19 @@ impl Reflector {
         Ok(Self { address, process, runtime, folder })
     }
 
-    /// An appliance that is past its hello. It is let in once the peers are loaded.
+    /// An appliance that is past its hello.
     pub(crate) fn appliance(&self) -> Result<Connection> {
         let appliance = Appliance::builder(Key::from_seed(APPLIANCE_SEED));
-        for _ in 0..50 {
-            if let Ok((connection, _)) = self.runtime.block_on(appliance.open(self.address)) {
-                return Ok(connection);
-            }
-            std::thread::sleep(std::time::Duration::from_millis(20));
-        }
-        let (connection, _) = self.runtime.block_on(appliance.open(self.address))?;
-        Ok(connection)
+        once_let_in(|| Ok(self.runtime.block_on(appliance.open(self.address))?.0))
+    }
+
+    /// A client of ours, which can ask for more than an appliance.
+    pub(crate) fn link(&self) -> Result<Link> {
+        let us = Current::new(Identity::from_seed(&CLIENT_SEED), None, reflector::clock::now().wall)?;
+        let endpoint_id = Identity::from_seed(&SERVER_SEED).id();
+        let at = HostPort { host: self.address.ip().to_string(), port: self.address.port() };
+        let address = Address { endpoint_id, at };
+        once_let_in(|| Ok(self.runtime.block_on(Link::connect(&address, &us))?))
     }
 
     /// One `reflector test`: its result, its CPU time and the server's.
@@ -79,6 +89,17 @@ impl Reflector {
         let cpu = done.cpu_seconds + self.process.cpu_seconds()? - before;
         Ok((serde_json::from_str(&done.stdout).context("read our JSON")?, cpu))
     }
+}
+
+/// A server that has just begun to listen knows its peers a moment later.
+fn once_let_in<T>(attempt: impl Fn() -> Result<T>) -> Result<T> {
+    for _ in 0..50 {
+        if let Ok(done) = attempt() {
+            return Ok(done);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    attempt()
 }
 
 fn write_key(folder: &Path, seed: &[u8; 32]) -> Result<PathBuf> {
@@ -125,9 +146,9 @@ impl Contender for Pair {
         ensure!(phase["end_reason"] == "completed", "ended as {}", phase["end_reason"]);
         let (bytes, duration) = (phase["bytes"].as_u64(), phase["duration_s"].as_f64());
         let (received, seconds) = bytes.zip(duration).context("no bytes in our result")?;
-        let charged = json["usage"]["bytes"].as_u64();
-        let is_udp = phase["transport"] == "udp";
-        let bytes = charged.filter(|_| !is_udp).map(|charged| (charged, received));
-        Ok(Sample { bytes, ..Sample::of_bytes(received, seconds, cpu) })
+        // The account of the peer, kept apart from the results that the two ends exchange.
+        let charged = json["usage"]["charged_bytes"].as_u64().context("no bytes charged")?;
+        let sent = (phase["transport"] != "udp").then_some(charged);
+        Ok(Sample { sent, ..Sample::of_bytes(received, seconds, cpu) })
     }
 }

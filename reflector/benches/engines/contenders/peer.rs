@@ -16,13 +16,17 @@ use rustls::crypto::aws_lc_rs::{cipher_suite, default_provider};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, ServerConfig, SignatureScheme, version};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
+use super::echo::parts;
 use super::process::Running;
 
 /// First word of a peer's command line.
 pub(crate) const FLAG: &str = "--peer";
+/// Parts with nothing but echo.
+pub(crate) const ECHO_LOOP: &str = "echo-loop";
+pub(crate) const ECHO_ENGINE: &str = "echo-engine";
 /// What a copy loop usually moves at a time.
 const BUFFER: usize = 128 * 1024;
 
@@ -50,7 +54,8 @@ pub(crate) fn serve(words: &[String]) -> Result<()> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     runtime.block_on(async {
         match words.as_slice() {
-            ["echo"] => echo().await,
+            [ECHO_LOOP] => parts::tokio_loop().await,
+            [ECHO_ENGINE] => parts::engine().await,
             ["tls-sink", streams] => sink(streams.parse()?).await,
             ["tls-source", to, streams, seconds] => {
                 source(to.parse()?, streams.parse()?, seconds.parse()?).await
@@ -58,16 +63,6 @@ pub(crate) fn serve(words: &[String]) -> Result<()> {
             other => bail!("no such peer: {other:?}"),
         }
     })
-}
-
-async fn echo() -> Result<()> {
-    let socket = UdpSocket::bind("127.0.0.1:0").await?;
-    println!("{}", socket.local_addr()?);
-    let mut buffer = vec![0; 9000];
-    loop {
-        let (length, from) = socket.recv_from(&mut buffer).await?;
-        socket.send_to(&buffer[..length], from).await?;
-    }
 }
 
 fn provider() -> Arc<CryptoProvider> {

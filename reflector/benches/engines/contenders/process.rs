@@ -46,6 +46,11 @@ impl Running {
         Ok(Vitals::of(self.pid()).cpu_ticks()? as f64 / TICKS)
     }
 
+    /// CPU time of its living threads in seconds, to the nanosecond.
+    pub(crate) fn cpu_time(&self) -> Result<f64> {
+        Ok(Vitals::of(self.pid()).cpu_time()?.as_secs_f64())
+    }
+
     /// Waits for its end; standard output must be a pipe.
     pub(crate) fn end(mut self) -> Result<Done> {
         let mut stdout = String::new();
@@ -61,13 +66,14 @@ impl Running {
         Ok(Done { stdout, cpu_seconds })
     }
 
-    /// Waits until it listens on this TCP port.
+    /// Waits until it listens on this TCP port of its network.
     pub(crate) fn listening(&mut self, port: u16) -> Result<()> {
         let local = format!(":{port:04X}");
+        let network = format!("/proc/{}/net", self.pid());
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
             let tables = ["tcp", "tcp6"]
-                .map(|table| std::fs::read_to_string(format!("/proc/net/{table}")).unwrap_or_default());
+                .map(|table| std::fs::read_to_string(format!("{network}/{table}")).unwrap_or_default());
             let listens = tables.iter().flat_map(|table| table.lines()).any(|line| {
                 let fields: Vec<&str> = line.split_whitespace().take(4).collect();
                 matches!(fields.as_slice(), [_, address, _, "0A"] if address.ends_with(&local))

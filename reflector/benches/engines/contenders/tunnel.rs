@@ -33,6 +33,6 @@ impl Contender for Pair {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of bytes")]
         let received = received as u64;
         let sample = Sample::of_bytes(received, took, source.cpu_seconds + sink.cpu_seconds);
-        Ok(Sample { bytes: Some((sent, received)), ..sample })
+        Ok(Sample { sent: Some(sent), ..sample })
     }
 }

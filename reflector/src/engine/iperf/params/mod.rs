@@ -256,7 +256,7 @@ impl Parameters {
         }
         for (key, number) in numbers {
             // 0 is the default of every key but these.
-            if number > 0 || matches!(key, "time" | "omit") {
+            if number > 0 || matches!(key, "time" | "omit" | "pacing_timer") {
                 object.insert(key.to_owned(), number.into());
             }
         }
