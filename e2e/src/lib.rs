@@ -5,6 +5,8 @@
 
 pub mod appliance;
 pub mod confine;
+pub mod image;
 pub mod machine;
+pub mod parts;
 pub mod proc;
 pub mod vitals;
