@@ -10,4 +10,5 @@ pub mod image;
 pub mod machine;
 pub mod parts;
 pub mod proc;
+pub mod scenario;
 pub mod vitals;
