@@ -120,7 +120,7 @@ impl Cgroups {
 fn parse(mountinfo: &str) -> Option<Cgroups> {
     let (mut unified, mut v1) = (None, Vec::new());
     for line in mountinfo.lines() {
-        // 36 35 98:0 /root /mount/point options - type source options
+        // 36 35 98:0 ROOT MOUNT-POINT options - type source options
         let Some((mount, kind)) = line.split_once(" - ") else { continue };
         let (Some(point), Some(kind)) = (mount.split(' ').nth(4), kind.split(' ').next()) else { continue };
         match kind {
