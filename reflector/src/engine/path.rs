@@ -70,6 +70,11 @@ pub fn link_speed(local_addr: IpAddr) -> Option<u64> {
     megabits.checked_mul(1_000_000).filter(|speed| *speed > 0)
 }
 
+/// Bytes of memory that the kernel lets the receive buffer of a TCP socket grow to; `None` where a sandbox hides it.
+pub fn largest_receive_buffer() -> Option<u64> {
+    read("/proc/sys/net/ipv4/tcp_rmem", |text| text.split_ascii_whitespace().nth(2)?.parse().ok())
+}
+
 /// The interface that has this address. On loopback the kernel answers for all of 127.0.0.0/8, of which only one
 /// address is listed.
 fn carrier(addresses: &[InterfaceAddress], local_addr: IpAddr) -> Option<&str> {

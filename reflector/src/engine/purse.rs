@@ -4,17 +4,19 @@
 //! [`Unlimited`].
 
 use std::io;
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::session::Meter;
 
 /// Where streams lease bytes. Shared by all streams of a test; asked once per system call.
 pub trait Purse: Send + Sync + 'static {
-    /// Leases up to `want` bytes, lets `syscall` move at most that many, and counts what it says it moved. `None`: no
-    /// budget or told to stop, and `syscall` was not called.
+    /// Leases as many bytes of `want` as there are, lets `syscall` move at most that many, and counts what it says it
+    /// moved. `None`: no budget for the least of it or told to stop, and `syscall` was not called. Nor was it when others
+    /// hold what is left: that is [`WouldBlock`](io::ErrorKind::WouldBlock), as some of it may come back.
     fn spend(
         &self,
-        want: usize,
+        want: RangeInclusive<usize>,
         syscall: &mut dyn FnMut(usize) -> io::Result<usize>,
     ) -> Option<io::Result<usize>>;
 }
@@ -22,14 +24,15 @@ pub trait Purse: Send + Sync + 'static {
 impl Purse for Meter {
     fn spend(
         &self,
-        want: usize,
+        want: RangeInclusive<usize>,
         syscall: &mut dyn FnMut(usize) -> io::Result<usize>,
     ) -> Option<io::Result<usize>> {
-        let lease = self.lease(u64::try_from(want).unwrap_or(u64::MAX));
-        // Never above `want`, which is a usize.
-        let granted = usize::try_from(lease.bytes()).unwrap_or(want);
+        let bytes = |count: &usize| u64::try_from(*count).unwrap_or(u64::MAX);
+        let lease = self.lease_between(bytes(want.start()), bytes(want.end()));
+        // Never above the most, which is a usize.
+        let granted = usize::try_from(lease.bytes()).unwrap_or(*want.end());
         if granted == 0 {
-            return None;
+            return (!self.is_stopped()).then(|| Err(io::ErrorKind::WouldBlock.into()));
         }
         let moved = syscall(granted);
         // An error moved nothing: the lease goes back when it is dropped.
@@ -47,10 +50,10 @@ pub struct Unlimited;
 impl Purse for Unlimited {
     fn spend(
         &self,
-        want: usize,
+        want: RangeInclusive<usize>,
         syscall: &mut dyn FnMut(usize) -> io::Result<usize>,
     ) -> Option<io::Result<usize>> {
-        Some(syscall(want))
+        Some(syscall(*want.end()))
     }
 }
 
@@ -75,16 +78,18 @@ impl Limited {
 impl Purse for Limited {
     fn spend(
         &self,
-        want: usize,
+        want: RangeInclusive<usize>,
         syscall: &mut dyn FnMut(usize) -> io::Result<usize>,
     ) -> Option<io::Result<usize>> {
-        let want = u64::try_from(want).unwrap_or(u64::MAX);
+        let bytes = |count: &usize| u64::try_from(*count).unwrap_or(u64::MAX);
+        let (least, most) = (bytes(want.start()), bytes(want.end()));
         let mut granted = 0;
         // An Err is a lease of nothing, which `granted` already says.
         let _ = self.left.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| {
-            granted = left.min(want);
+            granted = if left < least { 0 } else { left.min(most) };
             (granted > 0).then(|| left.saturating_sub(granted))
         });
+        // What others give back they spend themselves: none of them ends before it is gone.
         if granted == 0 {
             return None;
         }
@@ -102,13 +107,14 @@ mod tests {
     #[test]
     fn limited_purse_hands_out_its_bytes_once() {
         let purse = Limited::new(10);
-        assert_eq!(purse.spend(6, &mut Ok).unwrap().unwrap(), 6);
-        assert_eq!(purse.spend(6, &mut |granted| Ok(granted - 1)).unwrap().unwrap(), 3);
+        assert_eq!(purse.spend(1..=6, &mut Ok).unwrap().unwrap(), 6);
+        assert_eq!(purse.spend(1..=6, &mut |granted| Ok(granted - 1)).unwrap().unwrap(), 3);
         assert_eq!(purse.left(), 1);
-        assert!(purse.spend(6, &mut |_| Err(io::ErrorKind::WouldBlock.into())).unwrap().is_err());
+        assert!(purse.spend(1..=6, &mut |_| Err(io::ErrorKind::WouldBlock.into())).unwrap().is_err());
         assert_eq!(purse.left(), 1, "what failed was not spent");
-        assert_eq!(purse.spend(6, &mut Ok).unwrap().unwrap(), 1);
-        assert!(purse.spend(6, &mut |_| unreachable!()).is_none());
+        assert!(purse.spend(2..=6, &mut |_| unreachable!()).is_none(), "too little for one datagram");
+        assert_eq!(purse.spend(1..=6, &mut Ok).unwrap().unwrap(), 1);
+        assert!(purse.spend(1..=6, &mut |_| unreachable!()).is_none());
     }
 
     /// X1: four threads, of which some give back what they could not move.
@@ -125,7 +131,7 @@ mod tests {
                     let mut syscall = |granted| Ok(if granted > 1 { granted - thread % 2 } else { granted });
                     // Others may still give something back.
                     while purse.left() > 0 {
-                        if let Some(Ok(bytes)) = purse.spend(2, &mut syscall) {
+                        if let Some(Ok(bytes)) = purse.spend(1..=2, &mut syscall) {
                             moved.fetch_add(u64::try_from(bytes).unwrap(), Ordering::Relaxed);
                         }
                     }
@@ -133,7 +139,8 @@ mod tests {
             }
         });
         // Every spend has come back: what is left is neither moved nor leased.
-        let rest = purse.spend(usize::MAX, &mut Ok).map_or(0, |rest| u64::try_from(rest.unwrap()).unwrap());
+        let rest =
+            purse.spend(1..=usize::MAX, &mut Ok).map_or(0, |rest| u64::try_from(rest.unwrap()).unwrap());
         assert_eq!(moved.load(Ordering::Relaxed) + rest, BYTES);
     }
 }

@@ -77,7 +77,7 @@ impl Account {
     }
 
     /// Leases up to `want` bytes of what is left of a day with this limit; `u64::MAX`: unlimited. An empty lease means:
-    /// cut. What the lease does not settle goes back when it is dropped.
+    /// cut if [`Self::is_spent`]. What the lease does not settle goes back when it is dropped.
     pub fn lease(&self, want: u64, limit: u64) -> Lease<'_> {
         let mut granted = 0;
         // An Err is a lease of nothing, which `granted` already says.
@@ -86,6 +86,16 @@ impl Account {
             (granted > 0).then(|| taken.saturating_add(granted))
         });
         Lease { account: self, granted }
+    }
+
+    /// Whether a day with this limit has no room for `least` more bytes, even if everything on lease came back. Takes the
+    /// book's lock: for whoever got no lease.
+    pub fn is_spent(&self, least: u64, limit: u64) -> bool {
+        let book = self.lock();
+        // Under the lock nobody brings the book up to date, which would move bytes from one number to the other.
+        let moved = book.bytes_today().saturating_add(self.unbooked.load(Ordering::Acquire));
+        drop(book);
+        limit.saturating_sub(moved) < least
     }
 
     /// What is left of a day with this limit, bytes on lease not included.

@@ -13,17 +13,35 @@ use super::active::Active;
 pub struct Meter(pub(super) Arc<Active>);
 
 impl Meter {
-    /// Leases up to `want` bytes; call before each syscall and never move more. An empty lease means: stop. Either
-    /// the session was told to, or the day's budget is used up, which then becomes the reason of its end.
+    /// Leases up to `want` bytes; call before each syscall and never move more. An empty lease means: nothing now; see
+    /// [`Self::lease_between`].
     pub fn lease(&self, want: u64) -> SessionLease<'_> {
-        if self.0.stop_reason().is_some() {
-            return SessionLease { active: &self.0, lease: None };
+        self.lease_between(1, want)
+    }
+
+    /// Leases up to `most` bytes, and none when that would be fewer than `least`. An empty lease means stop when
+    /// [`Self::is_stopped`] says so: the session was told to, or the day has no room for `least` more, which then becomes
+    /// the reason of its end. Otherwise others have what is left on lease, and may give some of it back.
+    pub fn lease_between(&self, least: u64, most: u64) -> SessionLease<'_> {
+        let none = SessionLease { active: &self.0, lease: None };
+        if self.is_stopped() {
+            return none;
         }
-        let lease = self.0.account.lease(want, self.0.bytes_per_day());
-        if lease.bytes() == 0 && want > 0 {
+        let limit = self.0.bytes_per_day();
+        let granted = self.0.account.lease(most, limit);
+        if granted.bytes() >= least {
+            return SessionLease { lease: Some(granted), ..none };
+        }
+        drop(granted);
+        if most > 0 && self.0.account.is_spent(least, limit) {
             self.0.stop(EndReason::QuotaExceeded);
         }
-        SessionLease { active: &self.0, lease: Some(lease) }
+        none
+    }
+
+    /// Nothing moves any more.
+    pub fn is_stopped(&self) -> bool {
+        self.0.stop_reason().is_some()
     }
 
     /// Bytes a cut left unread in the kernel: charged to the day, not part of the result.

@@ -7,6 +7,8 @@
     reason = "tests and their helpers fail by panicking, and wait for real sockets"
 )]
 
+mod broken;
+mod budget;
 mod hostile;
 mod house;
 mod leaving;

@@ -10,9 +10,6 @@ use crate::house::{Ask, House, client, end_of, has_iperf3, number, peer, until};
 /// What may arrive of each stream after the budget is used up.
 const OVERSHOOT: u64 = 256 * 1024;
 
-/// The most a stream leases at once.
-const LEASE: u64 = 4 * 1024 * 1024;
-
 /// How often counts are compared before they are called different.
 const TRIES: usize = 4;
 
@@ -210,8 +207,7 @@ async fn an_upload_is_cut_at_the_byte_limit_and_its_client_reads_a_valid_test() 
     let (output, record) = house.iperf3(Ask::TCP, &["-t", "9", "-P", "2", "-b", "300M"]).await;
     assert!(output.is_complete(), "{record:?}: {output:?}");
     assert_eq!(record.reason(), EndReason::QuotaExceeded);
-    // One stream may hold a lease for bytes that did not come when the other finds nothing left.
-    assert!((LIMIT - LEASE..=LIMIT).contains(&record.bytes), "{}", record.bytes);
+    assert_eq!(record.bytes, LIMIT);
     assert!(record.unread_bytes <= 2 * OVERSHOOT, "{}", record.unread_bytes);
     let today = house.ledger.usage(&peer()).unwrap().bytes_today;
     assert_eq!(today, record.bytes + record.unread_bytes);
@@ -228,7 +224,7 @@ async fn a_download_is_cut_at_the_byte_limit_and_arrives_whole() {
     let (output, record) = house.iperf3(Ask::TCP, &["-t", "9", "-P", "2", "-R"]).await;
     assert!(output.is_complete(), "{record:?}: {output:?}");
     assert_eq!(record.reason(), EndReason::QuotaExceeded);
-    assert!((LIMIT - LEASE..=LIMIT).contains(&record.bytes), "{}", record.bytes);
+    assert_eq!(record.bytes, LIMIT);
     // Clients with threads do not count a block of which only a part came.
     let received = output.bytes("sum_received");
     assert!((record.bytes - 2 * BLOCK..=record.bytes).contains(&received), "{received} of {}", record.bytes);
@@ -252,6 +248,14 @@ async fn a_rate_limit_holds_both_ways() {
     assert!(output.is_complete(), "{record:?}: {output:?}");
     assert_eq!(record.reason(), EndReason::RateExceeded);
     let (output, record) = house.iperf3(Ask::TCP, &["-t", "3", "-b", "15M", "-P", "2"]).await;
+    assert!(output.is_complete() && record.reason() == EndReason::Completed, "{output:?}");
+    let (output, record) = house.iperf3(Ask::UDP, &["-u", "-t", "3", "-b", "90M", "-R", "-P", "2"]).await;
+    assert!(output.is_complete() && record.reason() == EndReason::Completed, "{output:?}");
+    assert!(record.bytes <= allowed + allowed / 10, "{} bytes, {allowed} allowed", record.bytes);
+    let (output, record) = house.iperf3(Ask::UDP, &["-u", "-t", "9", "-b", "90M"]).await;
+    assert!(output.is_complete(), "{record:?}: {output:?}");
+    assert_eq!(record.reason(), EndReason::RateExceeded);
+    let (output, record) = house.iperf3(Ask::UDP, &["-u", "-t", "3", "-b", "15M", "-P", "2"]).await;
     assert!(output.is_complete() && record.reason() == EndReason::Completed, "{output:?}");
 }
 

@@ -8,7 +8,7 @@ use super::super::assemble::Run;
 use super::super::echo::Found;
 use super::super::plan::{Phase, Plan, Route};
 use super::super::result::{Local, PhaseMode, Remote, RemoteKind, SCHEMA, TestResult, Usage, responsiveness};
-use super::super::session::{self, Session};
+use super::super::session::Session;
 use super::super::tax::tunnel_tax;
 use super::super::throughput::Outcome;
 use super::{Measured, RunError, Server};

@@ -20,6 +20,9 @@ use crate::engine::tunnel::hello::Kind;
 
 /// For the answer to the hello of a UDP stream; stock clients wait 30 s, for a path on which nothing gets lost.
 const UDP_ANSWER: Duration = Duration::from_secs(10);
+/// Hellos of one stream: each may be lost, and so may its answer (test `a_lost_hello_is_said_again`). A stock server that
+/// had answered takes a repeat for a short datagram of the stream.
+const HELLOS: u32 = 5;
 /// In reverse, data may overtake the answer.
 const OVERTAKERS: u32 = 2;
 
@@ -59,22 +62,32 @@ impl Direct {
 }
 
 impl Direct {
-    /// Opens a UDP stream: four bytes there, four bytes back. Asked once only: a repeat might open another one.
+    /// Opens a UDP stream: four bytes there, four bytes back. Always from the same port, so that a repeat opens no other.
     async fn greet(&self) -> io::Result<UdpSocket> {
         let any: IpAddr = if self.to.is_ipv4() { [0; 4].into() } else { [0_u16; 8].into() };
         let from = self.from.filter(|from| from.is_ipv4() == self.to.is_ipv4()).unwrap_or(any);
         let socket = UdpSocket::bind(SocketAddr::new(from, 0)).await?;
         socket.connect(self.to).await?;
-        socket.send(&udp::HELLO).await?;
-        let mut datagram = [0; 2048];
-        for _ in 0..=OVERTAKERS {
-            let length = socket.recv(&mut datagram).await?;
-            if datagram.get(..length).is_some_and(is_answer) {
-                return Ok(socket);
+        for _ in 0..HELLOS {
+            socket.send(&udp::HELLO).await?;
+            if let Ok(answered) = timeout(UDP_ANSWER / HELLOS, answer_on(&socket)).await {
+                return answered.map(|()| socket);
             }
         }
-        Err(no_answer())
+        Err(io::ErrorKind::TimedOut.into())
     }
+}
+
+/// Receives datagrams until one is the answer.
+async fn answer_on(socket: &UdpSocket) -> io::Result<()> {
+    let mut datagram = [0; 2048];
+    for _ in 0..=OVERTAKERS {
+        let length = socket.recv(&mut datagram).await?;
+        if datagram.get(..length).is_some_and(is_answer) {
+            return Ok(());
+        }
+    }
+    Err(no_answer())
 }
 
 impl Carrier for Direct {
@@ -94,7 +107,7 @@ impl Carrier for Direct {
 
     fn udp(&self, _number: u32) -> Opening<'_, DatagramLink> {
         Box::pin(async {
-            let socket = timeout(UDP_ANSWER, self.greet()).await??.into_std()?;
+            let socket = self.greet().await?.into_std()?;
             socket.set_nonblocking(false)?;
             Ok(DatagramLink::Udp(socket))
         })
@@ -165,4 +178,49 @@ fn is_answer(datagram: &[u8]) -> bool {
 
 fn no_answer() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "what came is no answer to the hello of a UDP stream")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    async fn server() -> (UdpSocket, Direct) {
+        let server = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let to = server.local_addr().unwrap();
+        (server, Direct { to, from: None })
+    }
+
+    /// The clock is tokio's: it stands still while anything moves.
+    #[tokio::test(start_paused = true)]
+    async fn a_lost_hello_is_said_again() {
+        let (server, direct) = server().await;
+        let answers = async {
+            let mut hello = [0; 16];
+            let first = server.recv_from(&mut hello).await.unwrap();
+            // The first is lost, or its answer is.
+            let again = server.recv_from(&mut hello).await.unwrap();
+            assert_eq!(
+                (first, &hello[..4]),
+                (again, &udp::HELLO[..]),
+                "the same port, or it would be another stream"
+            );
+            server.send_to(&udp::ANSWER, again.1).await.unwrap();
+        };
+        let both = async { tokio::join!(direct.udp(1), answers) };
+        let (opened, ()) = timeout(2 * UDP_ANSWER, both).await.unwrap();
+        assert!(matches!(opened.unwrap(), DatagramLink::Udp(_)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_never_answers_is_given_up() {
+        let (server, direct) = server().await;
+        assert_eq!(direct.udp(1).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        let mut hellos = 0;
+        while server.try_recv(&mut [0; 16]).is_ok() {
+            hellos += 1;
+        }
+        assert_eq!(hellos, HELLOS);
+    }
 }

@@ -139,9 +139,9 @@ impl Exchange {
         if want == 0 {
             return Turn { seen, accepted, dry: false };
         }
-        let mut short = false;
-        let spent = purse.spend(want, &mut |granted| {
-            short = granted < want;
+        let (mut short, mut leased) = (false, false);
+        let spent = purse.spend(1..=want, &mut |granted| {
+            (short, leased) = (granted < want, true);
             // What arrived cannot be held back: it comes first.
             let count = outbox.fitting(granted.saturating_sub(unanswered + requests));
             let (left, answered_bytes) = send(outbox, count);
@@ -149,7 +149,8 @@ impl Exchange {
             drops.add(Cause::Send, (count - left) as u64);
             Ok((unanswered + requests + answered_bytes).min(granted))
         });
-        if spent.is_none() {
+        if !leased {
+            // Nothing is left, or others hold it for a moment; an answer that waits would measure the wait.
             drops.add(Cause::Quota, accepted as u64);
             outbox.clear();
         }

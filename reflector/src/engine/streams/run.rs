@@ -70,6 +70,11 @@ impl Run {
         }
     }
 
+    /// Sleeps this long; shorter when frozen meanwhile.
+    pub(super) fn pause(&self, time: Duration) {
+        self.sleep_until(Instant::now() + time);
+    }
+
     /// A thread is done with its socket and counters.
     pub(super) fn one_ended(&self) {
         self.ended.send_modify(|count| *count += 1);

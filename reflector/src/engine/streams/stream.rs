@@ -1,13 +1,18 @@
 //! Streams of one test and their handles.
 
+use std::cell::Cell;
 use std::io;
 use std::net::Shutdown;
+use std::ops::RangeInclusive;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
-use socket2::SockRef;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::{RecvFlags, recv};
+use socket2::{SockRef, Type};
 
 use crate::engine::purse::Purse;
 use crate::engine::sys;
@@ -37,11 +42,66 @@ pub enum End {
     Panicked,
 }
 
+/// Others hold what is left of the budget, each for one call that waits for nothing: looked at again after this.
+const OTHERS_PAUSE: Duration = Duration::from_millis(1);
+
 /// What a worker is given.
 pub(super) struct Work {
     pub(super) run: Arc<Run>,
-    pub(super) purse: Arc<dyn Purse>,
     pub(super) counters: Arc<Counters>,
+    purse: Arc<dyn Purse>,
+    socket: Socket,
+    /// What it waits for.
+    direction: PollFlags,
+    /// It got less than it wanted, or had waited for PATIENCE with bytes on lease that others may have needed: from now on
+    /// it waits for its socket without any. As long as its socket keeps it busy that would be a call too many.
+    sparing: Cell<bool>,
+}
+
+impl Work {
+    /// One call that moves what the purse allows; [`Purse::spend`]. Waits for the socket at most [`PATIENCE`], as the call
+    /// itself does.
+    pub(super) fn spend(
+        &self,
+        want: RangeInclusive<usize>,
+        call: &mut dyn FnMut(usize) -> io::Result<usize>,
+    ) -> Option<io::Result<usize>> {
+        let (most, mut called) = (*want.end(), false);
+        let moved = self.purse.spend(want, &mut |granted| {
+            called = true;
+            if granted < most {
+                self.spare();
+            }
+            call(granted)
+        });
+        let blocked = moved.as_ref().is_some_and(|moved| {
+            moved.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+        });
+        if blocked && !called {
+            self.run.pause(OTHERS_PAUSE);
+        } else if blocked && !self.spare() {
+            self.wait_for_socket();
+        }
+        moved
+    }
+
+    /// From now on no call waits. True: the first time.
+    fn spare(&self) -> bool {
+        let first = !self.sparing.replace(true);
+        if first {
+            // Where it cannot be set, leases are held for PATIENCE, and a cut takes that much longer.
+            let _ = SockRef::from(&self.socket).set_nonblocking(true);
+        }
+        first
+    }
+
+    /// A stream moves bytes one way, and whichever way it is blocked, the other says nothing.
+    fn wait_for_socket(&self) {
+        let patience = Timespec { tv_sec: 0, tv_nsec: PATIENCE.subsec_nanos().into() };
+        let mut sockets = [PollFd::new(&self.socket, self.direction)];
+        // Interrupted or not: the next call says what there is.
+        let _ = poll(&mut sockets, Some(&patience));
+    }
 }
 
 /// All streams of a test. They wait for [`start`](Self::start), end together at [`freeze`](Self::freeze), and are gone
@@ -72,7 +132,7 @@ impl Streams {
             Link::Tcp(socket) => {
                 let socket = Arc::new(socket);
                 let reader = Arc::clone(&socket);
-                self.add(name, socket, move |work| {
+                self.add(name, socket, PollFlags::IN, move |work| {
                     if how.copy {
                         tcp::sink(Copied::new(reader), work)
                     } else {
@@ -80,7 +140,9 @@ impl Streams {
                     }
                 })
             }
-            Link::Over(bytes, socket) => self.add(name, socket, move |work| tcp::sink(bytes, work)),
+            Link::Over(bytes, socket) => {
+                self.add(name, socket, PollFlags::IN, move |work| tcp::sink(bytes, work))
+            }
         }
     }
 
@@ -93,9 +155,11 @@ impl Streams {
                 }
                 let socket = Arc::new(socket);
                 let writer = Arc::clone(&socket);
-                self.add(name, socket, move |work| tcp::plain_source(writer, how, work))
+                self.add(name, socket, PollFlags::OUT, move |work| tcp::plain_source(writer, how, work))
             }
-            Link::Over(bytes, socket) => self.add(name, socket, move |work| tcp::source(bytes, how, work)),
+            Link::Over(bytes, socket) => {
+                self.add(name, socket, PollFlags::OUT, move |work| tcp::source(bytes, how, work))
+            }
         }
     }
 
@@ -106,11 +170,13 @@ impl Streams {
                 udp::prepare_sink(&socket, how)?;
                 let socket = Arc::new(socket);
                 let reader = Arc::clone(&socket);
-                self.add(name, socket, move |work| udp::sink(Batched::new(reader, how), how, work))
+                self.add(name, socket, PollFlags::IN, move |work| {
+                    udp::sink(Batched::new(reader, how), how, work)
+                })
             }
-            DatagramLink::Over(datagrams, socket) => {
-                self.add(name, socket, move |work| udp::sink(udp::Single::new(datagrams), how, work))
-            }
+            DatagramLink::Over(datagrams, socket) => self.add(name, socket, PollFlags::IN, move |work| {
+                udp::sink(udp::Single::new(datagrams), how, work)
+            }),
         }
     }
 
@@ -120,11 +186,11 @@ impl Streams {
             DatagramLink::Udp(socket) => {
                 let socket = Arc::new(socket);
                 let writer = Arc::clone(&socket);
-                self.add(name, socket, move |work| udp::plain_source(writer, how, work))
+                self.add(name, socket, PollFlags::OUT, move |work| udp::plain_source(writer, how, work))
             }
-            DatagramLink::Over(datagrams, socket) => {
-                self.add(name, socket, move |work| udp::source(udp::Single::new(datagrams), how, work))
-            }
+            DatagramLink::Over(datagrams, socket) => self.add(name, socket, PollFlags::OUT, move |work| {
+                udp::source(udp::Single::new(datagrams), how, work)
+            }),
         }
     }
 
@@ -181,6 +247,7 @@ impl Streams {
         &mut self,
         name: &str,
         socket: Socket,
+        direction: PollFlags,
         worker: impl FnOnce(&Work) -> End + Send + 'static,
     ) -> io::Result<&Stream> {
         let options = SockRef::from(&socket);
@@ -188,8 +255,15 @@ impl Streams {
         options.set_read_timeout(Some(PATIENCE))?;
         options.set_write_timeout(Some(PATIENCE))?;
         let (counters, end) = (Arc::new(Counters::default()), Arc::new(OnceLock::new()));
-        let (run, purse) = (Arc::clone(&self.run), Arc::clone(&self.purse));
-        let (work, ending) = (Work { run, purse, counters: Arc::clone(&counters) }, Arc::clone(&end));
+        let work = Work {
+            run: Arc::clone(&self.run),
+            counters: Arc::clone(&counters),
+            purse: Arc::clone(&self.purse),
+            socket: Arc::clone(&socket),
+            direction,
+            sparing: Cell::new(false),
+        };
+        let ending = Arc::clone(&end);
         let thread =
             std::thread::Builder::new().name(name.to_owned()).spawn(move || live(&work, &ending, worker))?;
         self.all.push(Stream { socket, counters, end, thread: Some(thread) });
@@ -228,9 +302,27 @@ impl Stream {
         self.end.get()
     }
 
-    /// Bytes that wait in the kernel unread. Of a UDP stream: of the next datagram.
+    /// Bytes that wait in the kernel unread. Call it once, when the stream has ended: the kernel knows this of one datagram
+    /// only, so those of a UDP stream are taken.
     pub fn unread(&self) -> u64 {
-        rustix::io::ioctl_fionread(&self.socket).unwrap_or(0)
+        let socket = SockRef::from(&self.socket);
+        match (socket.r#type(), socket.recv_buffer_size()) {
+            (Ok(Type::DGRAM), Ok(room)) => self.take_datagrams(room),
+            _ => rustix::io::ioctl_fionread(&self.socket).unwrap_or(0),
+        }
+    }
+
+    /// No more than there was room for at once: others may still be coming.
+    fn take_datagrams(&self, room: usize) -> u64 {
+        let (room, mut taken) = (u64::try_from(room).unwrap_or(u64::MAX), 0_u64);
+        let flags = RecvFlags::DONTWAIT | RecvFlags::TRUNC;
+        while taken < room
+            && let Ok((_, length)) = recv(&self.socket, &mut [0_u8][..], flags)
+        {
+            // Empty ones count for one, so that a flood of them holds nobody up.
+            taken = taken.saturating_add(u64::try_from(length).unwrap_or(u64::MAX).max(1));
+        }
+        taken
     }
 
     /// Bounds the receive window from now on.

@@ -73,7 +73,7 @@ pub(super) struct Flows {
 impl Flows {
     /// Threads for these sockets. They wait for [`Self::start`].
     pub(super) fn new(plan: &Plan, sockets: Sockets, control: OwnedFd, meter: Meter) -> io::Result<Self> {
-        let budget = Arc::new(Budget::new(meter.clone()));
+        let budget = Arc::new(Budget::new(meter.clone(), plan.directions.len()));
         let mut streams = Streams::new(Arc::clone(&budget) as Arc<dyn Purse>);
         let mut sinks = Vec::new();
         let mut places = Vec::new();
@@ -103,7 +103,7 @@ impl Flows {
                 silence.counters = streams.iter().map(|stream| Arc::clone(stream.counters())).collect();
             }
         }
-        budget.narrows(sinks);
+        budget.narrows(sinks, plan.window);
         let directions = plan.directions.clone();
         let silence = Arc::new(silence);
         Ok(Self {
@@ -234,12 +234,10 @@ impl Drop for Flows {
             // Dropped in the middle: nobody waits for threads in here.
             self.streams.shutdown();
         }
-        if self.is_udp {
-            return;
-        }
         let sinks = self.streams.iter().zip(&self.directions);
         let sinks = sinks.filter(|(_, direction)| **direction == Direction::Receive);
-        // It has crossed the network and was paid for, although nobody will read it.
+        // It has crossed the network and was paid for, although nobody will read it. Datagrams for which the kernel had
+        // no room are lost like any others, and as free.
         let unread: u64 = sinks.map(|(stream, _)| stream.unread()).sum();
         if unread > 0 {
             self.meter.charge_unread(unread);

@@ -3,6 +3,9 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
+use rustix::net::sockopt::{
+    Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, ip_mtu, ipv6_mtu, set_ip_mtu_discover, set_ipv6_mtu_discover,
+};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpListener, UdpSocket};
 
@@ -103,6 +106,26 @@ pub(super) fn set_tos(socket: &SockRef<'_>, tos: u8) -> io::Result<()> {
     }
 }
 
+/// What a client that asked for `dont_fragment` is to be sent: whole datagrams, or none. [`InvalidInput`](io::ErrorKind):
+/// datagrams this long do not fit on the way to it.
+pub(super) fn forbid_fragments(udp: &UdpSocket, length: u32) -> io::Result<()> {
+    let room = match udp.local_addr()? {
+        SocketAddr::V4(_) => {
+            set_ip_mtu_discover(udp, Ipv4PathMtuDiscovery::DO)?;
+            ip_mtu(udp)?.saturating_sub(20 + 8)
+        }
+        SocketAddr::V6(_) => {
+            set_ipv6_mtu_discover(udp, Ipv6PathMtuDiscovery::DO)?;
+            ipv6_mtu(udp)?.saturating_sub(40 + 8)
+        }
+    };
+    if length > room {
+        let why = format!("datagrams of {length} bytes need fragments, {room} fit: ask for shorter ones");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+    }
+    Ok(())
+}
+
 /// Asks for a byte buffer in both directions; the kernel gives what it allows.
 pub(super) fn set_window(socket: &SockRef<'_>, bytes: u32) -> io::Result<()> {
     let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
@@ -122,6 +145,8 @@ fn socket(at: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> 
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
+
+    use rustix::net::sockopt::{ip_mtu_discover, ipv6_mtu_discover};
 
     use super::*;
 
@@ -143,6 +168,23 @@ mod tests {
         assert_ne!(first_free(HERE, range, 0).unwrap().local.port(), taken, "even one that would share");
         drop(shared);
         assert_eq!(first_free(HERE, range, 0).unwrap().local.port(), taken);
+    }
+
+    #[tokio::test]
+    async fn without_fragments_a_datagram_goes_as_a_whole_or_is_refused() {
+        for here in [HERE, IpAddr::V6(std::net::Ipv6Addr::LOCALHOST)] {
+            let (ours, theirs) = (first_free(here, None, 0).unwrap(), first_free(here, None, 0).unwrap());
+            ours.udp.connect(theirs.local).await.unwrap();
+            forbid_fragments(&ours.udp, 1448).unwrap();
+            let asked = match here {
+                IpAddr::V4(_) => ip_mtu_discover(&ours.udp).unwrap() == Ipv4PathMtuDiscovery::DO,
+                IpAddr::V6(_) => ipv6_mtu_discover(&ours.udp).unwrap() == Ipv6PathMtuDiscovery::DO,
+            };
+            assert!(asked, "{here}: the kernel does not cut");
+            // Longer than loopback takes in one piece.
+            let refused = forbid_fragments(&ours.udp, 65_536).unwrap_err();
+            assert_eq!(refused.kind(), io::ErrorKind::InvalidInput, "{here}: {refused}");
+        }
     }
 
     #[tokio::test]

@@ -130,7 +130,7 @@ impl Opening {
                             _ => self.lobby.enter(join(connection, cookie)),
                         }
                     }
-                    Arrival::Hello(from) if plan.is_udp() => self.hello(arrivals, from, plan.parameters.tos).await?,
+                    Arrival::Hello(from) if plan.is_udp() => self.hello(arrivals, from, plan).await?,
                     Arrival::Hello(_) => {}
                 },
             }
@@ -141,10 +141,14 @@ impl Opening {
         Ok(())
     }
 
-    async fn hello(&mut self, arrivals: &mut Arrivals, from: SocketAddr, tos: u8) -> std::io::Result<()> {
+    async fn hello(&mut self, arrivals: &mut Arrivals, from: SocketAddr, plan: &Plan) -> std::io::Result<()> {
         let known = self.udp.iter().position(|(address, _)| *address == from);
         if known.is_none() {
             let socket = arrivals.open_udp(from)?;
+            if plan.parameters.dont_fragment && plan.sends() {
+                listen::forbid_fragments(&socket, plan.parameters.length)?;
+            }
+            let tos = plan.parameters.tos;
             if tos > 0 && listen::set_tos(&SockRef::from(&socket), tos).is_err() {
                 tracing::debug!(tos, "set the type of service that a client asked for");
             }

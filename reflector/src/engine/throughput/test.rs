@@ -107,6 +107,11 @@ async fn open(
         opened = timeout(STREAMS_WITHIN, opening.all(arrivals, &client.plan)) => opened,
     };
     let failed = |error: std::io::Error| {
+        // Ours, not the kernel's EINVAL: what the client asked for cannot be done.
+        if error.kind() == std::io::ErrorKind::InvalidInput && error.raw_os_error().is_none() {
+            tracing::info!(%error, "streams refused");
+            return Over::Failed(EndReason::ProtocolError, Code::UdpLength);
+        }
         tracing::warn!(%error, "open the streams of a test");
         Over::Failed(EndReason::Internal, Code::Accept)
     };

@@ -118,6 +118,21 @@ fn a_lease_never_exceeds_what_is_left_and_returns_what_is_not_used() {
     assert_eq!(account.usage(ledger.moment()).bytes_today, 750);
 }
 
+/// X1: what others hold may come back; only what was moved is gone.
+#[test]
+fn a_day_is_spent_by_what_moved_and_not_by_what_is_on_lease() {
+    let ledger = on(&Paper::default(), &Hand::at(0, NOON));
+    let account = ledger.account(peer(1));
+    let held = account.lease(1000, 1000);
+    assert_eq!(account.lease(1, 1000).bytes(), 0);
+    assert!(!account.is_spent(1, 1000));
+    held.settle(990);
+    assert!(!account.is_spent(10, 1000) && account.is_spent(11, 1000));
+    // Booked or not.
+    assert_eq!(account.usage(ledger.moment()).bytes_today, 990);
+    assert!(!account.is_spent(10, 1000) && account.is_spent(11, 1000));
+}
+
 #[test]
 fn a_limit_lowered_during_a_test_cuts_the_next_lease() {
     let ledger = on(&Paper::default(), &Hand::at(0, NOON));

@@ -66,7 +66,7 @@ pub(in crate::engine::streams) fn sink(mut bytes: impl Bytes, work: &Work) -> En
         if work.run.is_frozen() {
             return End::Frozen;
         }
-        match work.purse.spend(appetite.0, &mut |max| bytes.read_discard(max)) {
+        match work.spend(1..=appetite.0, &mut |max| bytes.read_discard(max)) {
             None => return End::NoBudget,
             Some(Ok(0)) => return End::PeerClosed,
             Some(Ok(received)) => {
@@ -123,7 +123,7 @@ fn send_one(bytes: &mut impl Bytes, want: usize, work: &Work) -> (usize, Option<
     if work.run.is_frozen() {
         return (0, Some(End::Frozen));
     }
-    match work.purse.spend(want, &mut |max| bytes.write(max)) {
+    match work.spend(1..=want.max(1), &mut |max| bytes.write(max)) {
         None => (0, Some(End::NoBudget)),
         Some(Ok(sent)) => {
             work.counters.moved(sent);

@@ -299,7 +299,7 @@ async fn panic_of_one_stream_is_its_end_and_nobody_elses() {
     impl Purse for Broken {
         fn spend(
             &self,
-            _: usize,
+            _: std::ops::RangeInclusive<usize>,
             _: &mut dyn FnMut(usize) -> std::io::Result<usize>,
         ) -> Option<std::io::Result<usize>> {
             panic!("a bug")

@@ -60,23 +60,17 @@ pub(in crate::engine::streams) fn sink(mut receive: impl Receive, how: UdpSink, 
         if work.run.is_frozen() {
             return End::Frozen;
         }
-        let (mut starved, mut used) = (false, 0);
+        let mut used = 0;
         let mut call = |max: usize| {
-            let affordable = (max / slot).min(slots);
-            // A datagram that came cannot be taken in part.
-            starved = affordable == 0;
-            if starved {
-                return Ok(0);
-            }
-            used = receive.receive(affordable)?;
+            used = receive.receive((max / slot).min(slots))?;
             if work.counters.jitter_restarts() {
                 tally.omit_ends();
             }
             Ok(receive.tally(how.wide, &mut tally, &mut received))
         };
-        match work.purse.spend(slots * slot, &mut call) {
+        // A datagram that came cannot be taken in part.
+        match work.spend(slot..=slots * slot, &mut call) {
             None => return End::NoBudget,
-            Some(Ok(_)) if starved => return End::NoBudget,
             Some(Ok(bytes)) => {
                 work.counters.moved(bytes);
                 work.counters.tallied(&tally, received);

@@ -71,13 +71,9 @@ fn send_all(mut transmit: impl Transmit, how: UdpSource, work: &Work) -> End {
         if work.run.is_frozen() {
             return End::Frozen;
         }
-        let mut starved = false;
+        let length = how.length.max(1);
         let mut call = |max: usize| {
-            let affordable = (max / how.length.max(1)).min(count);
-            starved = affordable == 0;
-            if starved {
-                return Ok(0);
-            }
+            let affordable = (max / length).min(count);
             let now = since_epoch();
             // A stamp of 32 bits wraps in 2106, as everybody's does.
             let sec = u32::try_from(now.as_secs() & u64::from(u32::MAX)).unwrap_or(0);
@@ -85,11 +81,10 @@ fn send_all(mut transmit: impl Transmit, how: UdpSource, work: &Work) -> End {
             let sent = transmit.send(first, how.wide, affordable)?;
             Ok(sent.saturating_mul(how.length))
         };
-        match work.purse.spend(count.saturating_mul(how.length), &mut call) {
+        match work.spend(length..=count.saturating_mul(length), &mut call) {
             None => return End::NoBudget,
-            Some(Ok(_)) if starved => return End::NoBudget,
             Some(Ok(bytes)) => {
-                let sent = bytes / how.length.max(1);
+                let sent = bytes / length;
                 let datagrams = u64::try_from(sent).unwrap_or(u64::MAX);
                 work.counters.moved(bytes);
                 work.counters.sent_datagrams(datagrams);
