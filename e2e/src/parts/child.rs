@@ -23,7 +23,7 @@ pub(super) fn owned(program: &Path) -> Command {
     // In every Debian; without it an orphan goes on to its own end.
     let Some(setpriv) = debian::find("setpriv") else { return Command::new(program) };
     let mut command = Command::new(setpriv);
-    command.args(["--pdeathsig", "TERM", "--"]).arg(program);
+    command.args(["--pdeathsig", "KILL", "--"]).arg(program);
     command
 }
 
@@ -119,9 +119,9 @@ mod tests {
     #[test]
     fn a_command_ends_with_the_thread_that_owns_it() {
         use std::os::unix::process::ExitStatusExt as _;
-        let start = || owned(Path::new("sleep")).arg("600").stdin(Stdio::null()).spawn().unwrap();
+        let start = || owned(Path::new("sleep")).arg("5").stdin(Stdio::null()).spawn().unwrap();
         let mut child = std::thread::spawn(start).join().unwrap();
-        assert_eq!(child.wait().unwrap().signal(), Some(15));
+        assert_eq!(child.wait().unwrap().signal(), Some(9));
     }
 
     #[test]
