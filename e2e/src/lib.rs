@@ -4,7 +4,11 @@
 //! that a bug in the product's own codec cannot hide behind the same bug in its tests.
 
 pub mod appliance;
+pub mod bed;
 pub mod confine;
+pub mod image;
 pub mod machine;
+pub mod parts;
 pub mod proc;
+pub mod scenario;
 pub mod vitals;

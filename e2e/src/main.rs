@@ -1,4 +1,4 @@
-//! The runner behind the cargo aliases: `cargo demo`, `cargo verify`, `cargo cost`.
+//! The runner behind the cargo aliases: `cargo demo`, `cargo verify`, `cargo cost`, `cargo bed`.
 //!
 //! In: a task and its options. Out: lines for a person and an exit code for a machine. It drives the product's
 //! binaries and tests, it links none of them.
@@ -11,6 +11,7 @@ mod verify;
 use std::process::ExitCode;
 
 use clap::Parser;
+use e2e::bed;
 
 /// Usage errors, everywhere in this project (`EX_USAGE`): clap's own 2 means something else to `reflector self-test`.
 const USAGE: u8 = 64;
@@ -25,6 +26,8 @@ enum Task {
     Verify(verify::Args),
     /// Measure what a reflector costs its host: memory, wake-ups, descriptors.
     Cost(cost::Args),
+    /// A real Kubernetes on this machine: start it, look into it, end it.
+    Bed(bed::cli::Args),
 }
 
 fn main() -> ExitCode {
@@ -32,6 +35,7 @@ fn main() -> ExitCode {
         Ok(Task::Demo(args)) => demo::run(&args),
         Ok(Task::Verify(args)) => verify::run(&args),
         Ok(Task::Cost(args)) => cost::run(&args),
+        Ok(Task::Bed(args)) => bed::cli::run(&args),
         Err(error) => {
             // Nothing is left to do about a closed terminal.
             let _ = error.print();

@@ -5,6 +5,7 @@
 //!
 //! The table of steps is [`steps::STEPS`]; a new step is one entry there.
 
+mod bed;
 mod cost;
 mod deps;
 mod features;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 
 use super::job::{Job, Outcome};
-use super::{cost, deps, features, fuzz, generated, hygiene, interop, sanitize, unsafety};
+use super::{bed, cost, deps, features, fuzz, generated, hygiene, interop, sanitize, unsafety};
 
 /// One thing that must be true of the tree.
 pub(super) struct Step {
@@ -37,6 +37,8 @@ pub(super) enum When {
 const QUICK: Duration = Duration::from_secs(2 * 60);
 /// For what compiles the tree on two slow cores, from nothing.
 const BUILD: Duration = Duration::from_secs(25 * 60);
+/// For what also compiles Kubernetes.
+const KUBERNETES: Duration = Duration::from_secs(60 * 60);
 
 /// The steps. To add one, add an entry; its `run` is a closure or a function that takes the [`Job`].
 pub(super) const STEPS: &[Step] = &[
@@ -151,6 +153,13 @@ pub(super) const STEPS: &[Step] = &[
         when: When::Always,
         limit: BUILD,
         run: cost::idle,
+    },
+    Step {
+        name: "bed",
+        what: "a real Kubernetes starts, is killed, starts again, runs every scenario and leaves no trace",
+        when: When::Always,
+        limit: KUBERNETES,
+        run: bed::run,
     },
     Step {
         name: "handshake",

@@ -1,0 +1,70 @@
+//! The little the bed itself asks of its API server, through kubectl.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use super::layout::{Layout, Member};
+use super::pki;
+use super::programs::Programs;
+
+/// How long Kubernetes may take to see a node change.
+const SEEN: Duration = Duration::from_secs(90);
+/// For a request that waits for nothing.
+const REQUEST: Duration = Duration::from_secs(30);
+
+/// What Kubernetes should think of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Seen {
+    Ready,
+    Lost,
+}
+
+/// Creates objects, or makes them so.
+pub(super) async fn apply(layout: &Layout, programs: &Programs, objects: &Value) -> Result<()> {
+    let words = ["apply", "--server-side", "--field-manager=bed", "--filename=-"];
+    kubectl(layout, programs, &words, &objects.to_string(), REQUEST).await.map(drop)
+}
+
+/// Waits until Kubernetes thinks so.
+pub(super) async fn node_is(layout: &Layout, programs: &Programs, node: &Member, seen: Seen) -> Result<()> {
+    let object = format!("node/{}", node.name);
+    let patience = format!("--timeout={}s", SEEN.as_secs());
+    let condition = match seen {
+        Seen::Ready => "--for=condition=Ready",
+        Seen::Lost => "--for=condition=Ready=Unknown",
+    };
+    let wait = async |condition: &str| {
+        kubectl(layout, programs, &["wait", &object, condition, &patience], "", SEEN + REQUEST).await
+    };
+    wait("--for=create").await?;
+    wait(condition).await.map(drop).with_context(|| format!("wait until {} is {seen:?}", node.name))
+}
+
+async fn kubectl(
+    layout: &Layout,
+    programs: &Programs,
+    words: &[&str],
+    input: &str,
+    deadline: Duration,
+) -> Result<String> {
+    let mut command = Command::new(programs.tool("kubectl"));
+    command.arg("--kubeconfig").arg(layout.kubeconfig(pki::ADMIN)).args(words);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let mut child = command.spawn().context("start kubectl")?;
+    let mut stdin = child.stdin.take().context("write to kubectl")?;
+    let talk = async {
+        stdin.write_all(input.as_bytes()).await?;
+        drop(stdin);
+        child.wait_with_output().await
+    };
+    let output = timeout(deadline, talk).await.context("kubectl hangs")?.context("talk to kubectl")?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "kubectl {} says: {}", words.join(" "), said.trim());
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}

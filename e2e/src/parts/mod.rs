@@ -1,0 +1,134 @@
+//! The programs that a bed is made of: a real Kubernetes, built from pinned Go modules, and what Debian has.
+//!
+//! In: what is wanted. Out: a folder with every program by its name ([`Parts`]). Nothing is built twice, nothing is
+//! written to the checkout, and nothing here starts a cluster. Network is used only for what the cache does not have.
+
+mod build;
+mod cache;
+mod child;
+pub mod debian;
+mod go;
+mod go_mod;
+pub mod kernel;
+mod links;
+mod progress;
+pub mod sets;
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+
+pub use self::cache::Cache;
+pub use self::progress::Progress;
+use self::sets::Set;
+
+/// Which Kubernetes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Line {
+    /// The newest we support.
+    Newest,
+    /// The oldest.
+    Oldest,
+}
+
+/// What a bed is to consist of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wanted {
+    /// Which Kubernetes.
+    pub kubernetes: Line,
+    /// With Argo CD. It takes longer to build than all the rest.
+    pub argocd: bool,
+}
+
+/// All programs, ready to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parts {
+    /// A folder with a link to each program of each set, to `runc`, and with Argo CD to its many names. The one
+    /// folder of ours that is put first on a PATH, and containerd's `bin_dirs`.
+    pub bin: PathBuf,
+    /// `v1.36.3`
+    pub kubernetes_version: String,
+    /// A static busybox, for an image.
+    pub busybox: PathBuf,
+    /// Debian's runc, by its own path.
+    pub runc: PathBuf,
+    /// The program of the image that holds a pod's namespaces.
+    pub pause: PathBuf,
+}
+
+/// Makes everything ready; takes a moment when it already is. Called before anything of the cluster is touched.
+///
+/// It asks the machine first, so that whoever lacks a package is told before ten minutes of building.
+pub fn ready(wanted: &Wanted, progress: &mut Progress) -> Result<Parts> {
+    kernel_and_packages(wanted.argocd)?;
+    from_cache(*wanted, &Cache::from_env()?, progress)
+}
+
+/// Only what must be built, in a cache of the caller's choice. Needs neither root nor Debian's packages.
+pub fn build(wanted: &Wanted, cache: &Cache, progress: &mut Progress) -> Result<Vec<PathBuf>> {
+    let go = go::ready(cache, progress)?;
+    sets_of(*wanted).iter().map(|set| build::ready(set, &go, cache, progress)).collect()
+}
+
+fn kernel_and_packages(argocd: bool) -> Result<()> {
+    // The packages come first: `ip`, `nft` and `unshare` are what the kernel is tried with.
+    debian::ready(argocd)?;
+    kernel::ready()
+}
+
+fn from_cache(wanted: Wanted, cache: &Cache, progress: &mut Progress) -> Result<Parts> {
+    let folders = build(&wanted, cache, progress)?;
+    let system = |program: &str| {
+        debian::find(program).with_context(|| format!("find {program}, which was there a moment ago"))
+    };
+    let runc = system("runc")?;
+    let mut targets = links::of_folders(&folders)?;
+    targets.insert("runc".into(), runc.clone());
+    if wanted.argocd {
+        targets.insert("redis-server".into(), system("redis-check-rdb")?);
+        let argocd = targets.get("argocd").cloned().context("find argocd among what was built")?;
+        targets.extend(links::ARGOCD_NAMES.iter().map(|name| ((*name).into(), argocd.clone())));
+    }
+    let bin = links::ready(&targets, cache, progress)?;
+    Ok(Parts {
+        pause: bin.join("pause"),
+        bin,
+        kubernetes_version: sets::kubernetes_version(&kubernetes(wanted.kubernetes))?.to_owned(),
+        busybox: system("busybox")?,
+        runc,
+    })
+}
+
+fn kubernetes(line: Line) -> Set {
+    match line {
+        Line::Newest => sets::KUBERNETES,
+        Line::Oldest => sets::KUBERNETES_OLD,
+    }
+}
+
+fn sets_of(wanted: Wanted) -> Vec<Set> {
+    let mut wants =
+        vec![sets::PAUSE, sets::NODE, sets::LOCAL_PATH, kubernetes(wanted.kubernetes), sets::HELM];
+    if wanted.argocd {
+        wants.push(sets::ARGOCD);
+    }
+    wants
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(kubernetes: Line, argocd: bool) -> Vec<&'static str> {
+        sets_of(Wanted { kubernetes, argocd }).iter().map(|set| set.name).collect()
+    }
+
+    #[test]
+    fn one_line_of_kubernetes_is_built_and_argo_cd_only_when_wanted() {
+        assert_eq!(names(Line::Newest, false), ["pause", "node", "local-path", "kubernetes", "helm"]);
+        assert_eq!(
+            names(Line::Oldest, true),
+            ["pause", "node", "local-path", "kubernetes-old", "helm", "argocd"]
+        );
+    }
+}

@@ -1,0 +1,13 @@
+//! Scenarios: tests that tell what somebody does to a real Kubernetes, and what must come of it.
+//!
+//! In: a bed that runs, and a story. Out: a passed test, or a folder with everything there was to see. Each story has a
+//! namespace of its own, so that many can be told at once; one that stops what others need is told [`alone`].
+
+mod artefacts;
+mod pods;
+mod story;
+mod wait;
+
+pub use self::pods::{Pods, busybox};
+pub use self::story::{Scenario, alone, scenario};
+pub use self::wait::{MINUTE, wait_until};
