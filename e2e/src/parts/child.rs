@@ -118,8 +118,16 @@ mod tests {
 
     #[test]
     fn a_command_ends_with_the_thread_that_owns_it() {
+        use std::io::Read as _;
         use std::os::unix::process::ExitStatusExt as _;
-        let start = || owned(Path::new("sleep")).arg("5").stdin(Stdio::null()).spawn().unwrap();
+        let start = || {
+            let mut command = owned(Path::new("sh"));
+            command.args(["-c", "echo; exec sleep 5"]).stdin(Stdio::null()).stdout(Stdio::piped());
+            let mut child = command.spawn().unwrap();
+            // It runs, so it has an owner.
+            child.stdout.take().unwrap().read_exact(&mut [0]).unwrap();
+            child
+        };
         let mut child = std::thread::spawn(start).join().unwrap();
         assert_eq!(child.wait().unwrap().signal(), Some(9));
     }

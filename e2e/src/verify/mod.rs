@@ -75,6 +75,7 @@ fn choose(args: &Args, long: bool) -> Result<Vec<&'static Step>, String> {
         (false, _) => args.only.iter().any(|name| name == step.name),
         (true, When::Always) => true,
         (true, When::Long) => long,
+        (true, When::Named) => false,
     };
     Ok(STEPS.iter().filter(|step| wanted(step)).collect())
 }
@@ -92,6 +93,7 @@ mod tests {
     fn long_steps_run_in_long_mode_or_when_named() {
         assert!(!names(false, &[]).contains(&"fuzz"));
         assert!(names(true, &[]).contains(&"fuzz"));
+        assert!(!names(true, &[]).contains(&"bed"));
         assert_eq!(names(false, &["fuzz", "fmt"]), ["fmt", "fuzz"]);
     }
 

@@ -105,6 +105,7 @@ pub(super) fn listed(step: &Step) -> String {
     let when = match step.when {
         When::Always => "",
         When::Long => " (with --long, and in CI)",
+        When::Named => " (when named)",
     };
     format!("{:<12} {}{when}", step.name, step.what)
 }

@@ -31,6 +31,8 @@ pub(super) enum When {
     Always,
     /// With `--long`, and in CI.
     Long,
+    /// With `--only` and its name.
+    Named,
 }
 
 /// For what reads files or asks cargo about them: far above the slowest disk.
@@ -157,7 +159,7 @@ pub(super) const STEPS: &[Step] = &[
     Step {
         name: "bed",
         what: "a real Kubernetes starts, is killed, starts again, runs every scenario and leaves no trace",
-        when: When::Always,
+        when: When::Named,
         limit: KUBERNETES,
         run: bed::run,
     },

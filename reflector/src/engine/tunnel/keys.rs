@@ -13,7 +13,7 @@ use rustls::crypto::cipher::{
 use rustls::kernel::KernelConnection;
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::{
-    ConnectionTrafficSecrets, ContentType, Error, ExtractedSecrets, ProtocolVersion, SupportedCipherSuite,
+    ConnectionTrafficSecrets, ContentType, Error, ExtractedSecrets, ProtocolVersion,
     Tls13CipherSuite,
 };
 
@@ -77,7 +77,8 @@ impl Keys {
                 (secrets, Schedule::Client(kernel), suite)
             }
         };
-        let SupportedCipherSuite::Tls13(suite) = suite;
+        // Nothing older is offered or taken.
+        let suite = suite.tls13().ok_or(Error::HandshakeNotComplete)?;
         let ExtractedSecrets { tx, rx } = secrets;
         let (sealing, opening) = (Sealing::new(tx, suite)?, Opening::new(rx, suite)?);
         Ok(Self { schedule, suite, sealing, opening })
