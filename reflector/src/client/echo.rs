@@ -9,12 +9,12 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::plan::{IDLE_ECHO_SECONDS, Phase};
-use super::result::{Echo, EchoMethod, histogram};
+use super::result::{Delay, Echo, EchoMethod, OneWay, histogram};
 use super::throughput::{Direct, Stage};
 use super::tunnel::Tunnel;
 use crate::engine::echo::Tunnelled;
 use crate::engine::echo::probe::{Probe, Settings, Target, USUAL_PPS};
-use crate::engine::echo::tally::Report;
+use crate::engine::echo::tally::{Report, Spread};
 use crate::engine::echo::wire::{Keys, MIN_LENGTH};
 use crate::engine::evidence::Real;
 use crate::engine::tunnel::hello::Kind;
@@ -121,8 +121,9 @@ pub(super) struct Found {
 
 impl Found {
     /// As a result tells it. `limited`: datagrams the reflector dropped because of its own limit. `cut`: it stopped
-    /// answering before we stopped asking, so what was asked after its last answer is not told at all.
-    pub(super) fn told(mut self, limited: u64, cut: bool) -> Echo {
+    /// answering before we stopped asking, so what was asked after its last answer is not told at all. `clocks_us`: how far
+    /// the two clocks can be apart, if both are kept in step.
+    pub(super) fn told(mut self, limited: u64, cut: bool, clocks_us: Option<u64>) -> Echo {
         self.report.excuse(limited);
         if cut {
             self.report.sent = self.report.sent.saturating_sub(self.report.lost_unknown);
@@ -149,7 +150,21 @@ impl Found {
             reordered: Some(report.reordered),
             limited: Some(limited),
             stamps: report.server_stamp.clone(),
+            one_way: self.one_way(clocks_us),
             histogram: histogram(report.samples.iter().map(|sample| sample.rtt_us)),
         }
+    }
+
+    /// Of the path: a tunnel's delays are its own.
+    fn one_way(&self, clocks_us: Option<u64>) -> Option<OneWay> {
+        let found = self.report.one_way.filter(|_| self.method == EchoMethod::Keyed)?;
+        let delay = |spread: Spread| {
+            Some(Delay {
+                min_us: Real::of(spread.min_us)?,
+                p50_us: Real::of(spread.p50_us)?,
+                p95_us: Real::of(spread.p95_us)?,
+            })
+        };
+        Some(OneWay { up: delay(found.up)?, down: delay(found.down)?, error_bound_us: clocks_us? })
     }
 }

@@ -61,6 +61,11 @@ async fn keyed_echo_measures_round_trips_and_counts_every_byte() {
             record.ended
         );
         assert!(rtt.min_us <= rtt.p50_us && rtt.p50_us <= rtt.p99_us && rtt.p99_us <= rtt.max_us, "{rtt:?}");
+        // One host, one clock: the ways add up to the round trip.
+        let ways = report.one_way.unwrap();
+        for way in [ways.up, ways.down] {
+            assert!((0.0..=rtt.max_us).contains(&way.p50_us), "{ways:?} {rtt:?}");
+        }
         assert_eq!(record.bytes, report.sent * 200, "both ways");
         assert_eq!(house.ledger.usage(&peer()).unwrap().bytes_today, record.bytes);
         assert_eq!(record.reason(), EndReason::ClientTerminated);

@@ -57,9 +57,34 @@ pub struct Echo {
     /// Who took the reflector's time stamps: `user`, `kernel` or `nic`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stamps: Option<String>,
+    /// Delays of each direction. Only when both ends keep their clocks in step, and of the path: a tunnel's are its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub one_way: Option<OneWay>,
     /// How many took how long, quickest first; empty bins are left out. Of a long run, of echoes evenly picked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub histogram: Vec<Bin>,
+}
+
+/// Delays of each direction, by the clocks of both ends.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct OneWay {
+    /// From here to the reflector.
+    pub up: Delay,
+    /// From the reflector to here.
+    pub down: Delay,
+    /// The most by which the clocks can be apart: each delay is right within this, and may come out below zero.
+    pub error_bound_us: u64,
+}
+
+/// How long one direction took.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Delay {
+    /// The quickest.
+    pub min_us: Real,
+    /// Half of them were at most this.
+    pub p50_us: Real,
+    /// 95 % of them were at most this.
+    pub p95_us: Real,
 }
 
 /// Echoes that took about as long.

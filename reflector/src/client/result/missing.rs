@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::measured::Echo;
+use super::measured::{Echo, EchoMethod};
 use super::phase::{Phase, PhaseMode, Transport};
 use super::{RemoteKind, TestResult};
 
@@ -181,6 +181,10 @@ fn of_echo(list: &mut Vec<String>, path: &str, echo: &Echo) {
         limited,
         stamps,
     );
+    // Nothing of the kind comes out of a tunnel, or without a key.
+    if echo.method == EchoMethod::Keyed {
+        absent!(list, path, echo, one_way);
+    }
 }
 
 #[cfg(test)]

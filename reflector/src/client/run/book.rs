@@ -13,12 +13,16 @@ use super::super::tax::tunnel_tax;
 use super::super::throughput::Outcome;
 use super::{Measured, RunError, Server};
 use crate::engine::echo::drops::Cause;
+use crate::engine::evidence::clock::ClockState;
 use crate::engine::evidence::limit::Granted;
 use crate::engine::evidence::{Evidence, Real, float};
 use crate::engine::measured::Measured as SessionMeasured;
 use crate::link::message::Mode;
 use crate::reason::EndReason;
 use crate::selftest;
+
+/// Said where delays of one direction are missing.
+const ONE_WAY_WHY: &str = "the clocks of both ends have to be kept in step (NTP or PTP)";
 
 /// A run that came to an end.
 pub(super) enum Done {
@@ -95,7 +99,10 @@ impl Book {
         let limited = held_back.map(|(_, count)| *count).fold(0, u64::saturating_add);
         // Whoever is cut answers no more, and the path has lost nothing.
         let cut = result.is_some_and(|result| result.end_reason != EndReason::Completed);
-        let told = |found: Option<&Found>, limited, cut| found.cloned().map(|found| found.told(limited, cut));
+        let clocks_us = apart(outcome.evidence.clock.as_ref(), seen.evidence.clock.as_ref());
+        let told = |found: Option<&Found>, limited, cut| {
+            found.cloned().map(|found| found.told(limited, cut, clocks_us))
+        };
         let idle = told(session.and_then(|session| session.idle.as_ref()), 0, false);
         let loaded = told(session.and_then(|session| session.loaded.as_ref()), limited, cut);
         let run = Run {
@@ -175,7 +182,28 @@ impl Book {
         self.result.tunnel_tax = tunnel_tax(&self.result.phases).filter(|_| self.compares);
         self.result.local.cpu_model = selftest::cpu_model();
         self.result.responsiveness = responsiveness(&self.result.phases);
-        self.result.list_missing(|_| None);
+        self.result.list_missing(|what| what.ends_with(".one_way").then(|| ONE_WAY_WHY.to_owned()));
         Measured { result: self.result, complete: self.complete }
+    }
+}
+
+/// How far two clocks can be apart. `None`: one of them is not kept in step, or does not say how well.
+fn apart(ours: Option<&ClockState>, theirs: Option<&ClockState>) -> Option<u64> {
+    let bound = |clock: Option<&ClockState>| clock.filter(|clock| clock.synced)?.error_bound_us;
+    Some(bound(ours)?.saturating_add(bound(theirs)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_can_be_compared_when_both_are_kept_in_step() {
+        let clock = |synced, error_bound_us| ClockState { synced, error_bound_us, source: None };
+        let good = clock(true, Some(900));
+        assert_eq!(apart(Some(&good), Some(&clock(true, Some(50)))), Some(950));
+        for bad in [None, Some(&clock(false, Some(50))), Some(&clock(true, None))] {
+            assert_eq!((apart(Some(&good), bad), apart(bad, Some(&good))), (None, None));
+        }
     }
 }

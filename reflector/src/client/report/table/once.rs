@@ -2,11 +2,11 @@
 
 use anstyle::{AnsiColor, Style};
 
-use crate::client::result::{Grade, Phase, TestResult};
-use crate::engine::evidence::Real;
+use crate::client::result::{Grade, OneWay, Phase, TestResult};
+use crate::engine::evidence::{Real, float};
 
 use super::super::advice::{advice, name};
-use super::super::text::{bytes, grew, or_dash, plain, whole};
+use super::super::text::{bytes, grew, or_dash, plain, time, whole};
 use super::columns::{HEAD, Paint, line};
 use super::{sessions, title};
 
@@ -43,6 +43,13 @@ pub(super) fn once(out: &mut String, result: &TestResult, paint: Paint) {
             tax.pairs
         );
         say("Tunnel", &text);
+    }
+    // Of the idle path, once: it is the same for every run.
+    let idle = result.phases.iter().find_map(|phase| phase.echo_idle.as_ref()?.one_way);
+    if let Some(OneWay { up, down, error_bound_us }) = idle {
+        let (up, down, apart) =
+            (time(up.p50_us.value()), time(down.p50_us.value()), time(float(error_bound_us)));
+        say("One way", &format!("up {up}, down {down} while idle, by clocks at most {apart} apart"));
     }
     let cost = sessions(result).filter(|(_, phase)| phase.transport.is_some());
     let cost: Vec<String> = cost.map(|(title, phase)| cpu(&title, phase)).collect();

@@ -139,6 +139,9 @@ pub(super) fn echo(sent: u32, typical: f64, spread: f64, tail: f64, seed: u64) -
         Bin { from_us: real(from).unwrap(), to_us: real(to).unwrap(), n }
     });
     let histogram: Vec<Bin> = bins.filter(|bin| bin.n > 0).collect();
+    let share = |percent, part: f64| real(at(percent).unwrap().value() * part).unwrap();
+    let delay =
+        |part| Delay { min_us: share(0.0, part), p50_us: share(50.0, part), p95_us: share(95.0, part) };
     Echo {
         method: EchoMethod::Keyed,
         sent: u64::from(sent) + 1,
@@ -157,6 +160,7 @@ pub(super) fn echo(sent: u32, typical: f64, spread: f64, tail: f64, seed: u64) -
         reordered: Some(0),
         limited: Some(0),
         stamps: Some("kernel".to_owned()),
+        one_way: Some(OneWay { up: delay(0.6), down: delay(0.4), error_bound_us: 950 }),
         histogram,
     }
 }

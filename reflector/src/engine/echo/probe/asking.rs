@@ -121,7 +121,7 @@ impl Asking {
                             let (time, source) = moment::arrival(software, hardware, wall);
                             // On the steady clock: the wall clock may be set while a request is on its way.
                             let at = steady.saturating_sub(wall.saturating_sub(time));
-                            note(shared, arrival(received.payload, keys, *keyed, at, source));
+                            note(shared, arrival(received.payload, keys, *keyed, (at, time), source));
                         }
                         count == BATCH
                     }
@@ -135,7 +135,7 @@ impl Asking {
                     match tunnel.receive(&mut datagram) {
                         Ok(length) => {
                             let payload = datagram.get(..length).unwrap_or(&datagram);
-                            let at = moment::steady();
+                            let at = (moment::steady(), moment::wall());
                             note(shared, arrival(payload, keys, *keyed, at, StampSource::User));
                             true
                         }
@@ -171,14 +171,20 @@ fn unknown_keys() -> io::Result<Keys> {
     Ok(Keys::new(&secret, uuid::Uuid::new_v4()))
 }
 
-/// What a datagram is to us. `None`: no answer to anything of this probe.
-fn arrival(payload: &[u8], keys: &Keys, keyed: bool, at: u64, source: StampSource) -> Option<Arrival> {
+/// What a datagram is to us, and when it came on either clock. `None`: no answer to anything of this probe.
+fn arrival(
+    payload: &[u8],
+    keys: &Keys,
+    keyed: bool,
+    (at, wall): (u64, u64),
+    source: StampSource,
+) -> Option<Arrival> {
     if keyed {
         let reply = wire::read_reply(payload, keys).ok()?;
-        return Some(Arrival { seq: reply.request.seq, at, source, told: Some(Told::from(reply)) });
+        return Some(Arrival { seq: reply.request.seq, at, wall, source, told: Some(Told::from(reply)) });
     }
     let request = wire::read_request(payload, keys).ok()?;
-    Some(Arrival { seq: request.seq, at, source, told: None })
+    Some(Arrival { seq: request.seq, at, wall, source, told: None })
 }
 
 fn note(shared: &Shared, arrival: Option<Arrival>) {

@@ -3,6 +3,7 @@
 //! Each reply tells how many requests the server has answered so far. What is missing there got lost on the way up; what
 //! the server answered and nobody received got lost on the way down. Behind the last reply nobody can tell.
 
+mod one_way;
 mod report;
 
 use std::collections::VecDeque;
@@ -11,6 +12,9 @@ use std::time::Duration;
 use super::histogram::RoundTrips;
 use super::wire::{Reply, StampSource};
 
+use self::one_way::Ways;
+
+pub use self::one_way::{OneWay, Spread};
 pub use self::report::{Report, Sample};
 
 /// A reply that takes longer is lost: nobody waits that long for a datagram.
@@ -28,6 +32,8 @@ pub struct Arrival {
     pub seq: u64,
     /// When it arrived.
     pub at: u64,
+    /// The same moment on the wall clock, which the server's can be compared with.
+    pub wall: u64,
     /// Who says so.
     pub source: StampSource,
     /// What the server says; nothing without keys.
@@ -37,6 +43,8 @@ pub struct Arrival {
 /// What a keyed reply tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Told {
+    /// When the request arrived there, on its wall clock.
+    pub received: u64,
     /// Time in the server.
     pub inside: u64,
     /// Requests answered so far; wraps.
@@ -48,7 +56,12 @@ pub struct Told {
 impl From<Reply> for Told {
     fn from(reply: Reply) -> Self {
         let stamp = reply.stamp;
-        Self { inside: stamp.t3.saturating_sub(stamp.t2), answered: stamp.accepted, source: stamp.source }
+        Self {
+            received: stamp.t2,
+            inside: stamp.t3.saturating_sub(stamp.t2),
+            answered: stamp.accepted,
+            source: stamp.source,
+        }
     }
 }
 
@@ -78,6 +91,7 @@ pub struct Tally {
     trips: RoundTrips,
     stamps: Option<(StampSource, Option<StampSource>)>,
     samples: Vec<Sample>,
+    ways: Ways,
     /// Round trips from one sample to the next.
     stride: u64,
 }
@@ -104,6 +118,7 @@ impl Tally {
             trips: RoundTrips::default(),
             stamps: None,
             samples: Vec::new(),
+            ways: Ways::default(),
             stride: 1,
         }
     }
@@ -170,19 +185,20 @@ impl Tally {
         // A server whose clock was set in between tells nonsense: then its time inside counts as the path's.
         let rtt = took.checked_sub(inside).unwrap_or(took);
         if self.in_time.is_multiple_of(self.stride) {
-            self.sample(sent_at, rtt);
+            self.sample(sent_at, rtt, arrival);
         }
         self.in_time += 1;
         self.trips.record(rtt);
     }
 
-    fn sample(&mut self, sent_at: u64, rtt: u64) {
+    fn sample(&mut self, sent_at: u64, rtt: u64, arrival: Arrival) {
         if self.samples.len() == MAX_SAMPLES {
             let mut keep = false;
             self.samples.retain(|_| {
                 keep = !keep;
                 keep
             });
+            self.ways.halve();
             self.stride *= 2;
             if !self.in_time.is_multiple_of(self.stride) {
                 return;
@@ -190,6 +206,11 @@ impl Tally {
         }
         let at_ms = Duration::from_nanos(sent_at.saturating_sub(self.started)).as_secs_f64() * 1000.0;
         self.samples.push(Sample { at_ms, rtt_us: Duration::from_nanos(rtt).as_secs_f64() * 1_000_000.0 });
+        if let Some(told) = arrival.told {
+            // By how much the clocks differ is the same at both ends of so short a time.
+            let sent = arrival.wall.saturating_sub(arrival.at.saturating_sub(sent_at));
+            self.ways.note([sent, told.received, told.received.saturating_add(told.inside), arrival.wall]);
+        }
     }
 
     /// Forgets requests that no reply can reach in time any more.
@@ -240,6 +261,7 @@ impl Tally {
             late: self.late,
             server_stamp: self.stamps.and_then(|(_, server)| server).map(name),
             client_stamp: self.stamps.map(|(ours, _)| name(ours)),
+            one_way: self.ways.report(),
             samples: self.samples.clone(),
         }
     }

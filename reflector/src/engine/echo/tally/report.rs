@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::OneWay;
 use crate::engine::echo::histogram::Summary;
 
 /// One round trip of a plot.
@@ -41,6 +42,9 @@ pub struct Report {
     /// Which clock of ours said when a reply arrived.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_stamp: Option<String>,
+    /// Delays of each direction by two clocks, which differ. Absent without keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub one_way: Option<OneWay>,
     /// For a plot.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub samples: Vec<Sample>,

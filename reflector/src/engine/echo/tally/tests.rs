@@ -4,6 +4,10 @@ use super::*;
 
 const MS: u64 = 1_000_000;
 
+/// What the wall clocks say when ours that never goes back says 0. Theirs is half a second ahead.
+const WALL: u64 = 1_700_000_000_000 * MS;
+const AHEAD: u64 = WALL + 500 * MS;
+
 /// A server that sees what gets there, and a clock that advances 10 ms with each request.
 struct Path {
     tally: Tally,
@@ -24,8 +28,10 @@ impl Path {
     /// The server answers: what the reply will say.
     fn answer(&mut self, seq: u64) -> Arrival {
         self.answered = self.answered.wrapping_add(1);
-        let told = Told { inside: MS, answered: self.answered, source: StampSource::Kernel };
-        Arrival { seq, at: self.now + 5 * MS, source: StampSource::Kernel, told: Some(told) }
+        let (received, source) = (AHEAD + self.now + 3 * MS, StampSource::Kernel);
+        let told = Told { received, inside: MS, answered: self.answered, source };
+        let at = self.now + 5 * MS;
+        Arrival { seq, at, wall: WALL + at, source, told: Some(told) }
     }
 
     fn there_and_back(&mut self) {
@@ -84,7 +90,8 @@ fn without_keys_nobody_can_tell_the_direction() {
     let mut path = Path::new();
     path.send();
     let seq = path.send();
-    path.tally.arrive(Arrival { seq, at: path.now + MS, source: StampSource::User, told: None });
+    let at = path.now + MS;
+    path.tally.arrive(Arrival { seq, at, wall: WALL + at, source: StampSource::User, told: None });
     let report = path.tally.report();
     assert_eq!((report.lost_up, report.lost_down, report.lost_unknown), (None, None, 1));
     assert_eq!((report.client_stamp.as_deref(), report.server_stamp), (Some("user"), None));
@@ -155,6 +162,27 @@ fn phases_share_the_numbers_and_keep_their_losses_apart() {
         (loaded.sent, loaded.lost_up, loaded.lost_down, loaded.lost_unknown),
         (3, Some(0), Some(1), 0)
     );
+}
+
+/// E7
+#[test]
+fn one_way_delays_are_the_differences_of_the_two_clocks() {
+    let mut path = Path::new();
+    for _ in 0..MAX_SAMPLES * 2 {
+        path.there_and_back();
+    }
+    let OneWay { up, down } = path.tally.report().one_way.unwrap();
+    // 3 ms there and 1 ms back, each off by what the clocks are apart.
+    for (spread, expected) in [(up, 503_000.0), (down, -499_000.0)] {
+        for delay in [spread.min_us, spread.p50_us, spread.p95_us] {
+            assert!((delay - expected).abs() < 1e-6, "{spread:?}");
+        }
+    }
+    let mut legacy = Path::new();
+    let seq = legacy.send();
+    let reply = legacy.answer(seq);
+    legacy.tally.arrive(Arrival { told: None, ..reply });
+    assert_eq!(legacy.tally.report().one_way, None);
 }
 
 #[test]
