@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
 
-use e2e::appliance::{Connection, Test};
+use e2e::appliance::{Appliance, Connection, Key, Test};
 use e2e::confine::{Confine, disk_of};
 use serde_json::Value;
 use tokio::time::Instant;
@@ -202,4 +202,23 @@ async fn a_full_ledger_grants_nothing_until_there_is_space() {
     assert_eq!(bed.status()["serving"], true);
     assert_eq!(small.health().await["status"], "ok");
     assert_eq!(running.status().await.unwrap()["bytes_today"], moved);
+}
+
+/// A3: whom the disk had no room for may use its code again.
+#[tokio::test]
+async fn a_code_is_spent_only_when_its_appliance_is_written_down() {
+    let Some(small) = Small::start("", &[("REFLECTOR__ACCESS__PEERS_DIR", ".")]).await else { return };
+    let bed = &small.bed;
+    let code = bed.pair();
+    small.fill();
+    let key = Key::generate();
+    let (mut connection, _) = Appliance::builder(key.clone()).open(bed.addr).await.unwrap();
+    let refused = connection.pair(&code).await.unwrap();
+    let message = refused["message"].as_str().unwrap();
+    assert!(refused["success"] == false && message.contains("could not write you down"), "{refused}");
+
+    small.free();
+    let paired = connection.pair(&code).await.unwrap();
+    assert_eq!(paired["success"], true, "{paired}");
+    bed.audited("peer_paired", |line| line["peer_id"] == key.endpoint_id().as_str()).await;
 }
