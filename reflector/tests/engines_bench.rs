@@ -1,9 +1,12 @@
 //! What the benchmark of the engines decides, and what its saved table says: docs/bench/engines.json.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+#[path = "../benches/engines/floor.rs"]
+mod floor;
 #[path = "../benches/engines/gate.rs"]
 mod gate;
 
+use floor::{Bound, Floor};
 use gate::{End, Row, judge, summary};
 use serde_json::Value;
 
@@ -74,4 +77,25 @@ fn the_saved_run_is_as_fast_beside_iperf3_as_the_features_say() {
             "{streams}: {ratio:?} times iperf3 3.12, {least} is claimed"
         );
     }
+}
+
+#[test]
+fn a_target_that_the_saved_table_misses_is_held_to_what_it_reached() {
+    const TABLE: &str = r#"{"rows": [{"case": "tunnel", "peer": "other", "results":
+        [{"quantity": "rate", "ratio": 1.2}, {"quantity": "CPU", "ratio": 0.8}]}]}"#;
+    let row = ["tunnel", "other"];
+    let (rate, cpu) = (Bound::Least(1.6), Bound::Most(0.6));
+    let slack = Floor::new(0.5, TABLE).unwrap();
+    for (value, is_missed) in [(0.61, false), (0.59, true)] {
+        assert_eq!(slack.is_missed(row, "rate", rate, value), is_missed);
+    }
+    for (value, is_missed) in [(1.59, false), (1.61, true)] {
+        assert_eq!(slack.is_missed(row, "CPU", cpu, value), is_missed);
+    }
+    // One that it keeps, or does not know, is held to its target.
+    assert!(!slack.is_missed(row, "rate", Bound::Least(1.0), 0.51));
+    assert!(slack.is_missed(row, "rate", Bound::Least(1.0), 0.49));
+    assert!(slack.is_missed(["echo", "other"], "rate", rate, 0.79));
+    // Without slack nothing is forgiven.
+    assert!(Floor::new(0.0, TABLE).unwrap().is_missed(row, "rate", rate, 1.59));
 }

@@ -9,6 +9,7 @@
 #![allow(clippy::cast_precision_loss, reason = "bytes and packets become rates")]
 
 mod contenders;
+mod floor;
 mod foreign;
 mod gate;
 mod machine;
@@ -22,6 +23,7 @@ mod spread;
 use anyhow::{Result, anyhow, ensure};
 
 use contenders::Place;
+use floor::Floor;
 use options::Options;
 use rounds::Outcome;
 
@@ -33,6 +35,8 @@ fn main() -> Result<()> {
     }
     let options = Options::read(words.into_iter())?;
     let in_own_network = machine::enter_own_network()?;
+    // Before a new table takes its place.
+    let floor = Floor::new(options.slack, include_str!("../../../docs/bench/engines.json"))?;
     let folder = tempfile::tempdir()?;
     let place = Place::new(folder.path());
     let header = machine::header(&options, in_own_network, &place);
@@ -47,9 +51,9 @@ fn main() -> Result<()> {
     }
     if options.gate {
         // After the table: a row is not shown better than it was.
-        run.again("missed", |outcome| outcome.is_missed(options.slack));
+        run.again("missed", |outcome| outcome.is_missed(&floor));
     }
-    let ends: Vec<gate::Row> = run.outcomes().map(|outcome| outcome.end(options.slack)).collect();
+    let ends: Vec<gate::Row> = run.outcomes().map(|outcome| outcome.end(&floor)).collect();
     println!("\n{}", gate::summary(&ends));
     if options.gate { gate::judge(&ends).map_err(|why| anyhow!(why)) } else { Ok(()) }
 }

@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use super::contenders::{Missing, Place, Sample};
+use super::floor::Floor;
 use super::gate::{self, End};
 use super::options::Options;
 use super::row::{Bound, Quantity, Row, Target};
@@ -54,11 +55,13 @@ pub(crate) struct Verdict {
 }
 
 impl Outcome {
-    /// Missed by more than this share of the target.
-    pub(crate) fn is_missed(&self, slack: f64) -> bool {
-        self.verdicts.iter().any(|verdict| match verdict.target.bound {
-            Bound::Least(least) => verdict.value < least * (1.0 - slack),
-            Bound::Most(most) => verdict.value > most / (1.0 - slack),
+    /// Below the floor in any quantity.
+    pub(crate) fn is_missed(&self, floor: &Floor) -> bool {
+        self.verdicts.iter().any(|verdict| {
+            let Target { quantity, bound } = verdict.target;
+            // A machine that stalls once loses datagrams once: the table says so, the gate looks at what is usual.
+            let value = if quantity == Quantity::Loss { verdict.ours.median } else { verdict.value };
+            floor.is_missed([self.name, self.peer], quantity.name(), bound, value)
         })
     }
 
@@ -68,12 +71,12 @@ impl Outcome {
     }
 
     /// As the gate sees it.
-    pub(crate) fn end(&self, slack: f64) -> gate::Row {
+    pub(crate) fn end(&self, floor: &Floor) -> gate::Row {
         let end = match &self.not_run {
             Some(why @ NotRun::Missing(_)) => End::Missing(why.to_string()),
             Some(why @ NotRun::Busy(_)) => End::Busy(why.to_string()),
             Some(why @ NotRun::Failed(_)) => End::Failed(why.to_string()),
-            None if self.is_missed(slack) => End::Missed,
+            None if self.is_missed(floor) => End::Missed,
             None => End::Kept,
         };
         (format!("{} beside {}", self.name, self.peer), end)

@@ -4,6 +4,8 @@ use anyhow::Result;
 
 use super::contenders::{Contender, Place, Sample};
 
+pub(crate) use super::floor::Bound;
+
 /// Makes a contender ready, or says what is missing.
 pub(crate) type Make = Box<dyn FnOnce(&Place) -> Result<Box<dyn Contender>>>;
 
@@ -25,13 +27,6 @@ pub(crate) struct Row {
 pub(crate) struct Target {
     pub(crate) quantity: Quantity,
     pub(crate) bound: Bound,
-}
-
-/// Of the ratio of ours to the peer's, or of [ours alone](Quantity::is_ours_alone).
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Bound {
-    Least(f64),
-    Most(f64),
 }
 
 /// What a sample holds.
