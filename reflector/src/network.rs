@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use crate::config::DeploymentMode;
 use crate::engine::sys;
@@ -126,6 +126,14 @@ pub fn is_local(address: IpAddr) -> bool {
 /// Everything that compares addresses compares normalised ones.
 pub fn normalise(address: IpAddr) -> IpAddr {
     address.to_canonical()
+}
+
+/// The same for a socket's address. That of an interface, link-local, keeps its interface: without it nobody is reached.
+pub fn normalise_socket(address: SocketAddr) -> SocketAddr {
+    match (address, normalise(address.ip())) {
+        (SocketAddr::V6(v6), IpAddr::V6(ip)) => SocketAddrV6::new(ip, v6.port(), 0, v6.scope_id()).into(),
+        (_, ip) => SocketAddr::new(ip, address.port()),
+    }
 }
 
 /// What limits per source count by: an IPv4 address, or an IPv6 /64, because whoever has one address of a /64 has

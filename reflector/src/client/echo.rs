@@ -1,7 +1,7 @@
 //! Keyed echo beside a throughput test: before the load, and during it, on the session's own port.
 
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::UdpSocket;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
@@ -99,10 +99,9 @@ impl Beside {
 
 async fn target(way: Way<'_>) -> io::Result<Target> {
     match way {
-        Way::Direct(Direct { to, from }) => {
-            let from = from.map_or_else(|| SocketAddr::from(([0; 4], 0)), |from| SocketAddr::new(from, 0));
-            let socket = UdpSocket::bind(from)?;
-            socket.connect(to)?;
+        Way::Direct(direct) => {
+            let socket = UdpSocket::bind(direct.near())?;
+            socket.connect(direct.to)?;
             Ok(Target::Direct(socket))
         }
         Way::Tunnel(tunnel, number) => {

@@ -1,6 +1,6 @@
 //! From a phase of the plan to an outcome: asks for a session, runs it on the way that works, hears what it came to.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until, timeout};
@@ -72,8 +72,7 @@ async fn attempt(
     show: &mut Show<'_>,
 ) -> Result<Session, RunError> {
     let grant = granted(link, phase, mode, stop, show).await?;
-    let direct =
-        Direct { to: SocketAddr::new(link.remote().ip(), grant.port), from: Some(link.local().ip()) };
+    let direct = Direct::beside(link.remote(), grant.port, link.local());
     let tunnel = match grant.mode {
         Mode::DirectEphemeral => None,
         Mode::Tunneled => Some(Tunnel::new(link, us, &grant)?),

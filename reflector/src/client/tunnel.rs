@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use super::Link;
 use super::dial::{CONNECT, watched};
 use super::error::LinkError;
+use super::throughput::Direct;
 use crate::engine::tunnel::hello::Kind;
 use crate::engine::tunnel::{Credentials, OpenError, TunnelStream, open};
 use crate::identity::Current;
@@ -32,7 +33,7 @@ impl Tunnel {
         let token = grant.token.parse().map_err(|_| LinkError::Token)?;
         let secrets = Arc::new(link.secrets(grant.test_id)?);
         Ok(Self {
-            to: SocketAddr::new(link.remote().ip(), grant.port),
+            to: Direct::beside(link.remote(), grant.port, link.local()).to,
             config: client_config(&us.credentials, Some(link.address().endpoint_id), Alpn::Data)?,
             credentials: Credentials { test_id: grant.test_id, token, secrets },
         })

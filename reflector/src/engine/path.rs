@@ -4,7 +4,9 @@
 //! thin; the parsers below them are pure.
 
 use std::fs;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
+
+use rustix::net::netdevice;
 
 use crate::link::message::PathMeta;
 use crate::network::normalise;
@@ -68,6 +70,23 @@ pub fn link_speed(local_addr: IpAddr) -> Option<u64> {
     let interface = carrier(&addresses, local_addr)?;
     let megabits: u64 = read(&format!("/sys/class/net/{interface}/speed"), |text| text.trim().parse().ok())?;
     megabits.checked_mul(1_000_000).filter(|speed| *speed > 0)
+}
+
+/// An address of ours with a port, to bind to. A link-local one is bound on its interface or not at all.
+pub fn at(local_addr: IpAddr, port: u16) -> SocketAddr {
+    match local_addr {
+        IpAddr::V6(ip) if ip.is_unicast_link_local() => {
+            let scope = interface_of(local_addr).and_then(|name| index_of(&name)).unwrap_or(0);
+            SocketAddrV6::new(ip, port, 0, scope).into()
+        }
+        _ => SocketAddr::new(local_addr, port),
+    }
+}
+
+/// Asked of the kernel: /sys may show another network than ours.
+fn index_of(interface: &str) -> Option<u32> {
+    let socket = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).ok()?;
+    netdevice::name_to_index(&socket, interface).ok()
 }
 
 /// Bytes of memory that the kernel lets the receive buffer of a TCP socket grow to; `None` where a sandbox hides it.

@@ -133,7 +133,7 @@ impl Server {
 impl Host for Server {
     fn welcome(&self, stream: TcpStream, from: SocketAddr) {
         self.shared.services.metrics.connection_opened();
-        let from = normalise(from);
+        let from = network::normalise_socket(from);
         let seat = self.shared.floor.enter(network::source_key(from.ip()));
         let gate = Arc::clone(&self.gate.borrow());
         let life = attend(stream, from, seat, gate, Arc::clone(&self.shared));
@@ -181,7 +181,7 @@ async fn attend(
     shared: Arc<Shared>,
 ) {
     let local = match prepare(&stream) {
-        Ok(local) => normalise(local),
+        Ok(local) => network::normalise_socket(local),
         // The peer was gone before we looked.
         Err(_) => return,
     };
@@ -209,11 +209,6 @@ async fn attend(
             Box::pin(finish::connection(connection, ending)).await;
         }
     }
-}
-
-/// IPv4 in IPv6 clothes becomes plain IPv4, once, before anything compares addresses.
-fn normalise(address: SocketAddr) -> SocketAddr {
-    SocketAddr::new(network::normalise(address.ip()), address.port())
 }
 
 fn prepare(stream: &TcpStream) -> io::Result<SocketAddr> {

@@ -13,6 +13,9 @@ use crate::bed::Bed;
 const PROGRAM: &str = env!("CARGO_BIN_EXE_reflector");
 const NEAR: &str = "10.77.0.1";
 const FAR: &str = "10.77.0.2";
+/// The same by the interface alone.
+const NEAR_LINK: &str = "fe80::77:1";
+const FAR_LINK: &str = "fe80::77:2";
 
 /// Where the reflector runs when each end has a core of its own.
 pub(crate) const SERVER_CORE: usize = 0;
@@ -60,8 +63,11 @@ impl Cable {
             "ip",
             &["-n", near, "link", "add", "near", "type", "veth", "peer", "name", "far", "netns", far],
         )?;
-        for (name, device, address) in [(near, "near", NEAR), (far, "far", FAR)] {
+        for (name, device, address, link) in [(near, "near", NEAR, NEAR_LINK), (far, "far", FAR, FAR_LINK)] {
             said("ip", &["-n", name, "address", "add", &format!("{address}/24"), "dev", device])?;
+            // Nobody else can have it, so nobody is asked.
+            let link = format!("{link}/64");
+            said("ip", &["-n", name, "address", "add", &link, "dev", device, "nodad"])?;
             said("ip", &["-n", name, "link", "set", device, "up"])?;
             // Where the default is BBR, loss and queues mean something else.
             let route = ["-n", name, "route", "replace", "10.77.0.0/24", "dev", device, "src", address];
@@ -118,11 +124,20 @@ pub(crate) struct Hosts {
     pub(crate) bed: Bed,
     home: tempfile::TempDir,
     client: PathBuf,
+    /// Where the far end finds the reflector.
+    at: String,
 }
 
 impl Hosts {
     pub(crate) async fn on(cable: &Cable, extra: &str) -> Self {
         Self::start(cable, extra, ["", ""]).await
+    }
+
+    /// With no address but the interface's own, IPv6, and these settings.
+    pub(crate) async fn on_link_local(cable: &Cable, extra: &str, settings: &[(&str, &str)]) -> Self {
+        let at = format!("[{NEAR_LINK}%far]:4000");
+        let listen = [("REFLECTOR__NETWORK__LISTEN_ADDRESS", "[::]:4000")];
+        Self::started(cable, extra, ["", ""], &[&listen, settings].concat(), Some(at)).await
     }
 
     /// Each end may run on one core only, and not on the same; on the reflector's everybody else comes first.
@@ -132,13 +147,24 @@ impl Hosts {
         Self::start(cable, extra, [&last, &core(SERVER_CORE + 1)]).await
     }
 
-    async fn start(cable: &Cable, extra: &str, [near, far]: [&str; 2]) -> Self {
+    async fn start(cable: &Cable, extra: &str, pinned: [&str; 2]) -> Self {
+        let listen = format!("{NEAR}:4000");
+        Self::started(cable, extra, pinned, &[("REFLECTOR__NETWORK__LISTEN_ADDRESS", &listen)], None).await
+    }
+
+    async fn started(
+        cable: &Cable,
+        extra: &str,
+        [near, far]: [&str; 2],
+        settings: &[(&str, &str)],
+        at: Option<String>,
+    ) -> Self {
         let home = tempfile::tempdir().unwrap();
         let server = inside(home.path(), "server", &cable.near, near);
         let client = inside(home.path(), "client", &cable.far, far);
-        let listen = format!("{NEAR}:4000");
-        let bed = Bed::run(&server, extra, &[("REFLECTOR__NETWORK__LISTEN_ADDRESS", &listen)]).await;
-        let hosts = Self { bed, home, client };
+        let bed = Bed::run(&server, extra, settings).await;
+        let at = at.unwrap_or_else(|| bed.addr.to_string());
+        let hosts = Self { bed, home, client, at };
         hosts.pair(FIRST);
         hosts
     }
@@ -159,7 +185,7 @@ impl Hosts {
         let config = self.home.path().join("client.toml");
         let key = self.home.path().join(who);
         std::fs::write(&config, format!("[identity]\nprivate_key_path = \"{}\"\n", key.display())).unwrap();
-        let address = format!("{}@{}", self.bed.endpoint_id, self.bed.addr);
+        let address = format!("{}@{}", self.bed.endpoint_id, self.at);
         let mut command = Command::new(&self.client);
         command.arg("-c").arg(config).args(["test", &address, "--json"]).args(args);
         let output = command.env("HOME", self.home.path()).env_remove("XDG_STATE_HOME").output().unwrap();

@@ -59,3 +59,21 @@ async fn two_clients_agree_on_rate_load_latency_and_responsiveness_of_a_path() {
         assert_eq!((of_this.count(), &result["usage"]["tests"]), (1, &1.into()));
     }
 }
+
+/// E12: an address that is nothing without its interface, on the control port and on data ports.
+#[tokio::test(flavor = "multi_thread")]
+async fn link_local_addresses_carry_streams_datagrams_and_echo() {
+    let Some(cable) = Cable::plug().await else { return };
+    let range =
+        ["START", "END"].map(|end| (format!("REFLECTOR__NETWORK__DATA_PORT_RANGE_{end}"), "5201".to_owned()));
+    let range = range.each_ref().map(|(key, value)| (key.as_str(), value.as_str()));
+    for settings in [&[][..], &range] {
+        let hosts = Hosts::on_link_local(&cable, BUSY, settings).await;
+        for args in [&["--up", "-t", "1"][..], &["--down", "-t", "1", "--udp", "20M"]] {
+            let result = hosts.test(args);
+            let phase = &result["phases"][0];
+            assert_eq!((&phase["mode"], &phase["end_reason"]), (&"direct".into(), &"completed".into()));
+            assert!(echo(&result, "n") > 0, "{settings:?} {args:?}: {phase}");
+        }
+    }
+}

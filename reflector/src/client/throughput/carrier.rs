@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -52,21 +52,38 @@ pub struct Direct {
 }
 
 impl Direct {
+    /// To this port of a reflector that was reached there, from where it was reached.
+    pub fn beside(remote: SocketAddr, port: u16, local: SocketAddr) -> Self {
+        // Not put together from address and port: a link-local address is nothing without its interface.
+        let mut to = remote;
+        to.set_port(port);
+        Self { to, from: Some(local.ip()) }
+    }
+
+    /// Where sockets are bound: our address on the server's interface, or any.
+    pub(crate) fn near(&self) -> SocketAddr {
+        let from = self.from.filter(|from| from.is_ipv4() == self.to.is_ipv4());
+        match (self.to, from) {
+            (SocketAddr::V6(to), Some(IpAddr::V6(from))) => {
+                SocketAddrV6::new(from, 0, 0, to.scope_id()).into()
+            }
+            (_, Some(from)) => SocketAddr::new(from, 0),
+            (SocketAddr::V4(_), None) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+            (SocketAddr::V6(_), None) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+        }
+    }
+
     async fn connect(&self) -> io::Result<TcpStream> {
         let socket = if self.to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-        if let Some(from) = self.from.filter(|from| from.is_ipv4() == self.to.is_ipv4()) {
-            socket.bind(SocketAddr::new(from, 0))?;
+        if self.from.is_some() {
+            socket.bind(self.near())?;
         }
         timeout(CONNECT, socket.connect(self.to)).await?
     }
-}
 
-impl Direct {
     /// Opens a UDP stream: four bytes there, four bytes back. Always from the same port, so that a repeat opens no other.
     async fn greet(&self) -> io::Result<UdpSocket> {
-        let any: IpAddr = if self.to.is_ipv4() { [0; 4].into() } else { [0_u16; 8].into() };
-        let from = self.from.filter(|from| from.is_ipv4() == self.to.is_ipv4()).unwrap_or(any);
-        let socket = UdpSocket::bind(SocketAddr::new(from, 0)).await?;
+        let socket = UdpSocket::bind(self.near()).await?;
         socket.connect(self.to).await?;
         for _ in 0..HELLOS {
             socket.send(&udp::HELLO).await?;

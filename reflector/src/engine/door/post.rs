@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::udp::shared_socket;
 use super::{Datagram, Doors, MAX_DATAGRAM, filter};
-use crate::network::normalise;
+use crate::network::normalise_socket;
 
 /// Datagrams looked at in one go.
 const BATCH: usize = 64;
@@ -75,7 +75,7 @@ impl Post {
         for looked_at in 0..BATCH {
             match self.socket.try_recv_from(&mut buffer) {
                 Ok((length, from)) => {
-                    let from = SocketAddr::new(normalise(from.ip()), from.port());
+                    let from = normalise_socket(from);
                     let whole = buffer.get(..length).filter(|_| length <= MAX_DATAGRAM);
                     let taken = whole
                         .is_some_and(|bytes| self.doors.deliver(Datagram { from, bytes: bytes.to_vec() }));

@@ -9,7 +9,7 @@ use std::net::{SocketAddr, UdpSocket};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::{Datagram, Door, Doors, MAX_DATAGRAM};
-use crate::network::normalise;
+use crate::network::normalise_socket;
 
 /// What may have slipped in between bind and connect: far more than a socket's queue gets in that time.
 const SLIPPED_IN: usize = 1024;
@@ -53,7 +53,7 @@ impl Doors {
                 Err(_) => continue,
             };
             let Some(bytes) = buffer.get(..length).filter(|_| length <= MAX_DATAGRAM) else { continue };
-            let from = SocketAddr::new(normalise(from.ip()), from.port());
+            let from = normalise_socket(from);
             if from == remote {
                 early.push(bytes.to_vec());
             } else {

@@ -21,7 +21,7 @@ use crate::engine::measured::Measured;
 use crate::engine::site::Site;
 use crate::engine::tunnel::hello::Kind;
 use crate::engine::tunnel::{Blocking, Tunnel};
-use crate::engine::{BoxFuture, Ended, Engine, Placement, Prepare, PrepareError, Prepared};
+use crate::engine::{BoxFuture, Ended, Engine, Placement, Prepare, PrepareError, Prepared, path};
 use crate::link::features::Feature;
 use crate::link::message::{Mode, TestType};
 use crate::reason::EndReason;
@@ -59,7 +59,7 @@ impl EchoEngine {
             Placement::ControlPort => {
                 let door = self.site.doors.open(what.peer_addr, what.peer, STREAMS);
                 let door = door.map_err(|occupied| PrepareError::Occupied(occupied.to_string()))?;
-                Ok((control, Way::Door(door, SocketAddr::new(what.local_addr, control))))
+                Ok((control, Way::Door(door, path::at(what.local_addr, control))))
             }
             Placement::Tunneled => Ok((control, Way::Tunnel(self.site.tunnels.open(what)))),
         }
@@ -68,11 +68,11 @@ impl EchoEngine {
     /// The first port of the range that nobody has.
     fn data_port(&self, what: &Prepare) -> io::Result<UdpSocket> {
         let Some((first, last)) = self.site.data_ports else {
-            return socket::open(SocketAddr::new(what.local_addr, 0), what.peer_addr);
+            return socket::open(path::at(what.local_addr, 0), what.peer_addr);
         };
         let mut refused = io::Error::from(io::ErrorKind::AddrInUse);
         for port in first..=last {
-            match socket::open(SocketAddr::new(what.local_addr, port), what.peer_addr) {
+            match socket::open(path::at(what.local_addr, port), what.peer_addr) {
                 Ok(socket) => return Ok(socket),
                 Err(error) => refused = error,
             }

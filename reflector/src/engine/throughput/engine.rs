@@ -1,7 +1,6 @@
 //! The engine as sessions see it.
 
 use std::net::IpAddr;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 
@@ -71,7 +70,7 @@ impl Throughput {
                 let door = self.site.doors.open(what.peer_addr.to_canonical(), what.peer, what.streams);
                 let door = door.map_err(occupied)?;
                 let port = self.site.control_port;
-                let local = SocketAddr::new(what.local_addr, port);
+                let local = path::at(what.local_addr, port);
                 Ok((Arrivals::ControlPort(ControlPort { door, local, echo: None }), port))
             }
             Placement::Tunneled => {

@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, UdpSocket};
 
 use crate::engine::door::MAX_DATAGRAM;
 use crate::engine::door::udp::Connected;
+use crate::engine::path;
 
 /// Connections that may wait: more than any test opens at once.
 const BACKLOG: i32 = 256;
@@ -42,7 +43,7 @@ pub(super) fn first_free(address: IpAddr, ports: Option<(u16, u16)>, skip: u16) 
 fn attempt(ports: impl Iterator<Item = u16>, address: IpAddr) -> io::Result<Pair> {
     let mut problem = io::Error::from(io::ErrorKind::AddrInUse);
     for port in ports {
-        match pair(SocketAddr::new(address, port)) {
+        match pair(path::at(address, port)) {
             Ok(pair) => return Ok(pair),
             Err(error) => problem = error,
         }
