@@ -46,7 +46,7 @@ pub struct Member {
     pub address: Ipv4Addr,
     /// Its files.
     pub folder: PathBuf,
-    /// The part of [`PODS`] that a node hands out.
+    /// The part of `PODS` that a node hands out.
     pub pods: Option<String>,
 }
 
