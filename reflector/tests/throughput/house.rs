@@ -243,8 +243,7 @@ pub(crate) async fn client(server: IpAddr, port: u16, args: &[&str]) -> Output {
 pub(crate) fn has_iperf3() -> bool {
     let found = std::process::Command::new("iperf3").arg("--version").output().is_ok();
     if !found {
-        assert!(std::env::var_os("CI").is_none(), "iperf3 is missing");
-        eprintln!("SKIPPED: iperf3 is not installed");
+        e2e::skipping::skip_test("iperf3 (Debian package iperf3)");
     }
     found
 }
