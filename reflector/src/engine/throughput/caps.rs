@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::engine::iperf::{Code, Parameters, Transport};
-use crate::link::message::Protocol;
+use crate::link::message::{Mode, Protocol};
 
 use super::plan::{Clamp, Direction, End, Plan};
 
@@ -23,6 +23,7 @@ const END_WITHIN: Duration = Duration::from_secs(3);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Grant {
     pub(super) protocol: Protocol,
+    pub(super) mode: Mode,
     pub(super) streams: u32,
     pub(super) duration: Duration,
     /// Bits per second in each direction.
@@ -119,6 +120,7 @@ mod tests {
 
     const GRANT: Grant = Grant {
         protocol: Protocol::Tcp,
+        mode: Mode::DirectEphemeral,
         streams: 4,
         duration: Duration::from_secs(30),
         max_rate: None,
