@@ -1,11 +1,12 @@
 //! The harness itself: a scenario that fails tells what it saw, keeps it, and leaves a bed that works.
 
+use std::cell::Cell;
 use std::fs;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::time::Duration;
 
-use e2e::bed::{Bed, Still};
+use e2e::bed::Still;
 use e2e::scenario::{Pods as _, Scenario, alone, busybox, scenario, wait_until};
 use futures_util::FutureExt as _;
 use k8s_openapi::api::core::v1::Pod;
@@ -13,19 +14,22 @@ use serde_json::json;
 
 const SOON: Duration = Duration::from_secs(5);
 
-/// What the failed test prints; `None` without a bed, where nothing is told.
-async fn failure_of(told: impl Future<Output = ()>) -> Option<String> {
-    if Bed::running().is_err() {
-        told.await;
-        return None;
+/// What the failed test prints; `None` where no story is told. Once it has begun it must fail.
+async fn failure_of(begun: &Cell<bool>, told: impl Future<Output = ()>) -> Option<String> {
+    match AssertUnwindSafe(told).catch_unwind().await {
+        Ok(()) => {
+            assert!(!begun.get(), "it was to fail");
+            None
+        }
+        Err(failure) => Some(*failure.downcast::<String>().expect("a failure is a text")),
     }
-    let failure = AssertUnwindSafe(told).catch_unwind().await.expect_err("it was to fail");
-    Some(*failure.downcast::<String>().expect("a failure is a text"))
 }
 
 #[tokio::test]
 async fn a_failing_scenario_reads_like_a_story_and_keeps_what_was_to_see() {
+    let begun = Cell::new(false);
     let told = scenario("fails-on-purpose", async |story: &mut Scenario| {
+        begun.set(true);
         story.create_pod(&busybox("talker", "echo here I am; exec sleep 600", &json!({}))).await?;
         story.ready_pod("talker").await?;
         let absent = json!({ "containers": [{ "image": "localhost/absent:none" }] });
@@ -38,7 +42,7 @@ async fn a_failing_scenario_reads_like_a_story_and_keeps_what_was_to_see() {
         })
         .await
     });
-    let Some(text) = failure_of(told).await else { return };
+    let Some(text) = failure_of(&begun, told).await else { return };
     let (story, kept) = text.split_once("\nwhat was to see: ").expect("the folder is named last");
     assert_eq!(
         story,
@@ -65,7 +69,9 @@ async fn a_failing_scenario_reads_like_a_story_and_keeps_what_was_to_see() {
 
 #[tokio::test]
 async fn a_scenario_that_fails_in_the_middle_of_doing_harm_leaves_a_bed_that_works() {
+    let begun = Cell::new(false);
     let told = alone("fails-in-harm", async |story: &mut Scenario| {
+        begun.set(true);
         story.bed.set_cable("node-1", false).await?;
         story.bed.fill_disk("node-1")?;
         story.bed.pause(Still::Component("scheduler")).await?;
@@ -74,7 +80,7 @@ async fn a_scenario_that_fails_in_the_middle_of_doing_harm_leaves_a_bed_that_wor
         story.bed.pause(Still::Component("apiserver")).await?;
         anyhow::bail!("enough harm")
     });
-    let Some(text) = failure_of(told).await else { return };
+    let Some(text) = failure_of(&begun, told).await else { return };
     assert!(text.starts_with("fails-in-harm: enough harm\nwhat was to see: "), "{text}");
     let (_, kept) = text.split_once("see: ").expect("the folder is named last");
     let silent =
