@@ -21,6 +21,8 @@ pub(super) struct Cgroups {
     unified: PathBuf,
     /// Controllers that are mounted as version 1.
     v1: Vec<PathBuf>,
+    /// The one of them that accounts for memory.
+    v1_memory: Option<PathBuf>,
 }
 
 /// How long the kernel may take to end what was killed.
@@ -42,23 +44,31 @@ impl Cgroups {
         self.unified.join(NAME)
     }
 
-    /// Where components on this host are put.
-    pub(super) fn of(&self, host: &Host) -> PathBuf {
-        match host {
-            Host::Control => self.root().join("control"),
+    /// The one that knows how much memory the bed takes.
+    pub(super) fn memory(&self) -> PathBuf {
+        self.v1_memory.as_ref().map_or_else(|| self.root(), |memory| memory.join(NAME))
+    }
+
+    /// Where components on this host are put: by the first of these they are known, by the others accounted for.
+    pub(super) fn of(&self, host: &Host) -> Vec<PathBuf> {
+        let path = match host {
+            Host::Control => Path::new("control").to_owned(),
             // Version 2 wants processes in leaves only: the kubelet's are beside this one.
-            Host::Member(name) => self.root().join(name).join("components"),
-        }
+            Host::Member(name) => Path::new(name).join("components"),
+        };
+        // No other controller: with a share of the processor of its own a bed would starve on a busy machine.
+        let hierarchies = [&self.unified].into_iter().chain(&self.v1_memory);
+        hierarchies.map(|hierarchy| hierarchy.join(NAME).join(&path)).collect()
     }
 
     /// Makes what the control plane needs.
     pub(super) fn prepare(&self) -> Result<()> {
-        make(&self.of(&Host::Control))
+        self.of(&Host::Control).iter().try_for_each(|cgroup| make(cgroup))
     }
 
     /// Makes what a member needs; for a node also where its kubelet will look.
     pub(super) fn prepare_member(&self, member: &Member) -> Result<()> {
-        make(&self.of(&Host::Member(member.name.clone())))?;
+        self.of(&Host::Member(member.name.clone())).iter().try_for_each(|cgroup| make(cgroup))?;
         if member.pods.is_none() {
             return Ok(());
         }
@@ -118,18 +128,27 @@ impl Cgroups {
 
 /// Cgroup mounts in `/proc/self/mountinfo`; `None` without a unified one.
 fn parse(mountinfo: &str) -> Option<Cgroups> {
-    let (mut unified, mut v1) = (None, Vec::new());
+    let (mut unified, mut v1, mut v1_memory) = (None, Vec::new(), None);
     for line in mountinfo.lines() {
         // 36 35 98:0 ROOT MOUNT-POINT options - type source options
-        let Some((mount, kind)) = line.split_once(" - ") else { continue };
-        let (Some(point), Some(kind)) = (mount.split(' ').nth(4), kind.split(' ').next()) else { continue };
+        let Some((mount, filesystem)) = line.split_once(" - ") else { continue };
+        let mut filesystem = filesystem.split(' ');
+        let (Some(point), Some(kind)) = (mount.split(' ').nth(4), filesystem.next()) else { continue };
         match kind {
             "cgroup2" if unified.is_none() => unified = Some(PathBuf::from(point)),
-            "cgroup" => v1.push(PathBuf::from(point)),
+            "cgroup" => {
+                if filesystem
+                    .nth(1)
+                    .is_some_and(|options: &str| options.split(',').any(|option| option == "memory"))
+                {
+                    v1_memory = Some(PathBuf::from(point));
+                }
+                v1.push(PathBuf::from(point));
+            }
             _ => {}
         }
     }
-    Some(Cgroups { unified: unified?, v1 })
+    Some(Cgroups { unified: unified?, v1, v1_memory })
 }
 
 fn make(path: &Path) -> Result<()> {
@@ -197,17 +216,23 @@ mod tests {
     #[test]
     fn both_layouts_of_cgroups_are_understood() {
         let hybrid = "30 29 0:26 / /sys/fs/cgroup/cpu rw,relatime - cgroup cgroup rw,cpu\n\
-                      31 29 0:27 / /sys/fs/cgroup/pids rw shared:5 - cgroup none rw,pids\n\
+                      31 29 0:27 / /sys/fs/cgroup/memory rw shared:5 - cgroup none rw,memory\n\
                       32 29 0:28 / /sys/fs/cgroup/unified rw - cgroup2 none rw\n\
                       33 29 0:29 / /sys rw - sysfs sysfs rw\n";
         let found = parse(hybrid).unwrap();
         assert_eq!(found.unified, Path::new("/sys/fs/cgroup/unified"));
-        assert_eq!(found.v1, [Path::new("/sys/fs/cgroup/cpu"), Path::new("/sys/fs/cgroup/pids")]);
+        assert_eq!(found.v1, [Path::new("/sys/fs/cgroup/cpu"), Path::new("/sys/fs/cgroup/memory")]);
+        let node = found.of(&Host::Member("node-1".into()));
+        let places = ["unified", "memory"]
+            .map(|name| PathBuf::from(format!("/sys/fs/cgroup/{name}/reflector-bed/node-1/components")));
+        assert_eq!(node, places);
+        assert_eq!(found.memory(), Path::new("/sys/fs/cgroup/memory/reflector-bed"));
         let v2 = parse("32 29 0:28 / /sys/fs/cgroup rw - cgroup2 none rw\n").unwrap();
-        assert_eq!(v2.of(&Host::Control), Path::new("/sys/fs/cgroup/reflector-bed/control"));
+        assert_eq!(v2.of(&Host::Control), [Path::new("/sys/fs/cgroup/reflector-bed/control")]);
+        assert_eq!(v2.memory(), Path::new("/sys/fs/cgroup/reflector-bed"));
         assert_eq!(
             v2.of(&Host::Member("node-1".into())),
-            Path::new("/sys/fs/cgroup/reflector-bed/node-1/components")
+            [Path::new("/sys/fs/cgroup/reflector-bed/node-1/components")]
         );
         assert_eq!(parse("30 29 0:26 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n"), None);
     }

@@ -22,6 +22,7 @@ mod layout;
 mod local_path;
 mod lock;
 mod member;
+mod memory;
 mod network;
 mod pki;
 mod process;

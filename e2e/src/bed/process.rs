@@ -6,7 +6,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -24,9 +24,16 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 const LOOK: Duration = Duration::from_secs(2);
 /// How many lines of a log an error shows.
 const TAIL: usize = 20;
-/// Enters the cgroup `$1` and becomes the rest, in a session of its own. When the bed is gone there is no such cgroup, and
-/// nothing starts.
-const ENTER: &str = r#"echo 0 >"$1/cgroup.procs" && shift && exec setsid "$@""#;
+/// Enters the cgroups before `--` and becomes the rest, in a session of its own. When the bed is gone there is no such
+/// cgroup, and nothing starts.
+const ENTER: &str = r#"
+while [ "$1" != -- ]; do
+  echo 0 >"$1/cgroup.procs" || exit 1
+  shift
+done
+shift
+exec setsid "$@"
+"#;
 
 /// A process that was started. Its number may be somebody else's by now; its start time tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -94,7 +101,7 @@ pub(super) struct Starting {
 pub(super) fn start(
     component: Component,
     prefix: &[OsString],
-    cgroup: &Path,
+    cgroups: &[PathBuf],
     log: &Path,
 ) -> Result<Starting> {
     for (path, text) in &component.files {
@@ -105,7 +112,7 @@ pub(super) fn start(
     let out = out.with_context(|| format!("open the log of {name}"))?;
     let err = out.try_clone().with_context(|| format!("open the log of {name}"))?;
     let mut command = Command::new("sh");
-    command.args(["-c", ENTER, "sh"]).arg(cgroup).args(prefix).args(&component.command);
+    command.args(["-c", ENTER, "sh"]).args(cgroups).arg("--").args(prefix).args(&component.command);
     if !component.path.is_empty() {
         command.env("PATH", in_front(&component.path)?);
     }

@@ -20,11 +20,14 @@ use tokio::time::timeout;
 use super::artefacts;
 use super::wait::{MINUTE, wait_until};
 use crate::bed::Bed;
+use crate::skipping::{leave_test_to, skip_test};
 
 /// Held shared by most stories and alone by those that stop what others need.
 static STAGE: RwLock<()> = RwLock::const_new(());
 /// Set where a story may not be skipped: by `cargo verify`, which starts a bed for them.
 const REQUIRED: &str = "REFLECTOR_BED_REQUIRED";
+/// Set where a story is left to the step that starts a bed: by the other steps of `cargo verify`.
+const LATER: &str = "REFLECTOR_BED_LATER";
 /// Set by whoever wants to look at what a failed story left in the cluster.
 const KEEP: &str = "REFLECTOR_BED_KEEP";
 /// Connecting and answering, between two namespaces of one machine.
@@ -59,10 +62,13 @@ pub async fn alone(name: &str, story: impl AsyncFnOnce(&mut Scenario) -> Result<
 #[expect(clippy::disallowed_methods, reason = "what to do with a story is said by whoever starts it")]
 #[expect(clippy::panic, reason = "this is how a test fails")]
 async fn tell(name: &str, story: impl AsyncFnOnce(&mut Scenario) -> Result<()>) {
+    if std::env::var_os(LATER).is_some() {
+        return leave_test_to("bed");
+    }
     let bed = match Bed::running() {
         Ok(bed) => bed,
         Err(error) if std::env::var_os(REQUIRED).is_some() => panic!("there must be a bed: {error:#}"),
-        Err(error) => return println!("SKIPPED: {error:#}"),
+        Err(error) => return skip_test(&format!("a bed: {error:#}")),
     };
     let mut scenario = match Scenario::open(name, bed).await {
         Ok(scenario) => scenario,

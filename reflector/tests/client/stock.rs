@@ -24,7 +24,7 @@ impl Stock {
         let mut command = Command::new(program);
         command.args(["-s", "-1", "--forceflush", "-B", "127.0.0.1", "-p", &at.port().to_string()]);
         let Ok(mut child) = command.stdout(Stdio::piped()).spawn() else {
-            eprintln!("SKIPPED: no iperf3 to test against (Debian package iperf3)");
+            e2e::skipping::skip_test("iperf3 (Debian package iperf3)");
             return None;
         };
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();

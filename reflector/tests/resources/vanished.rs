@@ -10,7 +10,6 @@ use tokio::time::Instant;
 
 use crate::bed::{Bed, PATIENCE, until};
 use crate::good::{Good, run};
-use crate::skip;
 
 /// link.md §5.
 const PROMISE: Duration = Duration::from_secs(3);
@@ -151,7 +150,7 @@ async fn a_client_that_vanishes_without_a_word_frees_its_slot() {
         Err(error) => Some(format!("unshare: {error}")),
     };
     if let Some(why) = missing {
-        return skip("a cut network needs a network of its own", &why);
+        return e2e::skipping::skip_test(&format!("a network of its own: {why}"));
     }
     // Built before: inside there is no network to fetch anything with.
     crate::bed::testbed();

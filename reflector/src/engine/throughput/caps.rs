@@ -67,6 +67,7 @@ pub(super) fn plan(parameters: Parameters, grant: &Grant) -> Result<Plan, Refusa
         receive_limit: grant.max_rate,
         exact_length: parameters.transport == Transport::Udp || parameters.length < EXACT_BELOW,
         window: u32::try_from(window).unwrap_or(MAX_WINDOW),
+        first_buffer: None,
         clamped,
         parameters,
     })
