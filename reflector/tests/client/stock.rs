@@ -202,8 +202,6 @@ async fn datagrams_up_and_down_are_counted_alike_on_both_sides() {
         let ours = outcome.flows[0].results(1.0);
         let theirs = &outcome.remote.as_ref().unwrap().streams;
         for (ours, theirs) in ours.iter().zip(theirs) {
-            // Half a megabyte a second in each of two streams at most; a busy machine sends, and takes, less.
-            assert!((1..=600).contains(&ours.packets), "{ours:?}");
             let (sent, received) = if reverse { (theirs, ours) } else { (ours, theirs) };
             // What is on its way at the end, the receiver misses.
             assert!(received.packets > 0 && sent.packets >= received.packets, "{sent:?} {received:?}");

@@ -63,10 +63,8 @@ async fn a_small_window_is_the_receiver() {
 async fn a_host_without_a_free_core_is_the_host() {
     let Some(cable) = Cable::plug().await else { return };
     let hosts = Hosts::with_a_core_each(&cable, BUSY).await;
-    // One leaves the reflector a tenth of its core. With more of them, and a machine that is busy by itself, it has too
-    // little even to end a test in time.
-    let busy = Kept::busy(SERVER_CORE);
+    let crowd: Vec<Kept> = (0..4).map(|_| Kept::busy(SERVER_CORE)).collect();
     let result = hosts.test(&["--down", "-t", "4", "-P", "2"]);
-    drop(busy);
+    drop(crowd);
     is_limited(&result, "reflector-host", &["cpu"]);
 }

@@ -191,7 +191,7 @@ mod tests {
         assert_eq!((results.cpu_total, results.cpu_user, results.cpu_system), (75.0, 25.0, 50.0));
     }
 
-    /// X8: for audit, metrics and the client's result.
+    /// X8: for audit, status and the client's result.
     #[test]
     fn datagrams_that_a_tunnel_dropped_are_no_loss_of_the_network() {
         let plan = plan(Parameters { transport: Transport::Udp, ..Parameters::default() });
