@@ -24,16 +24,6 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 const LOOK: Duration = Duration::from_secs(2);
 /// How many lines of a log an error shows.
 const TAIL: usize = 20;
-/// Enters the cgroups before `--` and becomes the rest, in a session of its own. When the bed is gone there is no such
-/// cgroup, and nothing starts.
-const ENTER: &str = r#"
-while [ "$1" != -- ]; do
-  echo 0 >"$1/cgroup.procs" || exit 1
-  shift
-done
-shift
-exec setsid "$@"
-"#;
 
 /// A process that was started. Its number may be somebody else's by now; its start time tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -97,13 +87,8 @@ pub(super) struct Starting {
     began: Instant,
 }
 
-/// Writes its files and starts it. `prefix` leads into its namespaces.
-pub(super) fn start(
-    component: Component,
-    prefix: &[OsString],
-    cgroups: &[PathBuf],
-    log: &Path,
-) -> Result<Starting> {
+/// Writes its files and starts it, in a session of its own. `prefix` leads into its cgroup and namespaces.
+pub(super) fn start(component: Component, prefix: &[OsString], log: &Path) -> Result<Starting> {
     for (path, text) in &component.files {
         write(path, text)?;
     }
@@ -111,8 +96,8 @@ pub(super) fn start(
     let out = File::options().create(true).append(true).open(log);
     let out = out.with_context(|| format!("open the log of {name}"))?;
     let err = out.try_clone().with_context(|| format!("open the log of {name}"))?;
-    let mut command = Command::new("sh");
-    command.args(["-c", ENTER, "sh"]).args(cgroups).arg("--").args(prefix).args(&component.command);
+    let mut command = Command::new("setsid");
+    command.args(prefix).args(&component.command);
     if !component.path.is_empty() {
         command.env("PATH", in_front(&component.path)?);
     }

@@ -4,10 +4,12 @@
 //! namespace of its own, so that many can be told at once; one that stops what others need is told [`alone`].
 
 mod artefacts;
+mod harm;
 mod pods;
 mod story;
 mod wait;
 
+pub use self::harm::Container;
 pub use self::pods::{Pods, busybox};
 pub use self::story::{Scenario, alone, scenario};
 pub use self::wait::{MINUTE, wait_until};

@@ -47,21 +47,28 @@ pub struct Scenario {
     pub namespace: String,
 }
 
+/// How a story is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Staged {
+    BesideOthers,
+    Alone,
+}
+
 /// Tells a story beside others. Without a bed it is skipped.
 pub async fn scenario(name: &str, story: impl AsyncFnOnce(&mut Scenario) -> Result<()>) {
     let _stage = STAGE.read().await;
-    tell(name, story).await;
+    tell(name, Staged::BesideOthers, story).await;
 }
 
-/// Tells a story while no other is told.
+/// Tells a story while no other is told. When it fails, what it broke is mended.
 pub async fn alone(name: &str, story: impl AsyncFnOnce(&mut Scenario) -> Result<()>) {
     let _stage = STAGE.write().await;
-    tell(name, story).await;
+    tell(name, Staged::Alone, story).await;
 }
 
 #[expect(clippy::disallowed_methods, reason = "what to do with a story is said by whoever starts it")]
 #[expect(clippy::panic, reason = "this is how a test fails")]
-async fn tell(name: &str, story: impl AsyncFnOnce(&mut Scenario) -> Result<()>) {
+async fn tell(name: &str, staged: Staged, story: impl AsyncFnOnce(&mut Scenario) -> Result<()>) {
     if std::env::var_os(LATER).is_some() {
         return leave_test_to("bed");
     }
@@ -78,17 +85,25 @@ async fn tell(name: &str, story: impl AsyncFnOnce(&mut Scenario) -> Result<()>) 
     if matches!(told, Ok(Ok(()))) {
         return scenario.close().await;
     }
-    println!("what was to see: {}", artefacts::keep(name, &scenario).await.display());
+    let kept = format!("what was to see: {}", artefacts::keep(name, &scenario).await.display());
     if std::env::var_os(KEEP).is_some() {
         println!("its namespace stays: cargo bed shell kubectl -n {} get all", scenario.namespace);
     } else {
-        // What it holds, a port of a node perhaps, must not fail the next story.
+        // What it holds, a port of a node perhaps, and what it broke must not fail the next story.
+        if staged == Staged::Alone
+            && let Err(error) = scenario.bed.mend().await
+        {
+            println!("the bed is not mended, start it again: {error:#}");
+        }
         scenario.close().await;
     }
     match told {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => panic!("{name}: {error:#}"),
-        Err(panicked) => resume_unwind(panicked),
+        Ok(Err(error)) => panic!("{name}: {error:#}\n{kept}"),
+        Err(panicked) => {
+            println!("{kept}");
+            resume_unwind(panicked)
+        }
     }
 }
 

@@ -3,7 +3,13 @@
 //! Here are those that prove the bed itself.
 
 mod api_server;
+mod cables;
+mod clocks;
+mod crashes;
+mod disks;
+mod failing;
 mod host_network;
+mod images;
 mod nodes;
 mod services;
 mod storage;

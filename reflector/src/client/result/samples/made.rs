@@ -3,6 +3,7 @@
 use super::super::score;
 use crate::client::result::*;
 use crate::engine::evidence::limit::Limit;
+use crate::engine::evidence::tcp::TcpSummary;
 
 /// Numbers without a pattern, between 0 and 1.
 struct Noise(u64);
@@ -79,18 +80,21 @@ pub(super) fn phase(name: &str, load: &Load, limit: Limit) -> Phase {
                 id,
                 bytes,
                 mbps: Real::mbps(bytes, seconds),
-                retransmits: Some(load.retransmits + u64::from(index) * 3),
-                rtt_us: real(load.rtt_us * share),
-                min_rtt_us: Some(load.min_rtt_us),
-                cwnd_bytes: Some(float_to_bytes(load.mbps / f64::from(load.streams) * load.rtt_us / 8.0)),
-                snd_wnd_bytes: Some(3_145_728),
-                delivery_rate_mbps: real(load.mbps / f64::from(load.streams)),
-                busy_ms: Some(u64::from(load.seconds) * 990),
-                rwnd_limited_ms: Some(40),
-                sndbuf_limited_ms: Some(12),
-                pmtu_bytes: Some(1500),
-                reord_seen: Some(0),
-                congestion: Some("cubic".to_owned()),
+                tcp: TcpSummary {
+                    retransmits: Some(load.retransmits + u64::from(index) * 3),
+                    rtt_us: real(load.rtt_us * share),
+                    min_rtt_us: Some(load.min_rtt_us),
+                    cwnd_bytes: Some(float_to_bytes(load.mbps / f64::from(load.streams) * load.rtt_us / 8.0)),
+                    snd_wnd_bytes: Some(3_145_728),
+                    delivery_rate_mbps: real(load.mbps / f64::from(load.streams)),
+                    busy_ms: Some(u64::from(load.seconds) * 990),
+                    rwnd_limited_ms: Some(40),
+                    sndbuf_limited_ms: Some(12),
+                    pmtu_bytes: Some(1500),
+                    reord_seen: Some(0),
+                    congestion: Some("cubic".to_owned()),
+                    segments: Some(bytes / 1448),
+                },
             }
         })
         .collect();
@@ -156,6 +160,7 @@ pub(super) fn echo(sent: u32, typical: f64, spread: f64, tail: f64, seed: u64) -
         trimmed_mean_us: score::trimmed_mean(rtts.clone()),
         lost_up: Some(1),
         lost_down: Some(0),
+        lost_in: LostIn::Path,
         duplicate: Some(0),
         reordered: Some(0),
         limited: Some(0),
