@@ -6,7 +6,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -24,6 +24,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 const LOOK: Duration = Duration::from_secs(2);
 /// How many lines of a log an error shows.
 const TAIL: usize = 20;
+/// Becomes the rest in a session of its own. What whoever starts a bed has open, a lock perhaps, is not to stay open for as
+/// long as the bed runs.
+const DETACH: &str = r#"exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; exec setsid "$@""#;
 
 /// A process that was started. Its number may be somebody else's by now; its start time tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -96,8 +99,8 @@ pub(super) fn start(component: Component, prefix: &[OsString], log: &Path) -> Re
     let out = File::options().create(true).append(true).open(log);
     let out = out.with_context(|| format!("open the log of {name}"))?;
     let err = out.try_clone().with_context(|| format!("open the log of {name}"))?;
-    let mut command = Command::new("setsid");
-    command.args(prefix).args(&component.command);
+    let mut command = Command::new("sh");
+    command.args(["-c", DETACH, "sh"]).args(prefix).args(&component.command);
     if !component.path.is_empty() {
         command.env("PATH", in_front(&component.path)?);
     }
@@ -173,6 +176,16 @@ mod tests {
         assert!(!other.is_alive());
         // Nobody is signalled: this test would not survive it.
         other.signal(Signal::KILL).unwrap();
+    }
+
+    #[test]
+    fn a_component_holds_no_lock_of_whoever_started_it() {
+        let locked = r#"exec 3</dev/null 9</dev/null; exec sh -c "$0" sh ls /proc/self/fd"#;
+        let output = std::process::Command::new("sh").args(["-c", locked, DETACH]).output().unwrap();
+        let open = String::from_utf8(output.stdout).unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(open.starts_with("0\n1\n"), "{open}{errors}");
+        assert!(!open.lines().any(|number| number == "9"), "{open}{errors}");
     }
 
     #[test]
