@@ -44,7 +44,7 @@ async fn a_failing_scenario_reads_like_a_story_and_keeps_what_was_to_see() {
         })
         .await
     });
-    let Some(text) = failure_of(&begun, Box::pin(told)).await else { return };
+    let Some(text) = Box::pin(failure_of(&begun, told)).await else { return };
     let (story, kept) = text.split_once("\nwhat was to see: ").expect("the folder is named last");
     assert_eq!(
         story,
@@ -82,7 +82,7 @@ async fn a_scenario_that_fails_in_the_middle_of_doing_harm_leaves_a_bed_that_wor
         story.bed.pause(Still::Component("apiserver")).await?;
         anyhow::bail!("enough harm")
     });
-    let Some(text) = failure_of(&begun, Box::pin(told)).await else { return };
+    let Some(text) = Box::pin(failure_of(&begun, told)).await else { return };
     assert!(text.starts_with("fails-in-harm: enough harm\nwhat was to see: "), "{text}");
     let (_, kept) = text.split_once("see: ").expect("the folder is named last");
     let silent =

@@ -110,17 +110,17 @@ impl Sink {
         let State { ahead, reserve } = state;
         let share = self.common.share();
         let mut paid = usize::try_from(ahead.paid(reserve.bytes())).unwrap_or(usize::MAX).min(most);
-        let mut lease = None;
+        let mut borrowed = None;
         if paid < least {
             paid = 0;
-            lease = Some(meter.lease_between(bytes(least), bytes(most.min(share.max(least)))));
+            borrowed = Some(meter.lease_between(bytes(least), bytes(most.min(share.max(least)))));
         } else if paid < most {
-            lease = Some(meter.lease(bytes(share.min(most - paid))));
+            borrowed = Some(meter.lease(bytes(share.min(most - paid))));
         }
         if meter.is_stopped() {
             return None;
         }
-        let leased = lease.as_ref().map_or(0, |lease| usize::try_from(lease.bytes()).unwrap_or(0));
+        let leased = borrowed.as_ref().map_or(0, |lease| usize::try_from(lease.bytes()).unwrap_or(0));
         if leased > 0 {
             self.common.leased();
         } else if paid == 0 {
@@ -133,7 +133,7 @@ impl Sink {
                 let own = paid.min(*count);
                 reserve.spend(bytes(own));
                 ahead.read(bytes(*count));
-                if let Some(lease) = lease {
+                if let Some(lease) = borrowed {
                     lease.settle(bytes(count.saturating_sub(own)));
                 }
             }
