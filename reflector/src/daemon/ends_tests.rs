@@ -1,10 +1,10 @@
-//! How connections end: for somebody newer, with an answer, by a bug of ours.
+//! How connections end: for somebody newer, with an answer, in a race of two reasons, by a bug of ours.
 
 use std::time::Duration;
 
 use e2e::appliance::{Appliance, Connection, Ending, Key, Test};
 use serde_json::Value;
-use tokio::time::{Instant, interval};
+use tokio::time::{Instant, interval, sleep_until};
 
 use crate::server::bug;
 use crate::server::limits::{MAX_HALF_OPEN_PER_SOURCE, MAX_PER_ID};
@@ -27,14 +27,14 @@ impl House {
         whole.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    /// All lines of this type about this session or peer, once there is one.
-    async fn lines(&self, event_type: &str, key: &str, value: &str) -> Vec<Value> {
+    /// All lines of this type for which `about` holds, once there is one.
+    async fn lines(&self, event_type: &str, about: impl Fn(&Value) -> bool) -> Vec<Value> {
         let mut look_again = interval(Duration::from_millis(5));
         let began = Instant::now();
         loop {
             let all = self.audit().into_iter();
             let found: Vec<Value> =
-                all.filter(|line| line["event_type"] == event_type && line[key] == value).collect();
+                all.filter(|line| line["event_type"] == event_type && about(line)).collect();
             if !found.is_empty() {
                 return found;
             }
@@ -107,6 +107,66 @@ async fn whoever_finds_no_place_hears_why_and_is_gone_though_it_stays_silent_or_
     inside[0].status().await.unwrap();
 }
 
+/// A8, A9: whichever comes first decides, and the other changes nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_close_that_races_a_revocation_ends_its_session_once_and_for_one_reason() {
+    const ROUNDS: u32 = 60;
+    let house = House::open().await;
+    let mut rounds = Vec::new();
+    // How long after the change the close is sent. Later after each round that the close has won and sooner after each that
+    // it has lost, in ever smaller steps: most rounds are close to a draw, whatever a change takes here to be noticed.
+    let (mut delay, mut step, mut won_before) = (Duration::ZERO, Duration::from_millis(16), true);
+    let mut by_close = 0;
+    for _ in 0..ROUNDS {
+        let key = Key::generate();
+        let id = key.endpoint_id();
+        house.write_peer(&id, "");
+        let began = Instant::now();
+        let mut control = loop {
+            match Appliance::builder(key.clone()).open(house.addr()).await {
+                Ok((control, _)) => break control,
+                Err(error) => assert!(began.elapsed() < PATIENCE, "the manifest is not in force: {error}"),
+            }
+        };
+        // One test at a time: that this is granted shows that the one before freed its slot.
+        let grant = control.request(&Test::throughput(300)).await.unwrap().granted().unwrap();
+        let test_id = grant.test_id.clone();
+        let close = tokio::spawn(async move {
+            sleep_until(Instant::now() + delay).await;
+            // Answered or cut off: either may come first.
+            let _ = control.close_session(&grant.test_id).await;
+            control.read_raw_until_closed().await
+        });
+        house.write_peer(&id, "  suspend: true\n");
+        assert_ne!(close.await.unwrap().how, Ending::Deadline);
+        house.until_metric(RUNNING, 0.0).await;
+        let ended = house.lines("session_completed", |line| line["test_id"] == test_id.as_str()).await;
+        let won = ended[0]["reason"] == "client_terminated";
+        by_close += u32::from(won);
+        if won != won_before {
+            step = (step / 2).max(Duration::from_micros(100));
+        }
+        delay = if won { delay + step } else { delay.saturating_sub(step) };
+        won_before = won;
+        rounds.push((id, test_id));
+    }
+    assert!(by_close < ROUNDS, "a close that is late enough comes second");
+    for (id, test_id) in &rounds {
+        let [ended] = &house.lines("session_completed", |line| line["test_id"] == test_id.as_str()).await[..]
+        else {
+            panic!("more than one end of {test_id}")
+        };
+        let reason = ended["reason"].as_str().unwrap();
+        assert!(["client_terminated", "suspended"].contains(&reason), "{ended}");
+        let of_peer = |line: &Value| line["peer_id"] == id.as_str();
+        let removed = house.lines("peer_removed", of_peer).await;
+        assert_eq!((removed.len(), &removed[0]["reason"]), (1, &"suspended".into()));
+        let cut = |line: &Value| of_peer(line) && line["params"]["latency_ms"].is_u64();
+        assert_eq!(house.lines("connection_denied", cut).await.len(), 1, "one connection was cut off, once");
+    }
+    println!("{by_close} of {ROUNDS} were closed before they were revoked");
+}
+
 /// A bug of ours costs the connection that met it, and its session its end; everybody else goes on.
 #[tokio::test]
 async fn a_panic_in_one_connection_ends_that_one_alone_and_is_counted() {
@@ -121,7 +181,7 @@ async fn a_panic_in_one_connection_ends_that_one_alone_and_is_counted() {
     house.until_metric("reflector_task_panics_total{task=\"connection\"}", 1.0).await;
     house.until_metric(RUNNING, 0.0).await;
     house.until_metric(KNOWN, 1.0).await;
-    let ended = house.lines("session_completed", "test_id", &grant.test_id).await;
+    let ended = house.lines("session_completed", |line| line["test_id"] == grant.test_id.as_str()).await;
     assert_eq!((ended.len(), &ended[0]["reason"]), (1, &"internal".into()));
     bystander.status().await.unwrap();
     bystander.request(&Test::throughput(300)).await.unwrap().granted().unwrap();
