@@ -42,6 +42,19 @@ impl Place {
         }
     }
 
+    /// A place for tests of the runner: everything below this folder, by hand.
+    #[cfg(test)]
+    pub(crate) fn at(root: PathBuf) -> Self {
+        Self {
+            target: root.join("target"),
+            root,
+            cargo: "cargo".into(),
+            ci: false,
+            long: false,
+            unset: Vec::new(),
+        }
+    }
+
     /// Where the logs are.
     pub(crate) fn logs(&self) -> PathBuf {
         self.target.join("verify")

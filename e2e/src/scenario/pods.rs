@@ -1,7 +1,7 @@
 //! Pods of scenarios: built from as little as they differ in, and waited for.
 
 use anyhow::{Context as _, Result, ensure};
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::api::{DeleteParams, PostParams};
 use serde_json::{Value, json};
 
@@ -58,9 +58,11 @@ fn overlay(under: &mut Value, over: &Value) {
     }
 }
 
-/// What scenarios do with pods.
+/// What scenarios do with pods and their disks.
 #[expect(async_fn_in_trait, reason = "an extension of one type; nobody else implements it")]
 pub trait Pods {
+    /// Asks the default class for a small disk.
+    async fn create_claim(&self, name: &str) -> Result<()>;
     /// Creates it.
     async fn create_pod(&self, pod: &Value) -> Result<()>;
     /// Waits until its containers are ready, and shows it.
@@ -72,6 +74,17 @@ pub trait Pods {
 }
 
 impl Pods for Scenario {
+    async fn create_claim(&self, name: &str) -> Result<()> {
+        let claim: PersistentVolumeClaim = serde_json::from_value(json!({
+            "metadata": { "name": name },
+            "spec": { "accessModes": ["ReadWriteOnce"], "resources": { "requests": { "storage": "16Mi" } } },
+        }))
+        .context("read the claim")?;
+        let claims = self.api::<PersistentVolumeClaim>();
+        claims.create(&PostParams::default(), &claim).await.context("create the claim")?;
+        Ok(())
+    }
+
     async fn create_pod(&self, pod: &Value) -> Result<()> {
         let pod: Pod = serde_json::from_value(pod.clone()).context("read the pod")?;
         self.api::<Pod>().create(&PostParams::default(), &pod).await.context("create the pod")?;

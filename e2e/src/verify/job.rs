@@ -236,15 +236,7 @@ mod tests {
 
     fn job(limit: Duration) -> (tempfile::TempDir, Job) {
         let dir = tempfile::tempdir().unwrap();
-        let root = dir.path().to_path_buf();
-        let place = Place {
-            target: root.join("target"),
-            root,
-            cargo: "cargo".into(),
-            ci: false,
-            long: false,
-            unset: Vec::new(),
-        };
+        let place = Place::at(dir.path().to_path_buf());
         let job = Job::new(place, "step", limit, Arc::default()).unwrap();
         (dir, job)
     }

@@ -88,15 +88,7 @@ mod tests {
 
     fn judged(ci: bool, log: &str) -> Result<Outcome> {
         let dir = tempfile::tempdir().unwrap();
-        let root = dir.path().to_path_buf();
-        let place = Place {
-            target: root.join("target"),
-            root,
-            cargo: "cargo".into(),
-            ci,
-            long: ci,
-            unset: Vec::new(),
-        };
+        let place = Place { ci, long: ci, ..Place::at(dir.path().to_path_buf()) };
         let job = Job::new(place, "test", Duration::from_secs(60), std::sync::Arc::default()).unwrap();
         job.say(log).unwrap();
         outcome(&job, "tests")

@@ -2,8 +2,6 @@
 
 use anyhow::ensure;
 use e2e::scenario::{Pods as _, Scenario, alone, busybox};
-use k8s_openapi::api::core::v1::PersistentVolumeClaim;
-use kube::api::PostParams;
 use serde_json::json;
 
 /// `$0` is what is written, to a new file, so that it needs room of its own.
@@ -12,11 +10,7 @@ const WRITE: &str = r#"echo "$0" >"/data/$0""#;
 #[tokio::test]
 async fn a_running_pod_sees_its_claim_full_and_writes_again_when_it_is_not() {
     alone("disk", async |story: &mut Scenario| {
-        let claim = serde_json::from_value(json!({
-            "metadata": { "name": "data" },
-            "spec": { "accessModes": ["ReadWriteOnce"], "resources": { "requests": { "storage": "16Mi" } } },
-        }))?;
-        story.api::<PersistentVolumeClaim>().create(&PostParams::default(), &claim).await?;
+        story.create_claim("data").await?;
         let more = json!({
             "nodeName": "node-1",
             "containers": [{ "volumeMounts": [{ "name": "data", "mountPath": "/data" }] }],

@@ -3,17 +3,12 @@
 use anyhow::{Context as _, ensure};
 use e2e::scenario::{Pods as _, Scenario, busybox, scenario};
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
-use kube::api::PostParams;
 use serde_json::json;
 
 #[tokio::test]
 async fn a_claim_is_bound_by_the_default_class_and_outlives_its_pod() {
     scenario("claim", async |story: &mut Scenario| {
-        let claim = serde_json::from_value(json!({
-            "metadata": { "name": "data" },
-            "spec": { "accessModes": ["ReadWriteOnce"], "resources": { "requests": { "storage": "16Mi" } } },
-        }))?;
-        story.api::<PersistentVolumeClaim>().create(&PostParams::default(), &claim).await?;
+        story.create_claim("data").await?;
         let more = json!({
             "restartPolicy": "Never",
             "containers": [{ "volumeMounts": [{ "name": "data", "mountPath": "/data" }] }],

@@ -307,8 +307,8 @@ impl Stream {
         self.end.get()
     }
 
-    /// Bytes that wait unread, in the kernel or in a tunnel. Call it once, when the stream has ended: the kernel knows this of one datagram
-    /// only, so those of a UDP stream are taken.
+    /// Bytes that wait unread, in the kernel or in a tunnel. Call it once, when the stream has ended: the kernel knows this
+    /// of one datagram only, so those of a UDP stream are taken.
     pub fn unread(&self) -> u64 {
         let socket = SockRef::from(&self.socket);
         match (socket.r#type(), socket.recv_buffer_size()) {
