@@ -74,8 +74,13 @@ pub fn lacking() -> Option<String> {
     let root = rustix::process::geteuid().is_root();
     // Without root that is what is lacking, whatever else is.
     let looked = if root { packages().and_then(|()| kernel::ready()) } else { kernel::ready() };
-    let words = format!("{:#}", looked.err()?);
-    Some(words.split_whitespace().collect::<Vec<_>>().join(" "))
+    Some(one_line(&format!("{:#}", looked.err()?)))
+}
+
+/// `lacks:\n  a: do b\n  c: do d` as `lacks: a: do b; c: do d`.
+fn one_line(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    lines.join("; ").replace(":; ", ": ")
 }
 
 fn extras(argocd: bool, cache: &Cache) -> Vec<Extra> {
@@ -135,6 +140,12 @@ mod tests {
 
     fn names(kubernetes: Line, argocd: bool) -> Vec<&'static str> {
         sets_of(Wanted { kubernetes, argocd }).iter().map(|set| set.name).collect()
+    }
+
+    #[test]
+    fn what_is_lacking_fits_on_the_line_of_a_step() {
+        let text = "missing on this machine:\n  nft: rules\n  ip: cables\non Debian: apt-get";
+        assert_eq!(one_line(text), "missing on this machine: nft: rules; ip: cables; on Debian: apt-get");
     }
 
     #[test]

@@ -215,10 +215,11 @@ fn kill(group: Pid) {
     let _ = kill_process_group(group, Signal::KILL);
 }
 
-/// A command as one would type it at the top of the tree.
+/// A command as one would type it at the top of the tree: the tasks of this program are cargo's aliases.
 fn describe(command: &Command, place: &Place) -> String {
     let program = command.get_program();
-    let program = if program == place.cargo { "cargo".into() } else { short(Path::new(program), place) };
+    let ours = program == place.cargo || program == "/proc/self/exe";
+    let program = if ours { "cargo".into() } else { short(Path::new(program), place) };
     let set = command.get_envs().filter_map(|(key, value)| {
         value.map(|value| format!("{}={:?}", key.to_string_lossy(), value.to_string_lossy()))
     });
@@ -297,5 +298,8 @@ mod tests {
         let mut command = Command::new(dir.path().join("target/tools/bin/cargo-deny"));
         command.arg("check").env("A", "b c");
         assert_eq!(describe(&command, &job.place), "A=\"b c\" target/tools/bin/cargo-deny check");
+        let mut alias = Command::new("/proc/self/exe");
+        alias.args(["bed", "up"]);
+        assert_eq!(describe(&alias, &job.place), "cargo bed up");
     }
 }

@@ -218,7 +218,7 @@ fn demo(job: &Job) -> Result<Outcome> {
     let mut command = Command::new("/proc/self/exe");
     command.arg("demo");
     job.run(command)?;
-    Ok(Outcome::Passed(String::new()))
+    tested::with_note(job, String::new())
 }
 
 fn rustdoc(job: &Job) -> Result<Outcome> {

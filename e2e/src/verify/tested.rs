@@ -45,12 +45,13 @@ pub(super) fn passed(log: &str) -> usize {
     passed.saturating_sub(tests(&skips(log)).len() + log.matches(skipping::LEFT).count())
 }
 
-/// The lines of [`skipping::skip_test`], also behind what the harness had begun to write.
+/// The lines of [`skipping::skip_test`], also behind what the harness had begun to write. Those of a program that has no
+/// tests name none.
 fn skips(log: &str) -> Skips<'_> {
     let mut skips = Skips::new();
     for line in log.lines() {
-        let said = line.split_once(skipping::MARK).and_then(|(_, said)| said.split_once(": "));
-        if let Some((test, why)) = said {
+        if let Some((_, said)) = line.split_once(skipping::MARK) {
+            let (test, why) = said.split_once(": ").unwrap_or(("a part of it", said));
             skips.entry(why).or_default().insert(test);
         }
     }
@@ -107,6 +108,15 @@ mod tests {
         assert_eq!((note.as_str(), tests), ("35 tests", 3));
         assert_eq!(missing, ["a network (cable::cut)", "iperf3 (2 tests)"]);
         assert!(matches!(judged(false, "test result: ok. 5 passed").unwrap(), Outcome::Passed(_)));
+    }
+
+    #[test]
+    fn a_part_that_a_program_leaves_out_is_counted_as_well() {
+        let skips = skips("  SKIPPED: there is no iperf3 on this machine.\n");
+        assert_eq!(
+            skips.iter().map(line).collect::<Vec<_>>(),
+            ["there is no iperf3 on this machine. (a part of it)"]
+        );
     }
 
     #[test]
