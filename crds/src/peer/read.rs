@@ -5,8 +5,9 @@
 
 use serde_json::Value;
 
+use crate::problem::Problem;
+
 use super::spec::ReflectorPeer;
-use super::valid::Problem;
 
 /// What a field must look like.
 #[derive(Clone, Copy)]

@@ -6,6 +6,13 @@ use kube::CustomResourceExt;
 use proptest::prelude::*;
 use serde_json::Value;
 
+use crate::Problem;
+use crate::names::MAX_NAME;
+use crate::quotas::{
+    MAX_BYTE_AMOUNT, MAX_CONCURRENT_TESTS, MAX_ECHO_PPS, MAX_STREAMS, MAX_TEST_DURATION, MAX_TESTS_PER_HOUR,
+    TestType, ValidQuotas,
+};
+
 use super::*;
 
 const ID: &str = "PP-7DN2-FF6E-PTJ2-TRN3-N382-MVRD-EDJK-45BQ-3QH4-79HT-R14A-32TS-V8MG-K";

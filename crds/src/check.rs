@@ -1,0 +1,79 @@
+//! Collects every problem of an object while its fields are read into values.
+//!
+//! In: fields as typed. Out: values inside their bounds, or `None` and a problem that says what to write.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::names;
+use crate::problem::{Problem, shortened};
+use crate::quantity::{Amount, DurationText};
+
+/// What was found so far.
+#[derive(Default)]
+pub(crate) struct Check {
+    pub(crate) problems: Vec<Problem>,
+}
+
+impl Check {
+    pub(crate) fn problem(&mut self, path: &str, message: impl fmt::Display) {
+        self.problems.push(Problem::new(path, message));
+    }
+
+    pub(crate) fn dns_name(&mut self, path: &str, name: &str) {
+        if name.is_empty() {
+            self.problem(path, "is missing: write a name such as living-room");
+        } else if !names::is_object_name(name) {
+            let rule = "write lower-case letters, digits and dashes, at most 63, such as living-room";
+            self.problem(path, format!("cannot be {:?}: {rule}", shortened(name)));
+        }
+    }
+
+    pub(crate) fn duration(
+        &mut self,
+        path: &str,
+        text: Option<&DurationText>,
+        least: Duration,
+        most: Duration,
+        range: &str,
+    ) -> Option<Duration> {
+        let text = text?;
+        match text.value() {
+            Ok(value) if value < least || value > most => {
+                self.problem(path, format!("cannot be {text}: write {range}"));
+                None
+            }
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.problem(path, error);
+                None
+            }
+        }
+    }
+
+    pub(crate) fn amount(&mut self, path: &str, amount: Option<&Amount>, least: u64) -> Option<u64> {
+        let amount = amount?;
+        match amount.value() {
+            Ok(value) if value < least => {
+                self.problem(path, format!("cannot be {amount}: write at least {least}"));
+                None
+            }
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.problem(path, error);
+                None
+            }
+        }
+    }
+
+    pub(crate) fn whole(&mut self, path: &str, value: Option<i64>, least: u32, most: u32) -> Option<u32> {
+        let value = value?;
+        match u32::try_from(value) {
+            Ok(value) if value >= least && value <= most => Some(value),
+            _ => {
+                self.problem(path, format!("cannot be {value}: write {least} to {most}"));
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! `ReflectorFleet`: one Reflector on each node that matches.
+//!
+//! In: an object from the API server or a manifest. Out: a `ValidFleet`, or every problem with the path of the field and
+//! what to write.
+
+mod spec;
+mod status;
+
+pub use spec::{ReflectorFleet, ReflectorFleetSpec, ReflectorTemplate, Rollout, TemplateMetadata};
+pub use status::{FleetMember, ReflectorFleetStatus};
+
+/// Most members: each has an entry in the status of each peer of the fleet.
+pub const MAX_MEMBERS: usize = 64;
+/// Longest name of a fleet: its members are called by it and their node, in 52 characters.
+pub const MAX_FLEET_NAME: usize = 40;
