@@ -4,6 +4,7 @@
 //! validator here refuses too, so a directory of manifests and a cluster accept exactly the same objects.
 
 mod check;
+pub mod definition;
 pub mod endpoint_id;
 pub mod fleet;
 pub mod names;
@@ -14,6 +15,7 @@ pub mod quotas;
 pub mod reasons;
 pub mod reflector;
 mod schema;
+mod structural;
 
 pub use endpoint_id::{EndpointId, EndpointIdError};
 pub use fleet::{ReflectorFleet, ReflectorFleetSpec, ReflectorFleetStatus};

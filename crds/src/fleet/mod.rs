@@ -5,9 +5,11 @@
 
 mod spec;
 mod status;
+mod validate;
 
 pub use spec::{ReflectorFleet, ReflectorFleetSpec, ReflectorTemplate, Rollout, TemplateMetadata};
 pub use status::{FleetMember, ReflectorFleetStatus};
+pub use validate::{ValidFleet, read, validate, validate_update};
 
 /// Most members: each has an entry in the status of each peer of the fleet.
 pub const MAX_MEMBERS: usize = 64;

@@ -5,20 +5,22 @@
 //! names survive until validation) so a newer or broken object can only ever hurt itself.
 
 mod read;
+mod seniority;
 mod spec;
 mod status;
 #[cfg(test)]
 mod tests;
+mod update;
 mod valid;
 mod validate;
 
 pub use read::{fields, read};
+pub use seniority::{Duplicate, Seniority, duplicates};
 pub use spec::{PairingSpec, ReflectorKind, ReflectorPeer, ReflectorPeerSpec, ReflectorRef};
 pub use status::{
     Claim, LastTest, PairingCounts, PairingState, PairingStatus, PeerReflectorStatus, ReflectorPeerStatus,
     Revocation, Usage, WrongCodeSource,
 };
-pub use valid::{
-    MAX_DISPLAY_NAME, MAX_PAIRING_TTL, MIN_PAIRING_TTL, RefKind, Seniority, ValidPeer, ValidRef,
-};
+pub use update::validate_update;
+pub use valid::{MAX_DISPLAY_NAME, MAX_PAIRING_TTL, MIN_PAIRING_TTL, RefKind, ValidPeer, ValidRef};
 pub use validate::validate;

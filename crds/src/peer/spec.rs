@@ -49,6 +49,7 @@ use super::status::ReflectorPeerStatus;
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-kubernetes-validations" = schema::transition::peer()))]
 pub struct ReflectorPeerSpec {
     /// The Reflector or ReflectorFleet this appliance may measure against. Cannot be changed later.
     #[schemars(required)]
@@ -63,7 +64,7 @@ pub struct ReflectorPeerSpec {
     pub pairing: Option<PairingSpec>,
     /// What people call this appliance. At most 128 characters.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 128))]
+    #[schemars(schema_with = "schema::display_name")]
     pub display_name: Option<String>,
     /// Limits of this appliance. A field that is left out follows the Reflector's own quotas.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -85,7 +86,7 @@ pub struct ReflectorRef {
     #[schemars(required)]
     pub kind: ReflectorKind,
     /// Name of that object in the same namespace.
-    #[schemars(required, length(min = 1, max = 253))]
+    #[schemars(required, schema_with = "schema::object_name")]
     pub name: String,
 }
 

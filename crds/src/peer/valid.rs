@@ -58,13 +58,3 @@ pub enum RefKind {
     /// Each member of a fleet.
     ReflectorFleet,
 }
-
-/// Who wins when two objects name one Endpoint ID: the smaller one, that is the older, then the one whose key sorts
-/// first. Objects without a creation time (manifests) count as older than any with one.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Seniority<K> {
-    /// `metadata.creationTimestamp`
-    pub created: Option<Timestamp>,
-    /// Object name, or file name.
-    pub key: K,
-}

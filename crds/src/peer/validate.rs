@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use crate::EndpointId;
 use crate::check::Check;
+use crate::definition;
 use crate::problem::{Problem, shortened};
 
 use super::spec::{PairingSpec, ReflectorKind, ReflectorPeer, ReflectorRef};
@@ -31,6 +32,7 @@ pub fn validate(peer: &ReflectorPeer) -> Result<ValidPeer, Vec<Problem>> {
     let display_name = check.display_name(peer.spec.display_name.as_deref());
     let quotas = peer.spec.quotas.as_ref().map(|q| check.quotas("spec.quotas", q)).unwrap_or_default();
     let expires_at = check.expires_at(peer.spec.expires_at.as_deref());
+    check.bounds(definition::PEER.part("spec"), "spec", &peer.spec);
     match reflector {
         Some(reflector) if check.problems.is_empty() => Ok(ValidPeer {
             name,

@@ -10,7 +10,14 @@ mod pod;
 pub mod ports;
 mod spec;
 mod status;
+#[cfg(test)]
+mod tests;
+mod valid;
+mod validate;
 mod window;
+
+/// Longest name of a Reflector: names of its children, and labels of 63 characters, are made from it.
+pub const MAX_REFLECTOR_NAME: usize = 52;
 
 pub use identity::{IdentitySpec, ImportSecretRef, MIN_STORAGE, StorageSpec};
 pub use network::{DataPorts, NetworkMode, NetworkSpec};
@@ -18,4 +25,9 @@ pub use placement::Placement;
 pub use pod::{EnvVariable, ImageSpec, PodTemplate, PullPolicy, Resources};
 pub use spec::{AccessSpec, Approval, AuditSpec, OnFailure, Reflector, ReflectorSpec, SelfTestSpec};
 pub use status::{PeerCounts, ReflectorStatus, SelfTestStatus};
+pub use valid::{
+    DEFAULT_KEY_ENTRY, DEFAULT_OFFLINE_GRACE, DEFAULT_STORAGE, MAX_OFFLINE_GRACE, MAX_WINDOW, ValidNetwork,
+    ValidReflector, ValidWindow,
+};
+pub use validate::{read, validate, validate_update};
 pub use window::{WindowEffect, WindowSpec};

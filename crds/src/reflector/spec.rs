@@ -52,6 +52,7 @@ use super::window::WindowSpec;
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-kubernetes-validations" = schema::transition::reflector()))]
 pub struct ReflectorSpec {
     /// Which node it runs on. A reflector has one identity and one place: select one node, or nodes that are alike.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -11,6 +11,7 @@ mod open;
 pub(crate) mod pod;
 pub(crate) mod port;
 pub(crate) mod rule;
+pub(crate) mod transition;
 
 pub(crate) use condition::conditions;
 pub(crate) use open::open_enum;
@@ -52,6 +53,31 @@ pub(crate) fn time_zone(_: &mut SchemaGenerator) -> Schema {
         "x-kubernetes-validations": rule::rules(&[(
             "self.matches('^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$')",
             "is not a time zone: write an IANA name such as Europe/Paris, or UTC",
+        )]),
+    })
+}
+
+/// A name for people.
+pub(crate) fn display_name(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "maxLength": 128,
+        "x-kubernetes-validations": rule::rules(&[(
+            r"!self.matches('\\p{Cc}')",
+            "holds a line break or another control character: write one line of text",
+        )]),
+    })
+}
+
+/// The name of an object.
+pub(crate) fn object_name(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 253,
+        "x-kubernetes-validations": rule::rules(&[(
+            "self.matches('^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?([.][a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*$')",
+            "is no name of an object: write lower-case letters, digits and dashes, such as attic",
         )]),
     })
 }

@@ -1,8 +1,9 @@
 //! Stories on a real Kubernetes. They need a bed (`cargo bed up`) and are skipped without one; `cargo verify` starts one.
 //!
-//! Here are those that prove the bed itself.
+//! Here are those that prove the bed itself, and `crds` for the kinds of objects.
 
 mod api_server;
+mod crds;
 mod host_network;
 mod nodes;
 mod services;
