@@ -5,8 +5,10 @@
 
 use serde_json::Value;
 
+use crate::problem::Problem;
+use crate::structural::{drop_nulls, found};
+
 use super::spec::ReflectorPeer;
-use super::valid::Problem;
 
 /// What a field must look like.
 #[derive(Clone, Copy)]
@@ -66,17 +68,6 @@ pub fn read(mut object: Value) -> Result<ReflectorPeer, Vec<Problem>> {
     serde_json::from_value(object).map_err(|e| vec![Problem::new("", format!("cannot be read: {e}"))])
 }
 
-fn drop_nulls(value: &mut Value) {
-    match value {
-        Value::Object(map) => {
-            map.retain(|_, v| !v.is_null());
-            map.values_mut().for_each(drop_nulls);
-        }
-        Value::Array(items) => items.iter_mut().for_each(drop_nulls),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
-}
-
 fn check(object: &Value, path: &str, shape: Shape) -> Option<Problem> {
     let mut value = object;
     for step in path.split('.') {
@@ -97,17 +88,6 @@ fn check(object: &Value, path: &str, shape: Shape) -> Option<Problem> {
         ),
     };
     (!fits).then(|| Problem::new(path, format!("{wanted}; found {}", found(value))))
-}
-
-fn found(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "nothing",
-        Value::Bool(_) => "true or false",
-        Value::Number(_) => "a number",
-        Value::String(_) => "text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "fields",
-    }
 }
 
 #[cfg(test)]

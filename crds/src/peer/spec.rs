@@ -7,9 +7,10 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::quantity::{Amount, DurationText};
+use crate::quantity::DurationText;
+use crate::quotas::Quotas;
+use crate::schema;
 
-use super::schema;
 use super::status::ReflectorPeerStatus;
 
 /// One appliance and what it may do on one Reflector or on every member of one ReflectorFleet.
@@ -48,6 +49,7 @@ use super::status::ReflectorPeerStatus;
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-kubernetes-validations" = schema::transition::peer()))]
 pub struct ReflectorPeerSpec {
     /// The Reflector or ReflectorFleet this appliance may measure against. Cannot be changed later.
     #[schemars(required)]
@@ -55,21 +57,21 @@ pub struct ReflectorPeerSpec {
     /// The appliance's Endpoint ID (PP-…, 69 characters, as `reflector show-id` or the appliance prints it). Leave it
     /// out to pair with a code. Cannot be changed once set: make another object for another appliance.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::endpoint_id")]
+    #[schemars(schema_with = "schema::endpoint_id::typed")]
     pub endpoint_id: Option<String>,
     /// How to pair. Ignored once endpointId is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pairing: Option<PairingSpec>,
     /// What people call this appliance. At most 128 characters.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 128))]
+    #[schemars(schema_with = "schema::display_name")]
     pub display_name: Option<String>,
     /// Limits of this appliance. A field that is left out follows the Reflector's own quotas.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub quotas: Option<PeerQuotas>,
+    pub quotas: Option<Quotas>,
     /// After this moment (RFC 3339, such as 2026-12-31T00:00:00Z) the appliance is refused and its sessions end.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::expires_at")]
+    #[schemars(schema_with = "schema::typed_time")]
     pub expires_at: Option<String>,
     /// true revokes now: running tests are cut and the appliance cannot pair again. Leave it out otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -84,20 +86,18 @@ pub struct ReflectorRef {
     #[schemars(required)]
     pub kind: ReflectorKind,
     /// Name of that object in the same namespace.
-    #[schemars(required, length(min = 1, max = 253))]
+    #[schemars(required, schema_with = "schema::object_name")]
     pub name: String,
 }
 
-/// Reflector or ReflectorFleet. A kind of a newer release survives reading and is refused by validation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum ReflectorKind {
-    /// One endpoint.
-    Reflector,
-    /// Each member of a fleet.
-    ReflectorFleet,
-    /// Something this release does not know.
-    #[serde(untagged)]
-    Unknown(String),
+schema::open_enum! {
+    /// Reflector or ReflectorFleet.
+    pub enum ReflectorKind {
+        /// One endpoint.
+        Reflector,
+        /// Each member of a fleet.
+        ReflectorFleet,
+    }
 }
 
 impl Default for ReflectorKind {
@@ -113,59 +113,10 @@ impl Default for ReflectorKind {
 pub struct PairingSpec {
     /// How long a code lives: 1s to 24h, 10m when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::duration::pairing_ttl")]
     pub ttl: Option<DurationText>,
     /// Raise it to get a new code.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 2_147_483_647))]
     pub round: Option<i64>,
-}
-
-/// Limits of one appliance.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct PeerQuotas {
-    /// Longest test granted, 1s to 300s. A longer request is shortened to this.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_test_duration: Option<DurationText>,
-    /// This appliance's sessions at one time. The Reflector's own limit over all appliances holds besides.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 64))]
-    pub max_concurrent_tests: Option<i64>,
-    /// Tests in any 3600 seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 10_000))]
-    pub tests_per_hour: Option<i64>,
-    /// Bytes a UTC day, both directions together, such as 5G. A running test is cut when they are used up.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub bytes_per_day: Option<Amount>,
-    /// Pause between two tests, such as 5s.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cooldown: Option<DurationText>,
-    /// Which tests may run: Throughput, UdpEcho. To allow none, set spec.suspend.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::allowed_tests")]
-    pub allowed_tests: Option<Vec<TestType>>,
-    /// Most parallel streams of a throughput test.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 128))]
-    pub max_streams: Option<i64>,
-    /// Most echo packets a second.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 100_000))]
-    pub max_echo_pps: Option<i64>,
-    /// Bits per second a test may move, such as 500M. We pace when sending and end a sender that exceeds it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_rate: Option<Amount>,
-}
-
-/// A kind of test. A name of a newer release survives reading and is refused by validation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum TestType {
-    /// TCP or UDP throughput.
-    Throughput,
-    /// Round-trip times, jitter and loss of small UDP packets.
-    UdpEcho,
-    /// Something this release does not know.
-    #[serde(untagged)]
-    Unknown(String),
 }

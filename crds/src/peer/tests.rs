@@ -2,9 +2,15 @@
 
 use std::time::Duration;
 
-use kube::CustomResourceExt;
 use proptest::prelude::*;
 use serde_json::Value;
+
+use crate::Problem;
+use crate::names::MAX_NAME;
+use crate::quotas::{
+    MAX_BYTE_AMOUNT, MAX_CONCURRENT_TESTS, MAX_ECHO_PPS, MAX_STREAMS, MAX_TEST_DURATION, MAX_TESTS_PER_HOUR,
+    TestType, ValidQuotas,
+};
 
 use super::*;
 
@@ -205,51 +211,9 @@ fn the_older_object_wins_then_the_first_key() {
     assert!(seniority(None, "z") < seniority(at("2026-01-01T00:00:00Z"), "a"));
 }
 
-fn walk(value: &Value, path: &str, visit: &mut dyn FnMut(&str, &serde_json::Map<String, Value>)) {
-    let Value::Object(map) = value else { return };
-    visit(path, map);
-    for (name, child) in map.get("properties").and_then(Value::as_object).into_iter().flatten() {
-        walk(child, &format!("{path}.{name}"), visit);
-    }
-    if let Some(items) = map.get("items") {
-        walk(items, &format!("{path}[]"), visit);
-    }
-}
-
-#[test]
-fn the_schema_explains_and_bounds_every_field() {
-    let crd = serde_json::to_value(ReflectorPeer::crd()).unwrap();
-    assert_eq!(crd["spec"]["names"]["shortNames"][0], "rpeer");
-    assert_eq!(crd["spec"]["names"]["categories"][0], "packetparamedic");
-    assert_eq!(crd["spec"]["versions"][0]["subresources"]["status"], serde_json::json!({}));
-    let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
-    let mut fields = 0;
-    walk(schema, "", &mut |path, node| {
-        fields += 1;
-        if !path.ends_with("[]") {
-            assert!(node.contains_key("description"), "{path} has no description");
-        }
-        let format = node.get("format").and_then(Value::as_str).unwrap_or_default();
-        assert!(!format.starts_with("uint"), "{path} has format {format}, which the API server warns about");
-        match node.get("type").and_then(Value::as_str) {
-            Some("string") => assert!(
-                node.contains_key("maxLength") || node.contains_key("enum") || format == "date-time",
-                "{path} is unbounded text"
-            ),
-            Some("array") => {
-                assert!(node.contains_key("maxItems"), "{path} is an unbounded list");
-                assert!(node.contains_key("x-kubernetes-list-type"), "{path} has no list type");
-            }
-            _ => {}
-        }
-    });
-    assert!(fields > 60, "the walk saw the whole tree ({fields})");
-}
-
 #[test]
 fn the_schema_and_the_validator_know_the_same_bounds() {
-    let crd = serde_json::to_value(ReflectorPeer::crd()).unwrap();
-    let spec = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"];
+    let spec = &crate::definition::PEER.part("spec")["properties"];
     let quotas = &spec["quotas"]["properties"];
     for (field, most) in [
         ("maxConcurrentTests", MAX_CONCURRENT_TESTS),

@@ -1,19 +1,18 @@
 //! From a [`ReflectorPeer`] to a [`ValidPeer`]: everything CEL and the schema refuse, this refuses too, so a directory
 //! of manifests and a cluster accept exactly the same objects.
 
-use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::EndpointId;
-use crate::quantity::{Amount, DurationText};
+use crate::check::Check;
+use crate::definition;
+use crate::problem::{Problem, shortened};
 
-use super::spec::{PairingSpec, PeerQuotas, ReflectorKind, ReflectorPeer, ReflectorRef, TestType};
+use super::spec::{PairingSpec, ReflectorKind, ReflectorPeer, ReflectorRef};
 use super::valid::{
-    DEFAULT_PAIRING_TTL, MAX_CONCURRENT_TESTS, MAX_COOLDOWN, MAX_DISPLAY_NAME, MAX_ECHO_PPS, MAX_NAME,
-    MAX_PAIRING_TTL, MAX_STREAMS, MAX_TEST_DURATION, MAX_TESTS_PER_HOUR, MIN_PAIRING_TTL, MIN_RATE, Problem,
-    RefKind, ValidPeer, ValidQuotas, ValidRef,
+    DEFAULT_PAIRING_TTL, MAX_DISPLAY_NAME, MAX_PAIRING_TTL, MIN_PAIRING_TTL, RefKind, ValidPeer, ValidRef,
 };
 
 /// Checks a whole object and reports every problem at once.
@@ -31,8 +30,9 @@ pub fn validate(peer: &ReflectorPeer) -> Result<ValidPeer, Vec<Problem>> {
     let pairing = peer.spec.pairing.clone().unwrap_or_default();
     let (pairing_ttl, pairing_round) = check.pairing(&pairing);
     let display_name = check.display_name(peer.spec.display_name.as_deref());
-    let quotas = peer.spec.quotas.as_ref().map(|q| check.quotas(q)).unwrap_or_default();
+    let quotas = peer.spec.quotas.as_ref().map(|q| check.quotas("spec.quotas", q)).unwrap_or_default();
     let expires_at = check.expires_at(peer.spec.expires_at.as_deref());
+    check.bounds(definition::PEER.part("spec"), "spec", &peer.spec);
     match reflector {
         Some(reflector) if check.problems.is_empty() => Ok(ValidPeer {
             name,
@@ -50,37 +50,7 @@ pub fn validate(peer: &ReflectorPeer) -> Result<ValidPeer, Vec<Problem>> {
     }
 }
 
-/// Whether an object can be called this: labels of at most 63 characters with dots between them (DNS-1123 subdomain).
-pub fn is_object_name(name: &str) -> bool {
-    let label = |l: &str| {
-        !l.is_empty()
-            && l.len() <= 63
-            && !l.starts_with('-')
-            && !l.ends_with('-')
-            && l.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-    };
-    name.len() <= MAX_NAME && name.split('.').all(label)
-}
-
-#[derive(Default)]
-struct Check {
-    problems: Vec<Problem>,
-}
-
 impl Check {
-    fn problem(&mut self, path: &str, message: impl fmt::Display) {
-        self.problems.push(Problem::new(path, message));
-    }
-
-    fn dns_name(&mut self, path: &str, name: &str) {
-        if name.is_empty() {
-            self.problem(path, "is missing: write a name such as living-room");
-        } else if !is_object_name(name) {
-            let rule = "write lower-case letters, digits and dashes, at most 63, such as living-room";
-            self.problem(path, format!("cannot be {:?}: {rule}", shortened(name)));
-        }
-    }
-
     fn reflector_ref(&mut self, reference: &ReflectorRef) -> Option<ValidRef> {
         self.dns_name("spec.reflectorRef.name", &reference.name);
         let kind = match &reference.kind {
@@ -136,64 +106,6 @@ impl Check {
         Some(name.to_owned())
     }
 
-    fn quotas(&mut self, q: &PeerQuotas) -> ValidQuotas {
-        let at = |field: &str| format!("spec.quotas.{field}");
-        let second = Duration::from_secs(1);
-        let allowed = self.allowed_tests(q.allowed_tests.as_deref());
-        ValidQuotas {
-            max_test_duration: self.duration(
-                &at("maxTestDuration"),
-                q.max_test_duration.as_ref(),
-                second,
-                MAX_TEST_DURATION,
-                "1s to 300s",
-            ),
-            max_concurrent_tests: self.whole(
-                &at("maxConcurrentTests"),
-                q.max_concurrent_tests,
-                1,
-                MAX_CONCURRENT_TESTS,
-            ),
-            tests_per_hour: self.whole(&at("testsPerHour"), q.tests_per_hour, 1, MAX_TESTS_PER_HOUR),
-            bytes_per_day: self.amount(&at("bytesPerDay"), q.bytes_per_day.as_ref(), 1),
-            cooldown: self.duration(
-                &at("cooldown"),
-                q.cooldown.as_ref(),
-                Duration::ZERO,
-                MAX_COOLDOWN,
-                "0s to 24h",
-            ),
-            allow_throughput: allowed.map(|(throughput, _)| throughput),
-            allow_udp_echo: allowed.map(|(_, echo)| echo),
-            max_streams: self.whole(&at("maxStreams"), q.max_streams, 1, MAX_STREAMS),
-            max_echo_pps: self.whole(&at("maxEchoPps"), q.max_echo_pps, 1, MAX_ECHO_PPS),
-            max_rate: self.amount(&at("maxRate"), q.max_rate.as_ref(), MIN_RATE),
-        }
-    }
-
-    fn allowed_tests(&mut self, tests: Option<&[TestType]>) -> Option<(bool, bool)> {
-        let path = "spec.quotas.allowedTests";
-        let tests = tests?;
-        if tests.is_empty() {
-            self.problem(
-                path,
-                "is empty: list Throughput, UdpEcho or both; to allow none, write suspend: true",
-            );
-        }
-        for test in tests {
-            if let TestType::Unknown(name) = test {
-                self.problem(path, format!("cannot hold {:?}: write Throughput or UdpEcho", shortened(name)));
-            }
-        }
-        let (throughput, echo) = (tests.contains(&TestType::Throughput), tests.contains(&TestType::UdpEcho));
-        if tests.len() > usize::from(throughput) + usize::from(echo)
-            && self.problems.iter().all(|p| p.path != path)
-        {
-            self.problem(path, "lists a test twice: write each once");
-        }
-        Some((throughput, echo))
-    }
-
     fn expires_at(&mut self, text: Option<&str>) -> Option<Timestamp> {
         let text = text?;
         let time = Some(text).filter(|t| is_rfc3339(t)).and_then(|t| t.parse().ok());
@@ -203,54 +115,6 @@ impl Check {
         }
         time
     }
-
-    fn duration(
-        &mut self,
-        path: &str,
-        text: Option<&DurationText>,
-        least: Duration,
-        most: Duration,
-        range: &str,
-    ) -> Option<Duration> {
-        let text = text?;
-        match text.value() {
-            Ok(value) if value < least || value > most => {
-                self.problem(path, format!("cannot be {text}: write {range}"));
-                None
-            }
-            Ok(value) => Some(value),
-            Err(error) => {
-                self.problem(path, error);
-                None
-            }
-        }
-    }
-
-    fn amount(&mut self, path: &str, amount: Option<&Amount>, least: u64) -> Option<u64> {
-        let amount = amount?;
-        match amount.value() {
-            Ok(value) if value < least => {
-                self.problem(path, format!("cannot be {amount}: write at least {least}"));
-                None
-            }
-            Ok(value) => Some(value),
-            Err(error) => {
-                self.problem(path, error);
-                None
-            }
-        }
-    }
-
-    fn whole(&mut self, path: &str, value: Option<i64>, least: u32, most: u32) -> Option<u32> {
-        let value = value?;
-        match u32::try_from(value) {
-            Ok(value) if value >= least && value <= most => Some(value),
-            _ => {
-                self.problem(path, format!("cannot be {value}: write {least} to {most}"));
-                None
-            }
-        }
-    }
 }
 
 /// The form the API server takes; jiff alone would read more.
@@ -259,9 +123,4 @@ fn is_rfc3339(text: &str) -> bool {
         text.get(19..).unwrap_or_default().trim_start_matches(|c: char| c == '.' || c.is_ascii_digit());
     let offset = zone.len() == 6 && zone.starts_with(['+', '-']) && zone.get(3..4) == Some(":");
     text.get(10..11) == Some("T") && text.get(16..17) == Some(":") && (zone == "Z" || offset)
-}
-
-/// Enough of a text to recognise it.
-fn shortened(text: &str) -> String {
-    text.chars().take(64).collect()
 }

@@ -6,7 +6,9 @@
 
 mod amount;
 mod duration;
+mod resource;
 mod text;
 
 pub use amount::{Amount, AmountError};
 pub use duration::{DurationError, DurationText};
+pub use resource::ResourceText;

@@ -1,6 +1,6 @@
 //! Stories on a real Kubernetes. They need a bed (`cargo bed up`) and are skipped without one; `cargo verify` starts one.
 //!
-//! Here are those that prove the bed itself.
+//! Here are those that prove the bed itself, and `crds` for the kinds of objects.
 
 mod api_server;
 mod cables;
@@ -8,6 +8,7 @@ mod clocks;
 mod crashes;
 mod disks;
 mod failing;
+mod crds;
 mod host_network;
 mod images;
 mod nodes;

@@ -86,7 +86,7 @@ pub fn judge(value: &Value, fallback: &str) -> Result<ValidPeer, Broken> {
         name: text("/metadata/name")
             .unwrap_or(fallback)
             .chars()
-            .take(crds::peer::MAX_NAME)
+            .take(crds::names::MAX_NAME)
             .collect::<String>()
             .into(),
         claims: claims.into_iter().flatten().find_map(|id| id.parse().ok()).into_iter().collect(),

@@ -112,7 +112,7 @@ mod tests {
         assert_eq!(config.reflector_name("__"), "reflector");
         for odd in ["a..b", "a-.-b", "_.x", &"h".repeat(64), "pi.", "\u{fc}ber"] {
             let name = config.reflector_name(odd);
-            assert!(crds::peer::is_object_name(&name), "{odd}: {name}");
+            assert!(crds::names::is_object_name(&name), "{odd}: {name}");
         }
         config.access.name = Some("cellar".to_owned());
         assert_eq!(config.reflector_name("attic"), "cellar");

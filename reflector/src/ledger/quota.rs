@@ -20,7 +20,7 @@ pub const HOUR: Duration = Duration::from_secs(3600);
 
 /// Grants remembered per peer: as many as the largest `testsPerHour`, because a limit we cannot count to would be no limit.
 /// A row that is full has less than 200 kB, and only who runs that many tests has one.
-pub const GRANTS_KEPT: usize = crds::peer::MAX_TESTS_PER_HOUR as usize;
+pub const GRANTS_KEPT: usize = crds::quotas::MAX_TESTS_PER_HOUR as usize;
 
 /// A day bucket ends at least this long after the one before it. Midnight follows midnight by 24 h; less means the
 /// wall clock jumped, and two short "days" would be two budgets. One hour is left for clocks that are being trimmed.
@@ -223,12 +223,12 @@ mod tests {
             book.grant(at(ms));
         }
         // The largest limit there is can be used up.
-        assert_eq!(book.hourly_wait(at(kept).at, crds::peer::MAX_TESTS_PER_HOUR), None);
+        assert_eq!(book.hourly_wait(at(kept).at, crds::quotas::MAX_TESTS_PER_HOUR), None);
         for ms in kept - 1..kept + 200 {
             book.grant(at(ms));
         }
         assert_eq!(book.grants.len(), GRANTS_KEPT);
-        assert!(book.hourly_wait(at(kept + 200).at, crds::peer::MAX_TESTS_PER_HOUR).is_some());
+        assert!(book.hourly_wait(at(kept + 200).at, crds::quotas::MAX_TESTS_PER_HOUR).is_some());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! possible. Pure.
 
 use crds::EndpointId;
-use crds::peer::Problem;
+use crds::Problem;
 use serde_json::{Value, json};
 
 use crate::access::manifest::{self, Document, Format, Mine};
@@ -136,7 +136,7 @@ fn serialise(value: &Value, format: Format) -> Option<String> {
 /// The name most like what was asked for.
 pub(super) fn nearest<'a>(who: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
     // A foreign text of any length is compared by its beginning only.
-    let who: String = who.chars().take(crds::peer::MAX_NAME).collect();
+    let who: String = who.chars().take(crds::names::MAX_NAME).collect();
     names
         .map(|name| (strsim::jaro_winkler(&who, name), name))
         .filter(|(likeness, _)| *likeness >= LIKENESS)

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crds::EndpointId;
-use crds::peer::Problem;
+use crds::Problem;
 use jiff::Timestamp;
 
 use crate::access::directory::MAX_OBJECTS;

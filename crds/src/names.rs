@@ -1,0 +1,16 @@
+//! Names of objects.
+
+/// Longest object name (DNS-1123 subdomain).
+pub const MAX_NAME: usize = 253;
+
+/// Whether an object can be called this: labels of at most 63 characters with dots between them (DNS-1123 subdomain).
+pub fn is_object_name(name: &str) -> bool {
+    let label = |l: &str| {
+        !l.is_empty()
+            && l.len() <= 63
+            && !l.starts_with('-')
+            && !l.ends_with('-')
+            && l.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    };
+    name.len() <= MAX_NAME && name.split('.').all(label)
+}

@@ -1,0 +1,17 @@
+//! Reasons on a ReflectorFleet.
+
+use super::reasons;
+
+reasons! {
+    /// Why a condition of a ReflectorFleet is as it is.
+    FleetReason {
+        AllReady: "Every member is Ready and made from the newest template." => "Nothing to do.",
+        InvalidSpec: "The spec cannot be used." => "Correct the field the message names.",
+        NoMatchingNodes: "No node matches spec.nodeSelector." => "Compare it with `kubectl get nodes --show-labels`.",
+        TooManyNodes: "More than 64 nodes match." => "Make a second fleet with a narrower spec.nodeSelector each.",
+        NameTaken: "A Reflector of a member's name exists already and is not the fleet's." => "Delete or rename the one the message names.",
+        ApplyFailed: "The API server refused a member." => "Read the message; the operator tries again by itself.",
+        RollingOut: "A change of the template is on its way to the members." => "Wait; running tests end first.",
+        MembersNotReady: "Some members are not Ready." => "Look at the Reflectors the message names.",
+    }
+}
