@@ -49,6 +49,9 @@ enum What {
         /// Which Kubernetes: the newest or the oldest we support.
         #[arg(long, value_enum, default_value_t = Kubernetes::Newest)]
         kubernetes: Kubernetes,
+        /// With Argo CD and a git server for it. The first time it builds that, too, which takes minutes.
+        #[arg(long)]
+        argocd: bool,
     },
     /// End it and clear it away.
     Down,
@@ -63,6 +66,9 @@ enum What {
         /// How many times.
         #[arg(long, default_value_t = 1)]
         rounds: u8,
+        /// With Argo CD.
+        #[arg(long)]
+        argocd: bool,
     },
     /// A shell with KUBECONFIG and PATH set; with words, run them instead.
     Shell {
@@ -129,13 +135,13 @@ async fn perform(what: &What) -> Result<ExitCode> {
         ensure!(root, "the bed makes namespaces, mounts and cgroups: run this as root");
     }
     match what {
-        What::Up { nodes, kubernetes } => start(folder, *nodes, *kubernetes).await?,
+        What::Up { nodes, kubernetes, argocd } => start(folder, *nodes, *kubernetes, *argocd).await?,
         What::Down => {
             up::down(&folder).await?;
             anstream::println!("The bed is gone, and nothing of it is left.");
         }
         What::Status { json } => return status(&folder, *json),
-        What::Check { rounds } => check::check(&folder, *rounds).await?,
+        What::Check { rounds, argocd } => check::check(&folder, *rounds, *argocd).await?,
         What::Shell { command } => bail!(shell(&Bed::in_folder(&folder)?, command)),
         What::Exec { member, command } => {
             let words = Bed::in_folder(&folder)?.inside(member, command)?;
@@ -147,20 +153,25 @@ async fn perform(what: &What) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn start(folder: PathBuf, nodes: u8, kubernetes: Kubernetes) -> Result<()> {
+async fn start(folder: PathBuf, nodes: u8, kubernetes: Kubernetes, argocd: bool) -> Result<()> {
     let line = match kubernetes {
         Kubernetes::Newest => Line::Newest,
         Kubernetes::Oldest => Line::Oldest,
     };
     // Building takes minutes the first time; nothing of a running bed is touched until it is done.
-    let parts = parts::ready(&Wanted { kubernetes: line, argocd: false }, &mut Progress::stderr())?;
+    let parts = parts::ready(&Wanted { kubernetes: line, argocd }, &mut Progress::stderr())?;
     let plan = Plan { folder, nodes, kubernetes: parts.kubernetes_version };
-    if is_running(&plan)? {
+    if is_running(&plan, argocd)? {
         anstream::println!("The bed is up already: {nodes} nodes of Kubernetes {}.", plan.kubernetes);
         return Ok(());
     }
-    let programs =
-        Programs { tools: parts.bin, runc: parts.runc, busybox: parts.busybox, pause: parts.pause };
+    let programs = Programs {
+        tools: parts.bin,
+        runc: parts.runc,
+        busybox: parts.busybox,
+        pause: parts.pause,
+        argocd: parts.argocd,
+    };
     let began = Instant::now();
     let bed = up::up(&plan, programs, |line| anstream::println!("  {line}")).await.with_context(|| {
         format!(
@@ -178,7 +189,7 @@ async fn start(folder: PathBuf, nodes: u8, kubernetes: Kubernetes) -> Result<()>
 }
 
 /// Whether what was asked for is there. A bed of another kind is not replaced unasked; half a bed is.
-fn is_running(plan: &Plan) -> Result<bool> {
+fn is_running(plan: &Plan, argocd: bool) -> Result<bool> {
     let Some(state) = State::read(&plan.folder).ok().flatten().filter(|state| state.ready) else {
         return Ok(false);
     };
@@ -190,6 +201,10 @@ fn is_running(plan: &Plan) -> Result<bool> {
         "a bed with {} nodes of Kubernetes {} runs; end it first: cargo bed down",
         state.nodes,
         state.kubernetes
+    );
+    ensure!(
+        !argocd || state.programs.argocd.is_some(),
+        "a bed without Argo CD runs; end it first: cargo bed down"
     );
     Ok(true)
 }

@@ -1,5 +1,6 @@
 //! The little the bed itself asks of its API server, through kubectl.
 
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -29,6 +30,23 @@ pub(super) enum Seen {
 pub(super) async fn apply(layout: &Layout, programs: &Programs, objects: &Value) -> Result<()> {
     let words = ["apply", "--server-side", "--field-manager=bed", "--filename=-"];
     kubectl(layout, programs, &words, &objects.to_string(), REQUEST).await.map(drop)
+}
+
+/// Creates what the files of a folder say, and waits until its kinds are served. Whoever changes a setting later is
+/// another manager, and owns only what they changed.
+pub(super) async fn install(
+    layout: &Layout,
+    programs: &Programs,
+    namespace: &str,
+    folder: &Path,
+) -> Result<()> {
+    let folder = format!("--filename={}", folder.display());
+    let namespace = format!("--namespace={namespace}");
+    let apply = ["apply", "--server-side", "--field-manager=installer", &namespace, &folder];
+    kubectl(layout, programs, &apply, "", REQUEST).await?;
+    let patience = format!("--timeout={}s", REQUEST.as_secs());
+    let wait = ["wait", "--for=condition=Established", "customresourcedefinitions", "--all", &patience];
+    kubectl(layout, programs, &wait, "", REQUEST + REQUEST).await.map(drop)
 }
 
 /// Waits until Kubernetes thinks so.

@@ -27,6 +27,8 @@ pub(super) const MAX_NODES: u8 = 5;
 /// Appliances get 10.99.0.101 and up.
 pub(super) const MAX_APPLIANCES: u8 = 100;
 
+/// The machine that Argo CD runs on, on a bed that has it.
+const ARGOCD: u8 = 2;
 const FIRST_NODE: u8 = 10;
 const FIRST_APPLIANCE: u8 = 100;
 
@@ -105,6 +107,16 @@ impl Layout {
         }
     }
 
+    /// Argo CD's machine. Its programs listen on every address they have: the namespace keeps them off the person's.
+    pub fn argocd(&self) -> Member {
+        Member {
+            name: "argocd".into(),
+            address: Ipv4Addr::new(10, 99, 0, ARGOCD),
+            folder: self.folder.join("members/argocd"),
+            pods: None,
+        }
+    }
+
     /// The file that says what runs.
     pub fn state(&self) -> PathBuf {
         self.folder.join("state.json")
@@ -177,7 +189,7 @@ mod tests {
     #[test]
     fn no_two_members_share_an_address_a_folder_or_a_cable() {
         let layout = Layout::new(Path::new("/run/reflector-bed"), MAX_NODES);
-        let mut members: Vec<Member> = layout.nodes().collect();
+        let mut members: Vec<Member> = layout.nodes().chain([layout.argocd()]).collect();
         members.extend((1..=MAX_APPLIANCES).map(|n| layout.appliance(&format!("appliance-{n}"), n)));
         for (index, one) in members.iter().enumerate() {
             assert!(one.link().len() <= 15, "{}", one.link());

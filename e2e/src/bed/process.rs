@@ -106,6 +106,7 @@ pub(super) fn start(
     let err = out.try_clone().with_context(|| format!("open the log of {name}"))?;
     let mut command = Command::new("sh");
     command.args(["-c", ENTER, "sh"]).arg(cgroup).args(prefix).args(&component.command);
+    command.envs(component.environment.iter().map(|(name, value)| (name, value)));
     if !component.path.is_empty() {
         command.env("PATH", in_front(&component.path)?);
     }

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::story::Scenario;
+use crate::bed::ARGOCD_NAMESPACE;
 
 /// What kubectl is asked, and the file of the answer.
 const QUESTIONS: [(&str, &[&str]); 5] = [
@@ -25,6 +26,13 @@ pub(super) async fn keep(name: &str, scenario: &Scenario) -> PathBuf {
     let _ = fs::create_dir_all(&folder);
     for (file, words) in QUESTIONS {
         put(&folder, file, scenario.kubectl(words).await);
+    }
+    if scenario.bed.argocd().is_some() {
+        let words = ["get", "applications.argoproj.io", &scenario.namespace, "--output=yaml"];
+        // The later of two namespaces counts.
+        let there = format!("--namespace={ARGOCD_NAMESPACE}");
+        let application = scenario.kubectl(words.into_iter().chain([there.as_str()])).await;
+        put(&folder, "application.yaml", application);
     }
     let pods = scenario.kubectl(["get", "pods", "--output=name"]).await.unwrap_or_default();
     for pod in pods.lines().filter_map(|line| line.strip_prefix("pod/")) {

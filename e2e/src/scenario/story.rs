@@ -23,7 +23,8 @@ use crate::bed::Bed;
 
 /// Held shared by most stories and alone by those that stop what others need.
 static STAGE: RwLock<()> = RwLock::const_new(());
-/// Set where a story may not be skipped: by `cargo verify`, which starts a bed for them.
+/// Set where a story may not be skipped: by `cargo verify`, which starts a bed for them. `argocd` says that the bed must
+/// have Argo CD, too.
 const REQUIRED: &str = "REFLECTOR_BED_REQUIRED";
 /// Set by whoever wants to look at what a failed story left in the cluster.
 const KEEP: &str = "REFLECTOR_BED_KEEP";
@@ -47,21 +48,49 @@ pub struct Scenario {
 /// Tells a story beside others. Without a bed it is skipped.
 pub async fn scenario(name: &str, story: impl AsyncFnOnce(&mut Scenario) -> Result<()>) {
     let _stage = STAGE.read().await;
-    tell(name, story).await;
+    tell(name, Needs::Bed, story).await;
+}
+
+/// Tells a story beside others, of which Argo CD is a part. On a bed without it, it is skipped.
+pub async fn scenario_with_argocd(name: &str, story: impl AsyncFnOnce(&mut Scenario) -> Result<()>) {
+    let _stage = STAGE.read().await;
+    tell(name, Needs::ArgoCd, story).await;
 }
 
 /// Tells a story while no other is told.
 pub async fn alone(name: &str, story: impl AsyncFnOnce(&mut Scenario) -> Result<()>) {
     let _stage = STAGE.write().await;
-    tell(name, story).await;
+    tell(name, Needs::Bed, story).await;
+}
+
+/// Without what a story is skipped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Needs {
+    Bed,
+    ArgoCd,
+}
+
+impl Needs {
+    fn find(self) -> Result<Bed> {
+        let bed = Bed::running()?;
+        let there = self == Self::Bed || bed.argocd().is_some();
+        ensure!(there, "this bed has no Argo CD; start one that has: cargo bed up --argocd");
+        Ok(bed)
+    }
+
+    fn are_required(self, by: &OsStr) -> bool {
+        self == Self::Bed || by == "argocd"
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "what to do with a story is said by whoever starts it")]
 #[expect(clippy::panic, reason = "this is how a test fails")]
-async fn tell(name: &str, story: impl AsyncFnOnce(&mut Scenario) -> Result<()>) {
-    let bed = match Bed::running() {
+async fn tell(name: &str, needs: Needs, story: impl AsyncFnOnce(&mut Scenario) -> Result<()>) {
+    let bed = match needs.find() {
         Ok(bed) => bed,
-        Err(error) if std::env::var_os(REQUIRED).is_some() => panic!("there must be a bed: {error:#}"),
+        Err(error) if std::env::var_os(REQUIRED).is_some_and(|by| needs.are_required(&by)) => {
+            panic!("there must be a bed: {error:#}")
+        }
         Err(error) => return println!("SKIPPED: {error:#}"),
     };
     let mut scenario = match Scenario::open(name, bed).await {
@@ -158,7 +187,8 @@ pub(super) async fn client(bed: &Bed) -> Result<Client> {
     Client::try_from(config.context("understand the bed's kubeconfig")?).context("make a client")
 }
 
-fn output(mut command: Command) -> impl Future<Output = Result<String>> {
+/// What a command prints. One that fails is an error with its words.
+pub(super) fn output(mut command: Command) -> impl Future<Output = Result<String>> {
     let what = format!("{:?}", command.as_std());
     async move {
         let output = command.stdin(Stdio::null()).kill_on_drop(true).output();

@@ -3,7 +3,10 @@
 //! Here are those that prove the bed itself.
 
 mod api_server;
+mod argocd;
+mod helm;
 mod host_network;
 mod nodes;
 mod services;
+mod sources;
 mod storage;
