@@ -48,10 +48,10 @@ pub async fn up(plan: &Plan, programs: Programs, say: fn(&str)) -> Result<Bed> {
     let starter = Starter::new(layout, state, say)?;
     let nodes: Vec<Member> = starter.layout.nodes().collect();
     let prepared = try_join_all(nodes.iter().map(|node| prepare_node(&starter, node, &programs)));
-    tokio::try_join!(api(&starter, &programs), prepared, prepare_argocd(&starter, &programs))?;
+    tokio::try_join!(api(&starter, &programs), prepared, Box::pin(prepare_argocd(&starter, &programs)))?;
     tokio::try_join!(
         control(&starter, &programs),
-        start_argocd(&starter, &programs),
+        Box::pin(start_argocd(&starter, &programs)),
         try_join_all(nodes.iter().map(|node| start_node(&starter, node, &programs))),
     )?;
     starter.change(|state| state.ready = true)?;
@@ -80,6 +80,9 @@ async fn start_argocd(starter: &Starter, programs: &Programs) -> Result<()> {
     cluster::install(layout, programs, argocd::NAMESPACE, manifests)
         .await
         .context("install Argo CD's kinds")?;
+    for path in argocd::KINDS {
+        cluster::served(layout, programs, path).await?;
+    }
     cluster::apply(layout, programs, &argocd::settings()).await.context("set Argo CD up")?;
     starter.start(argocd::controller(layout, programs)).await
 }

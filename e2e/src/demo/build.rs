@@ -10,9 +10,9 @@ use crate::place::Place;
 
 use super::screen::Screen;
 
-/// Builds the program in release mode; takes minutes the first time and a moment later on.
+/// Builds the program as it is shipped; takes minutes the first time and a moment later on.
 pub(super) async fn reflector(place: &Place, screen: &Screen) -> Result<PathBuf> {
-    let arguments = ["build", "--release", "--package", "reflector", "--bin", "reflector"];
+    let arguments = ["build", "--profile", "dist", "--package", "reflector", "--bin", "reflector"];
     screen.command(&format!("cargo {}", arguments.join(" ")));
     let mut cargo = Command::new(&place.cargo);
     cargo.args(arguments).current_dir(&place.root).stdin(Stdio::null()).kill_on_drop(true);
@@ -21,5 +21,5 @@ pub(super) async fn reflector(place: &Place, screen: &Screen) -> Result<PathBuf>
     }
     let status = cargo.status().await.context("start cargo")?;
     ensure!(status.success(), "the build failed: {status}");
-    Ok(place.target.join("release/reflector"))
+    Ok(place.target.join("dist/reflector"))
 }

@@ -182,7 +182,7 @@ impl Seen {
 
 impl fmt::Display for Seen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let said = |text: &'_ str| if text.is_empty() { "nothing yet".to_owned() } else { text.to_owned() };
+        let said = |text: &str| if text.is_empty() { "nothing yet".to_owned() } else { text.to_owned() };
         write!(
             f,
             "{} at {:.7}, {}, operation {} ({})",

@@ -63,6 +63,12 @@ pub async fn alone(name: &str, story: impl AsyncFnOnce(&mut Scenario) -> Result<
     tell(name, Needs::Bed, story).await;
 }
 
+/// Tells a story of Argo CD while no other is told.
+pub async fn alone_with_argocd(name: &str, story: impl AsyncFnOnce(&mut Scenario) -> Result<()>) {
+    let _stage = STAGE.write().await;
+    tell(name, Needs::ArgoCd, story).await;
+}
+
 /// Without what a story is skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Needs {
@@ -197,5 +203,17 @@ pub(super) fn output(mut command: Command) -> impl Future<Output = Result<String
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "{what} ({}) says: {}", output.status, said.trim());
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_requires_a_bed_does_not_require_argo_cd_with_it() {
+        assert!(Needs::Bed.are_required("1".as_ref()) && Needs::Bed.are_required("argocd".as_ref()));
+        assert!(Needs::ArgoCd.are_required("argocd".as_ref()));
+        assert!(!Needs::ArgoCd.are_required("1".as_ref()));
     }
 }

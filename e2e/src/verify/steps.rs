@@ -3,6 +3,7 @@
 //! Flags that would rebuild the tree (`RUSTFLAGS`) are not used: clippy gets `-D warnings` after `--`, rustdoc through
 //! `RUSTDOCFLAGS`, and everything shares one target folder.
 
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -211,9 +212,12 @@ fn tests(job: &Job) -> Result<Outcome> {
     Ok(Outcome::Passed(format!("{passed} tests")))
 }
 
-/// As the alias does, so that the release build is the same one.
+/// This program again, as the alias runs it.
 fn demo(job: &Job) -> Result<Outcome> {
-    job.cargo(&["run", "--quiet", "--release", "--package", "e2e", "--", "demo"])
+    let mut command = Command::new("/proc/self/exe");
+    command.arg("demo");
+    job.run(command)?;
+    Ok(Outcome::Passed(String::new()))
 }
 
 fn rustdoc(job: &Job) -> Result<Outcome> {

@@ -1,7 +1,7 @@
 //! Argo CD makes a cluster as a git repository says. These prove the bed's Argo CD; skipped on a bed without it.
 
 use anyhow::{Context as _, Result, ensure};
-use e2e::scenario::{MINUTE, Scenario, scenario_with_argocd, wait_until};
+use e2e::scenario::{MINUTE, Scenario, alone_with_argocd, scenario_with_argocd, wait_until};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::ConfigMap;
 
@@ -131,6 +131,32 @@ async fn a_manifest_that_is_refused_is_said_in_the_words_of_the_refusal_until_it
         let mended = repository.commit("Ask for another").await?;
         application.refresh().await?;
         application.synced(&mended).await
+    })
+    .await;
+}
+
+/// In the order in which they start.
+const PROGRAMS: [&str; 4] =
+    ["argocd-redis", "argocd-git", "argocd-repo-server", "argocd-application-controller"];
+
+#[tokio::test]
+async fn what_was_committed_while_argo_cd_was_away_arrives_when_it_returns() {
+    alone_with_argocd("argocd-away", async |story: &mut Scenario| {
+        let (repository, first) = story.publish(&source("manifests")).await?;
+        let application = story.application(&repository, ".").await?;
+        application.synced(&first).await?;
+
+        for program in PROGRAMS {
+            story.bed.kill(program).await?;
+        }
+        repository.replace("colours.yaml", "blue", "green")?;
+        let second = repository.commit("Paint the door while nobody looks").await?;
+        for program in PROGRAMS {
+            story.bed.start(program).await?;
+        }
+        application.synced(&second).await?;
+        ensure!(door(story, "colours").await? == "green", "the door was not painted");
+        Ok(())
     })
     .await;
 }

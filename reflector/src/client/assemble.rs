@@ -128,7 +128,8 @@ impl Run<'_> {
                 let mut told = Stream::new(stream.id, stream.bytes, seconds, seen.map(|seen| &seen.summary));
                 if flow.way == Way::Down && self.phase.protocol == Protocol::Tcp {
                     let said = theirs.clone().find(|theirs| theirs.id == stream.id);
-                    told.retransmits = told.retransmits.or_else(|| said.and_then(|said| said.retransmits));
+                    told.tcp.retransmits =
+                        told.tcp.retransmits.or_else(|| said.and_then(|said| said.retransmits));
                 }
                 told
             })

@@ -8,7 +8,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::check;
-use super::keys::{KEYS, Key, SECTIONS, VARIABLE_PREFIX};
+use super::keys::{self, Key, SECTIONS, VARIABLE_PREFIX};
 use super::nearest::nearest;
 use super::report::{Place, Problem, Report, Severity};
 use super::slot::{Draft, Flaw};
@@ -84,7 +84,7 @@ pub fn parse_source(source: Source<'_>, variables: &Variables) -> Result<Loaded,
 
 /// Reads one value as the key at `path` would; for options of the command line.
 pub fn check_value(path: &str, text: &str) -> Result<(), String> {
-    let Some(key) = KEYS.iter().find(|key| key.path() == path) else {
+    let Some(key) = keys::all().find(|key| key.path() == path) else {
         return Err(format!("{path} is no key"));
     };
     let told = |flaw: Flaw| match flaw.help {
@@ -160,7 +160,7 @@ impl<'a> Reading<'a> {
 
     fn section(&mut self, section: &'static str, table: &DeTable<'_>) {
         for (name, value) in table {
-            let key = KEYS.iter().find(|key| key.section == section && key.name == name.get_ref());
+            let key = keys::all().find(|key| key.section == section && key.name == name.get_ref());
             let Some(key) = key else {
                 let place = self.place(&name.span());
                 let (message, help) = suggest::key(section, name.get_ref());
@@ -176,7 +176,7 @@ impl<'a> Reading<'a> {
         self.overrides(variables);
         // Options last: what somebody typed just now wins.
         for (option, path) in OPTIONS {
-            let key = KEYS.iter().find(|key| key.path() == path);
+            let key = keys::all().find(|key| key.path() == path);
             if let (Some(key), Some(text)) = (key, variables.get(option)) {
                 self.set(key, &key.slot.variable_value(text), Some(option));
             }
@@ -185,10 +185,10 @@ impl<'a> Reading<'a> {
 
     fn overrides(&mut self, variables: &Variables) {
         for (name, text) in variables.iter().filter(|(name, _)| name.starts_with(VARIABLE_PREFIX)) {
-            if let Some(key) = KEYS.iter().find(|key| key.variable() == *name) {
+            if let Some(key) = keys::all().find(|key| key.variable() == *name) {
                 self.set(key, &key.slot.variable_value(text), Some(name));
             } else {
-                let all: Vec<String> = KEYS.iter().map(Key::variable).collect();
+                let all: Vec<String> = keys::all().map(Key::variable).collect();
                 let shown = shown(name);
                 let help = match nearest(name, all.iter().map(String::as_str)) {
                     Some(near) => format!("did you mean {near}?"),

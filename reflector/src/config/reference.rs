@@ -2,13 +2,13 @@
 
 use std::fmt::Write;
 
-use super::keys::{KEYS, SECTIONS};
+use super::keys::{self, SECTIONS};
 use super::show::default_value;
 
 const HEAD: &str = "\
 # Configuration
 
-<!-- Written by `reflector config reference`; change reflector/src/config/keys.rs instead. -->
+<!-- Written by `reflector config reference`; change reflector/src/config/keys/ instead. -->
 
 A reflector reads one TOML file. It takes the first of these that exists:
 
@@ -29,7 +29,7 @@ pub fn markdown() -> String {
     let mut out = HEAD.to_owned();
     for (section, about) in SECTIONS {
         let _ = write!(out, "\n## [{section}]\n\n{about}\n");
-        for key in KEYS.iter().filter(|key| key.section == section) {
+        for key in keys::all().filter(|key| key.section == section) {
             let default = match default_value(key) {
                 Some(value) => format!("`{value}`"),
                 None => key.unset.to_owned(),

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::Config;
-use super::keys::{KEYS, Key, SECTIONS};
+use super::keys::{self, Key, SECTIONS};
 use super::parse::{Loaded, Origin};
 use super::slot::Draft;
 
@@ -34,7 +34,7 @@ impl Loaded {
             unset: key.unset,
             origin: self.origins.get(&key.path()).cloned().unwrap_or(Origin::Default),
         };
-        KEYS.iter().map(row).collect()
+        keys::all().map(row).collect()
     }
 
     /// The whole configuration as a file that loads back to the same.

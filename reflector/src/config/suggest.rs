@@ -1,26 +1,26 @@
 //! What to say about a key or a section that does not exist.
 
-use super::keys::{KEYS, SECTIONS};
+use super::keys::{self, SECTIONS};
 use super::nearest::nearest;
 use super::value::shown;
 
 /// An unknown key in a known section: message and help.
 pub(super) fn key(section: &str, name: &str) -> (String, String) {
     let message = format!("`{}` is no key of [{section}]", shown(name));
-    let here: Vec<&str> = KEYS.iter().filter(|k| k.section == section).map(|k| k.name).collect();
-    if let Some(other) = KEYS.iter().find(|k| k.name == name) {
+    let here: Vec<&str> = keys::all().filter(|k| k.section == section).map(|k| k.name).collect();
+    if let Some(other) = keys::all().find(|k| k.name == name) {
         return (message, format!("`{name}` belongs in [{}]", other.section));
     }
     if let Some(key) = nearest(name, here.iter().copied())
-        .and_then(|near| KEYS.iter().find(|k| k.section == section && k.name == near))
+        .and_then(|near| keys::all().find(|k| k.section == section && k.name == near))
     {
         return (
             message,
             format!("did you mean `{}`? For example `{} = {}`", key.name, key.name, key.example),
         );
     }
-    let elsewhere = nearest(name, KEYS.iter().map(|k| k.name));
-    let help = match elsewhere.and_then(|near| KEYS.iter().find(|k| k.name == near)) {
+    let elsewhere = nearest(name, keys::all().map(|k| k.name));
+    let help = match elsewhere.and_then(|near| keys::all().find(|k| k.name == near)) {
         Some(key) => format!("did you mean `{}` in [{}]?", key.name, key.section),
         None => format!("[{section}] has {}", here.join(", ")),
     };
@@ -36,8 +36,8 @@ pub(super) fn section(name: &str, is_table: bool) -> (String, String) {
         format!("`{}` stands in no section", shown(name))
     };
     if !is_table {
-        let near = nearest(name, KEYS.iter().map(|k| k.name));
-        if let Some(key) = near.and_then(|near| KEYS.iter().find(|k| k.name == near)) {
+        let near = nearest(name, keys::all().map(|k| k.name));
+        if let Some(key) = near.and_then(|near| keys::all().find(|k| k.name == near)) {
             return (message, format!("`{}` belongs in [{}]", key.name, key.section));
         }
     }

@@ -22,6 +22,9 @@ use super::programs::Programs;
 
 /// Where it looks for applications.
 pub const NAMESPACE: &str = "argocd";
+/// Where the API serves its kinds.
+pub(super) const KINDS: [&str; 2] =
+    ["/apis/argoproj.io/v1alpha1/applications", "/apis/argoproj.io/v1alpha1/appprojects"];
 /// As whom it talks to the API.
 pub(super) const USER: &str = "argocd";
 /// How often it looks at git unasked. Its own default is three minutes.

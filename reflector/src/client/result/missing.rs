@@ -134,11 +134,11 @@ fn of_phase(list: &mut Vec<String>, path: &str, phase: &Phase, stock: bool) {
 fn of_streams(list: &mut Vec<String>, path: &str, phase: &Phase) {
     let before = list.len();
     for stream in &phase.streams {
+        absent!(list, format!("{path}.streams[]"), stream, mbps);
         absent!(
             list,
             format!("{path}.streams[]"),
-            stream,
-            mbps,
+            stream.tcp,
             retransmits,
             rtt_us,
             min_rtt_us,
@@ -151,6 +151,7 @@ fn of_streams(list: &mut Vec<String>, path: &str, phase: &Phase) {
             pmtu_bytes,
             reord_seen,
             congestion,
+            segments,
         );
     }
     let mut found = list.split_off(before);
@@ -287,7 +288,7 @@ mod tests {
     #[test]
     fn a_key_that_several_streams_lack_is_listed_once() {
         let mut result = samples::complete();
-        result.phases[0].streams.iter_mut().for_each(|stream| stream.snd_wnd_bytes = None);
+        result.phases[0].streams.iter_mut().for_each(|stream| stream.tcp.snd_wnd_bytes = None);
         result.list_missing(|_| None);
         let listed: Vec<&str> = result.not_measured.iter().map(|one| one.what.as_str()).collect();
         assert_eq!(listed, ["phases[0].streams[].snd_wnd_bytes"]);

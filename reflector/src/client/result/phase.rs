@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::evidence::Real;
 use crate::engine::evidence::limit::{Direction, Limit};
+use crate::engine::evidence::tcp::TcpSummary;
 
 use super::measured::{CpuCost, Echo, Udp};
 
@@ -86,42 +87,9 @@ pub struct Stream {
     /// Payload per second, by the receiver's count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mbps: Option<Real>,
-    /// Segments sent again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub retransmits: Option<u64>,
-    /// Mean of the kernel's smoothed round-trip time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rtt_us: Option<Real>,
-    /// The smallest round-trip time.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub min_rtt_us: Option<u32>,
-    /// Median of the congestion window.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cwnd_bytes: Option<u64>,
-    /// Median of the receiver's window.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub snd_wnd_bytes: Option<u64>,
-    /// Median of the kernel's estimate of what arrives.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub delivery_rate_mbps: Option<Real>,
-    /// Time with something to send.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub busy_ms: Option<u64>,
-    /// Of it, the time stopped by the receiver's window.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rwnd_limited_ms: Option<u64>,
-    /// Of it, the time stopped by the send buffer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sndbuf_limited_ms: Option<u64>,
-    /// The largest packet the path is known to carry.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pmtu_bytes: Option<u32>,
-    /// Packets seen out of order.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reord_seen: Option<u64>,
-    /// Congestion control of the sender.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub congestion: Option<String>,
+    /// What its sender's kernel says. Empty for UDP.
+    #[serde(flatten)]
+    pub tcp: TcpSummary,
 }
 
 /// What arrived in one interval.
@@ -146,29 +114,8 @@ pub struct Interval {
 
 impl Stream {
     /// A stream that carried `bytes` in `seconds`; `tcp` is what its sender's kernel says.
-    pub fn new(
-        id: u32,
-        bytes: u64,
-        seconds: f64,
-        tcp: Option<&crate::engine::evidence::tcp::TcpSummary>,
-    ) -> Self {
-        let stream = Self { id, bytes, mbps: Real::mbps(bytes, seconds), ..Self::default() };
-        let Some(tcp) = tcp else { return stream };
-        Self {
-            retransmits: tcp.retransmits,
-            rtt_us: tcp.rtt_us,
-            min_rtt_us: tcp.min_rtt_us,
-            cwnd_bytes: tcp.cwnd_bytes,
-            snd_wnd_bytes: tcp.snd_wnd_bytes,
-            delivery_rate_mbps: tcp.delivery_rate_mbps,
-            busy_ms: tcp.busy_ms,
-            rwnd_limited_ms: tcp.rwnd_limited_ms,
-            sndbuf_limited_ms: tcp.sndbuf_limited_ms,
-            pmtu_bytes: tcp.pmtu_bytes,
-            reord_seen: tcp.reord_seen,
-            congestion: tcp.congestion.clone(),
-            ..stream
-        }
+    pub fn new(id: u32, bytes: u64, seconds: f64, tcp: Option<&TcpSummary>) -> Self {
+        Self { id, bytes, mbps: Real::mbps(bytes, seconds), tcp: tcp.cloned().unwrap_or_default() }
     }
 }
 

@@ -134,7 +134,8 @@ pub fn responsiveness(phases: &[Phase]) -> Option<Responsiveness> {
 
 fn score(phase: &Phase) -> PhaseScore {
     let loaded = phase.echo_loaded.as_ref();
-    let rtts: Vec<f64> = phase.streams.iter().filter_map(|stream| stream.rtt_us).map(Real::value).collect();
+    let rtts: Vec<f64> =
+        phase.streams.iter().filter_map(|stream| stream.tcp.rtt_us).map(Real::value).collect();
     let tcp = Real::ratio(rtts.iter().sum(), float(rtts.len() as u64), 1.0);
     let p95 = |echo: Option<&super::Echo>| echo?.p95_us.map(Real::value);
     let rise = p95(loaded)
@@ -225,7 +226,7 @@ mod tests {
         phase.echo_idle = None;
         let without_idle = responsiveness(std::slice::from_ref(&phase)).unwrap();
         assert!(without_idle.grade.is_none() && without_idle.per_minute.is_some());
-        phase.streams.iter_mut().for_each(|stream| stream.rtt_us = None);
+        phase.streams.iter_mut().for_each(|stream| stream.tcp.rtt_us = None);
         assert_eq!(responsiveness(std::slice::from_ref(&phase)), None);
         assert_eq!(trimmed_mean(Vec::new()), None);
         assert_eq!(trimmed_mean(vec![7.0]).map(Real::value), Some(7.0));

@@ -59,7 +59,7 @@ fn the_guides_short_example_loads_without_a_word() {
 
 #[test]
 fn every_key_can_be_overridden_by_its_variable() {
-    for key in keys::KEYS {
+    for key in keys::all() {
         let value = key.example.trim_matches('"');
         let mut vars = variables(&[(&key.variable(), value)]);
         if key.name.starts_with("data_port_range") {

@@ -149,17 +149,17 @@ const COMMON: [Column; 3] = [
     ("Payload", |stream| bytes(stream.bytes)),
 ];
 const OF_TCP: [Column; 11] = [
-    ("Sent again", |stream| count_or_dash(stream.retransmits)),
-    ("RTT", |stream| or_dash(stream.rtt_us, time)),
-    ("RTT min", |stream| stream.min_rtt_us.map_or_else(dash, |us| time(us.into()))),
-    ("Cwnd", |stream| stream.cwnd_bytes.map_or_else(dash, bytes)),
-    ("Peer's window", |stream| stream.snd_wnd_bytes.map_or_else(dash, bytes)),
-    ("Path MTU", |stream| stream.pmtu_bytes.map_or_else(dash, |size| format!("{size} B"))),
-    ("Busy", |stream| milliseconds(stream.busy_ms)),
-    ("Held by window", |stream| milliseconds(stream.rwnd_limited_ms)),
-    ("Held by buffer", |stream| milliseconds(stream.sndbuf_limited_ms)),
-    ("Reordered", |stream| count_or_dash(stream.reord_seen)),
-    ("Congestion", |stream| stream.congestion.clone().unwrap_or_else(dash)),
+    ("Sent again", |stream| count_or_dash(stream.tcp.retransmits)),
+    ("RTT", |stream| or_dash(stream.tcp.rtt_us, time)),
+    ("RTT min", |stream| stream.tcp.min_rtt_us.map_or_else(dash, |us| time(us.into()))),
+    ("Cwnd", |stream| stream.tcp.cwnd_bytes.map_or_else(dash, bytes)),
+    ("Peer's window", |stream| stream.tcp.snd_wnd_bytes.map_or_else(dash, bytes)),
+    ("Path MTU", |stream| stream.tcp.pmtu_bytes.map_or_else(dash, |size| format!("{size} B"))),
+    ("Busy", |stream| milliseconds(stream.tcp.busy_ms)),
+    ("Held by window", |stream| milliseconds(stream.tcp.rwnd_limited_ms)),
+    ("Held by buffer", |stream| milliseconds(stream.tcp.sndbuf_limited_ms)),
+    ("Reordered", |stream| count_or_dash(stream.tcp.reord_seen)),
+    ("Congestion", |stream| stream.tcp.congestion.clone().unwrap_or_else(dash)),
 ];
 
 fn dash() -> String {

@@ -64,7 +64,7 @@ fn a_page_is_well_formed_whatever_a_reflector_calls_itself() {
     for phase in &mut hostile.phases {
         (phase.name, phase.test_id, phase.end_reason) = (bad(), Some(bad()), bad());
         phase.limit.evidence[0].signal = bad();
-        phase.streams[0].congestion = Some(bad());
+        phase.streams[0].tcp.congestion = Some(bad());
         phase.echo_idle.as_mut().unwrap().stamps = Some(bad());
     }
     hostile.warnings = vec![bad()];

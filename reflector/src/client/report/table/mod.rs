@@ -75,7 +75,7 @@ fn rates(out: &mut String, result: &TestResult, paint: Paint) {
             or_dash(phase.duration_s, seconds),
         ];
         if tcp {
-            let resent = phase.streams.iter().map(|stream| stream.retransmits).sum::<Option<u64>>();
+            let resent = phase.streams.iter().map(|stream| stream.tcp.retransmits).sum::<Option<u64>>();
             row.push(count_or_dash(resent.filter(|_| phase.transport == Some(Transport::Tcp))));
         }
         if udp {

@@ -3,6 +3,7 @@
 use super::super::score;
 use crate::client::result::*;
 use crate::engine::evidence::limit::Limit;
+use crate::engine::evidence::tcp::TcpSummary;
 
 /// Numbers without a pattern, between 0 and 1.
 struct Noise(u64);
@@ -79,18 +80,21 @@ pub(super) fn phase(name: &str, load: &Load, limit: Limit) -> Phase {
                 id,
                 bytes,
                 mbps: Real::mbps(bytes, seconds),
-                retransmits: Some(load.retransmits + u64::from(index) * 3),
-                rtt_us: real(load.rtt_us * share),
-                min_rtt_us: Some(load.min_rtt_us),
-                cwnd_bytes: Some(float_to_bytes(load.mbps / f64::from(load.streams) * load.rtt_us / 8.0)),
-                snd_wnd_bytes: Some(3_145_728),
-                delivery_rate_mbps: real(load.mbps / f64::from(load.streams)),
-                busy_ms: Some(u64::from(load.seconds) * 990),
-                rwnd_limited_ms: Some(40),
-                sndbuf_limited_ms: Some(12),
-                pmtu_bytes: Some(1500),
-                reord_seen: Some(0),
-                congestion: Some("cubic".to_owned()),
+                tcp: TcpSummary {
+                    retransmits: Some(load.retransmits + u64::from(index) * 3),
+                    rtt_us: real(load.rtt_us * share),
+                    min_rtt_us: Some(load.min_rtt_us),
+                    cwnd_bytes: Some(float_to_bytes(load.mbps / f64::from(load.streams) * load.rtt_us / 8.0)),
+                    snd_wnd_bytes: Some(3_145_728),
+                    delivery_rate_mbps: real(load.mbps / f64::from(load.streams)),
+                    busy_ms: Some(u64::from(load.seconds) * 990),
+                    rwnd_limited_ms: Some(40),
+                    sndbuf_limited_ms: Some(12),
+                    pmtu_bytes: Some(1500),
+                    reord_seen: Some(0),
+                    congestion: Some("cubic".to_owned()),
+                    segments: Some(bytes / 1448),
+                },
             }
         })
         .collect();

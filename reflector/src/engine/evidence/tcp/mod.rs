@@ -81,9 +81,6 @@ pub struct TcpSummary {
     /// Segments sent again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retransmits: Option<u64>,
-    /// Segments with data that were sent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub segments: Option<u64>,
     /// Mean of the kernel's smoothed round-trip time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rtt_us: Option<Real>,
@@ -114,9 +111,12 @@ pub struct TcpSummary {
     /// Packets seen out of order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reord_seen: Option<u64>,
-    /// Congestion control.
+    /// Congestion control of the sender.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub congestion: Option<String>,
+    /// Segments with data that were sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub segments: Option<u64>,
 }
 
 /// The samples of one stream, and running sums of those that were let go.
