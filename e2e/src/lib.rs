@@ -11,4 +11,5 @@ pub mod machine;
 pub mod parts;
 pub mod proc;
 pub mod scenario;
+pub mod skipping;
 pub mod vitals;

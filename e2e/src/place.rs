@@ -28,7 +28,7 @@ impl Place {
         let root = manifest.parent().unwrap_or(manifest).to_path_buf();
         let target =
             std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir));
-        let ci = std::env::var("CI").is_ok_and(|value| is_ci(&value));
+        let ci = e2e::skipping::in_ci();
         Self {
             target,
             cargo: std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()),
@@ -48,10 +48,6 @@ impl Place {
     }
 }
 
-fn is_ci(value: &str) -> bool {
-    matches!(value, "true" | "1")
-}
-
 /// Variables that `cargo run` sets for us and that a cargo started by us must not see: build scripts that watch
 /// one of them would run again, and half the tree would be built twice.
 fn is_of_our_own_build(variable: &str) -> bool {
@@ -62,12 +58,6 @@ fn is_of_our_own_build(variable: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ci_is_true_or_one_and_nothing_else() {
-        assert!(is_ci("true") && is_ci("1"));
-        assert!(!is_ci("") && !is_ci("false") && !is_ci("0"));
-    }
 
     #[test]
     fn children_keep_what_the_user_set_and_lose_what_cargo_set_for_us() {

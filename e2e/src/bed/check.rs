@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result, ensure};
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, interval, timeout};
 
+use super::interrupt;
 use super::state::State;
 use super::traces;
 
@@ -18,32 +19,16 @@ const COMMAND: Duration = Duration::from_secs(180);
 /// The kernel takes namespaces apart in its own time.
 const SETTLE: Duration = Duration::from_secs(10);
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
-/// After how long starts are killed, round by round: before there is anything, between the namespaces and the API server,
-/// and when pods could run.
-const KILLED_AFTER: [Duration; 5] = [
-    Duration::from_millis(150),
-    Duration::from_millis(700),
-    Duration::from_secs(2),
-    Duration::from_secs(4),
-    Duration::from_secs(6),
-];
-
 /// Does it so many times. The bed's programs must be built; no bed may run.
 pub(super) async fn check(folder: &Path, rounds: u8, argocd: bool) -> Result<()> {
     let running = State::read(folder).ok().flatten().is_some();
     ensure!(!running, "a bed runs here, and this would end it; end it yourself: cargo bed down");
     let up: &[&str] = if argocd { &["up", "--argocd"] } else { &["up"] };
     let before = traces::list();
-    for (round, killed_after) in (1..=rounds).zip(KILLED_AFTER.iter().cycle()) {
+    for round in 1..=rounds {
         let began = Instant::now();
-        let mut start = bed(up)?;
-        // A fast machine may be up by then: also good.
-        match timeout(*killed_after, start.wait()).await {
-            Ok(ended) => {
-                ensure!(ended.context("wait for the start")?.success(), "the start failed; see cargo bed up");
-            }
-            Err(_) => start.kill().await.context("kill the start")?,
-        }
+        let components = interrupt::moment(round);
+        interrupt::kill_after(bed(up)?, components).await?;
         succeeds(bed(up)?, "start again after a kill").await?;
         let up_after = began.elapsed();
         succeeds(bed(up)?, "start what runs").await?;
@@ -53,7 +38,7 @@ pub(super) async fn check(folder: &Path, rounds: u8, argocd: bool) -> Result<()>
         nothing_new(&before).await.with_context(|| format!("round {round}"))?;
         succeeds(bed(&["down"])?, "end what has ended").await?;
         anstream::println!(
-            "round {round}: killed after {killed_after:?}, up {:.1} s after the first start, down in {:.1} s, nothing left",
+            "round {round}: killed with {components} components up, up again {:.1} s after the first start, down in {:.1} s, nothing left",
             up_after.as_secs_f32(),
             ending.elapsed().as_secs_f32(),
         );
@@ -64,7 +49,7 @@ pub(super) async fn check(folder: &Path, rounds: u8, argocd: bool) -> Result<()>
 fn bed(words: &[&str]) -> Result<Child> {
     let words = ["bed"].iter().chain(words).map(OsStr::new);
     let mut command = Command::new("/proc/self/exe");
-    command.args(words).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command.args(words).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.spawn().context("start a bed command")
 }
 

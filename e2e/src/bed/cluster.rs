@@ -10,7 +10,8 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 use tokio::time::{interval, timeout};
 
-use super::layout::{Layout, Member};
+use super::cgroups::Cgroups;
+use super::layout::{Host, Layout, Member};
 use super::pki;
 use super::programs::Programs;
 
@@ -84,8 +85,15 @@ async fn kubectl(
     input: &str,
     deadline: Duration,
 ) -> Result<String> {
-    let mut command = Command::new(programs.tool("kubectl"));
-    command.arg("--kubeconfig").arg(layout.kubeconfig(pki::ADMIN)).args(words);
+    // Whoever waits here may be killed; what waits for it must go with the bed.
+    let mut enter = Cgroups::find()?.enter(&Host::Control).into_iter();
+    let mut command = Command::new(enter.next().unwrap_or_default());
+    command
+        .args(enter)
+        .arg(programs.tool("kubectl"))
+        .arg("--kubeconfig")
+        .arg(layout.kubeconfig(pki::ADMIN))
+        .args(words);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     let mut child = command.spawn().context("start kubectl")?;
     let mut stdin = child.stdin.take().context("write to kubectl")?;

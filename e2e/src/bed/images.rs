@@ -10,7 +10,8 @@ use anyhow::{Context as _, Result, ensure};
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use super::layout::{Layout, Member};
+use super::cgroups::Cgroups;
+use super::layout::{Host, Layout, Member};
 use super::programs::{BUSYBOX, PAUSE, Programs};
 use crate::image::{self, Name};
 
@@ -38,8 +39,11 @@ pub(super) fn archives(layout: &Layout) -> [PathBuf; 2] {
 
 /// Gives a node's containerd every image in an OCI archive.
 pub(super) async fn import(node: &Member, programs: &Programs, archive: &Path) -> Result<()> {
-    let mut ctr = Command::new(programs.tool("ctr"));
-    ctr.arg("--address")
+    let mut enter = Cgroups::find()?.enter(&Host::Member(node.name.clone())).into_iter();
+    let mut ctr = Command::new(enter.next().unwrap_or_default());
+    ctr.args(enter)
+        .arg(programs.tool("ctr"))
+        .arg("--address")
         .arg(node.containerd())
         .args(["--namespace", "k8s.io", "images", "import"])
         .arg(archive);

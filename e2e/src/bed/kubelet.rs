@@ -48,6 +48,8 @@ fn configuration(layout: &Layout, node: &Member) -> String {
         },
         "authorization": { "mode": "Webhook" },
         "containerRuntimeEndpoint": format!("unix://{}", node.containerd().display()),
+        // The same with either version of cgroups: paths below a root of ours, and no systemd to ask. The last line lets
+        // it start where controllers are still those of version 1; with version 2 nobody looks at it.
         "cgroupDriver": "cgroupfs",
         "cgroupRoot": node.cgroup(),
         "failCgroupV1": false,
@@ -74,4 +76,32 @@ fn configuration(layout: &Layout, node: &Member) -> String {
         "shutdownGracePeriod": "0s",
     })
     .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::bed::hierarchies::Hierarchies;
+
+    #[test]
+    fn its_pods_are_beside_its_components_and_it_takes_either_version_of_cgroups() {
+        let layout = Layout::new(Path::new("/bed"), 2);
+        for node in layout.nodes() {
+            let config: serde_json::Value = serde_json::from_str(&configuration(&layout, &node)).unwrap();
+            assert_eq!(config["cgroupDriver"], "cgroupfs");
+            assert_eq!(config["failCgroupV1"], false);
+            assert_eq!(config["enforceNodeAllocatable"], json!([]));
+            let root = config["cgroupRoot"].as_str().unwrap();
+            for (mounts, place) in [
+                ("1 0 0:1 / /sys/fs/cgroup rw - cgroup2 none rw\n", "/sys/fs/cgroup"),
+                ("1 0 0:1 / /sys/fs/cgroup/unified rw - cgroup2 none rw\n", "/sys/fs/cgroup/unified"),
+            ] {
+                let components =
+                    Hierarchies::read(mounts).unwrap().of(&super::super::Host::Member(node.name.clone()));
+                assert_eq!(components, [Path::new(&format!("{place}{root}/components"))]);
+            }
+        }
+    }
 }

@@ -5,6 +5,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// What the folder and the cgroups are called. A sweep finds a killed bed by it.
 pub(super) const NAME: &str = "reflector-bed";
@@ -29,6 +30,8 @@ pub(super) const MAX_APPLIANCES: u8 = 100;
 
 /// The machine that Argo CD runs on, on a bed that has it.
 const ARGOCD: u8 = 2;
+/// How much longer than the one before it a member has been running, by its own clock.
+const UPTIME_STEP: Duration = Duration::from_secs(100_000);
 const FIRST_NODE: u8 = 10;
 const FIRST_APPLIANCE: u8 = 100;
 
@@ -166,6 +169,16 @@ impl Member {
         SocketAddr::new(IpAddr::V4(self.address), port)
     }
 
+    /// How long before the machine it has booted, by its own clock. No two members agree.
+    pub fn booted_before(&self) -> Duration {
+        UPTIME_STEP * u32::from(self.address.octets()[3])
+    }
+
+    /// Where a node's claims are: a small disk of its own, which outlives its power.
+    pub fn disk(&self) -> PathBuf {
+        self.file("storage")
+    }
+
     /// The cgroup below which the kubelet puts its pods, as a path inside every hierarchy.
     pub fn cgroup(&self) -> String {
         format!("/{NAME}/{}", self.name)
@@ -198,6 +211,7 @@ mod tests {
                 assert_ne!(one.address, other.address);
                 assert_ne!(one.folder, other.folder);
                 assert_ne!(one.link(), other.link());
+                assert_ne!(one.booted_before(), other.booted_before());
             }
         }
     }

@@ -33,10 +33,10 @@ pub(super) fn component(layout: &Layout, programs: &Programs) -> Component {
     .file(&pod, helper().to_string())
 }
 
-/// Every node keeps its volumes in its own folder, as two machines would.
+/// Every node keeps its volumes on its own disk, as two machines would.
 fn folders(layout: &Layout) -> Value {
     let nodes: Vec<Value> =
-        layout.nodes().map(|node| json!({ "node": node.name, "paths": [node.file("storage")] })).collect();
+        layout.nodes().map(|node| json!({ "node": node.name, "paths": [node.disk()] })).collect();
     json!({ "nodePathMap": nodes })
 }
 

@@ -24,9 +24,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 const LOOK: Duration = Duration::from_secs(2);
 /// How many lines of a log an error shows.
 const TAIL: usize = 20;
-/// Enters the cgroup `$1` and becomes the rest, in a session of its own. When the bed is gone there is no such cgroup, and
-/// nothing starts.
-const ENTER: &str = r#"echo 0 >"$1/cgroup.procs" && shift && exec setsid "$@""#;
+/// Becomes the rest in a session of its own. What whoever starts a bed has open, a lock perhaps, is not to stay open for as
+/// long as the bed runs.
+const DETACH: &str = r#"exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; exec setsid "$@""#;
 
 /// A process that was started. Its number may be somebody else's by now; its start time tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -90,13 +90,8 @@ pub(super) struct Starting {
     began: Instant,
 }
 
-/// Writes its files and starts it. `prefix` leads into its namespaces.
-pub(super) fn start(
-    component: Component,
-    prefix: &[OsString],
-    cgroup: &Path,
-    log: &Path,
-) -> Result<Starting> {
+/// Writes its files and starts it, in a session of its own. `prefix` leads into its cgroup and namespaces.
+pub(super) fn start(component: Component, prefix: &[OsString], log: &Path) -> Result<Starting> {
     for (path, text) in &component.files {
         write(path, text)?;
     }
@@ -105,7 +100,7 @@ pub(super) fn start(
     let out = out.with_context(|| format!("open the log of {name}"))?;
     let err = out.try_clone().with_context(|| format!("open the log of {name}"))?;
     let mut command = Command::new("sh");
-    command.args(["-c", ENTER, "sh"]).arg(cgroup).args(prefix).args(&component.command);
+    command.args(["-c", DETACH, "sh"]).args(prefix).args(&component.command);
     command.envs(component.environment.iter().map(|(name, value)| (name, value)));
     if !component.path.is_empty() {
         command.env("PATH", in_front(&component.path)?);
@@ -182,6 +177,16 @@ mod tests {
         assert!(!other.is_alive());
         // Nobody is signalled: this test would not survive it.
         other.signal(Signal::KILL).unwrap();
+    }
+
+    #[test]
+    fn a_component_holds_no_lock_of_whoever_started_it() {
+        let locked = r#"exec 3</dev/null 9</dev/null; exec sh -c "$0" sh ls /proc/self/fd"#;
+        let output = std::process::Command::new("sh").args(["-c", locked, DETACH]).output().unwrap();
+        let open = String::from_utf8(output.stdout).unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(open.starts_with("0\n1\n"), "{open}{errors}");
+        assert!(!open.lines().any(|number| number == "9"), "{open}{errors}");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::argocd::GitHost;
 use super::cgroups::Cgroups;
 use super::cluster::{self, Seen};
 use super::component::Component;
-use super::layout::{Layout, MAX_APPLIANCES, Member, NAME};
+use super::layout::{Host, Layout, MAX_APPLIANCES, Member, NAME};
 use super::starter::Starter;
 use super::state::State;
 use super::{
@@ -26,8 +26,8 @@ const ENDING: Duration = Duration::from_secs(90);
 /// A bed that came up.
 #[derive(Debug, Clone)]
 pub struct Bed {
-    layout: Layout,
-    state: State,
+    pub(super) layout: Layout,
+    pub(super) state: State,
 }
 
 /// Where a bed is unless told otherwise: `$REFLECTOR_BED`, or below /run, which a reboot empties like everything else of it.
@@ -77,7 +77,8 @@ impl Bed {
         found.with_context(|| format!("nobody here is called {name}; there are: {}", names.join(", ")))
     }
 
-    /// A command line that runs inside a member's namespaces. It keeps its process id, so a signal reaches it.
+    /// A command line that runs inside a member's namespaces and ends with it. It keeps its process id, so a signal
+    /// reaches it.
     pub fn inside(
         &self,
         member: &str,
@@ -86,7 +87,8 @@ impl Bed {
         let anchor = self.member(member)?.anchor();
         let anchor = self.state.components.get(&anchor).filter(|started| started.process.is_alive());
         let anchor = anchor.with_context(|| format!("{member} is not running"))?;
-        let mut words = member::inside(anchor.process.pid);
+        let mut words = Cgroups::find()?.enter(&Host::Member(member.into()));
+        words.extend(member::inside(anchor.process.pid));
         words.extend(command.into_iter().map(|word| word.as_ref().to_owned()));
         Ok(words)
     }
@@ -140,6 +142,11 @@ impl Bed {
     /// Waits until Kubernetes has noticed that a node is lost.
     pub async fn noticed_lost(&self, node: &str) -> Result<()> {
         cluster::node_is(&self.layout, &self.state.programs, &self.member(node)?, Seen::Lost).await
+    }
+
+    /// Waits until Kubernetes calls a node Ready.
+    pub async fn noticed_ready(&self, node: &str) -> Result<()> {
+        cluster::node_is(&self.layout, &self.state.programs, &self.member(node)?, Seen::Ready).await
     }
 
     /// Gives a lost node its power back, and waits until it is Ready.
@@ -205,7 +212,8 @@ impl Bed {
         Starter::new(self.layout.clone(), state, |_| ())
     }
 
-    fn components(&self) -> Vec<Component> {
+    /// Those that can be started one by one, in the order in which they need each other.
+    pub(super) fn components(&self) -> Vec<Component> {
         let (layout, programs) = (&self.layout, &self.state.programs);
         let mut all = vec![
             kine::component(layout, programs),

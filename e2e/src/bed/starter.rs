@@ -56,7 +56,8 @@ impl Starter {
     ) -> Result<Duration> {
         let name = component.name.clone();
         let log = self.layout.log(&name);
-        let starting = process::start(component, prefix, &self.cgroups.of(&host), &log)?;
+        let prefix = [&self.cgroups.enter(&host), prefix].concat();
+        let starting = process::start(component, &prefix, &log)?;
         let started = Started { host, process: starting.process };
         self.change(|state| state.components.insert(name.clone(), started))?;
         starting.ready(&self.looker, DEADLINE).await

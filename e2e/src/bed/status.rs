@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use super::cgroups::Cgroups;
 use super::layout::{Host, Layout};
+use super::memory::Memory;
 use super::pki;
 use super::state::State;
 
@@ -18,6 +20,8 @@ pub(super) struct Status {
     kubeconfig: PathBuf,
     members: Vec<MemberStatus>,
     components: Vec<ComponentStatus>,
+    /// None where the kernel keeps no account.
+    memory: Option<Memory>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -76,6 +80,7 @@ impl Status {
             kubeconfig: layout.kubeconfig(pki::ADMIN),
             members: members.collect(),
             components: components.collect(),
+            memory: Cgroups::find().ok().and_then(|cgroups| Memory::of(&cgroups.memory())),
         }
     }
 
@@ -99,12 +104,16 @@ impl Status {
             let alive = if one.alive { "runs" } else { "DEAD" };
             let _ = writeln!(text, "  {alive} {:>8}  {:<10} {}", one.pid, one.host, one.name);
         }
+        text.push('\n');
+        if let Some(memory) = &self.memory {
+            let _ = writeln!(text, "memory      {memory}");
+        }
         let next = match self.phase {
             Phase::Up => "cargo bed shell    a shell with kubectl",
             Phase::Starting => "cargo bed up       starts it from the beginning",
             Phase::Broken => "cargo bed logs NAME  says why; `cargo bed up` starts everything anew",
         };
-        let _ = write!(text, "\nkubeconfig  {}\nnext        {next}\n", self.kubeconfig.display());
+        let _ = write!(text, "kubeconfig  {}\nnext        {next}\n", self.kubeconfig.display());
         text
     }
 }

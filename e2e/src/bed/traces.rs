@@ -40,6 +40,7 @@ pub(super) fn list() -> BTreeSet<String> {
     }
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     found.extend(mounts.lines().filter_map(|line| Some(format!("mount {}", line.split(' ').nth(4)?))));
+    found.extend(loops());
     found.extend(processes().into_iter().map(|process| format!("process {process}")));
     let cgroups = Cgroups::find().map(|cgroups| cgroups.left()).unwrap_or_default();
     found.extend(cgroups.iter().map(|cgroup| format!("cgroup {}", cgroup.display())));
@@ -50,6 +51,13 @@ pub(super) fn list() -> BTreeSet<String> {
 /// A network namespace with a name. A bed gives none to its own; those of pods are called after the software that makes them.
 fn is_of_others(line: &str) -> bool {
     line.split_once(" /run/netns/").is_some_and(|(_, name)| !name.starts_with("cni-"))
+}
+
+/// Loop devices that something is attached to.
+fn loops() -> Vec<String> {
+    let all = fs::read_dir("/sys/block").into_iter().flatten().flatten();
+    let files = all.filter_map(|entry| fs::read_to_string(entry.path().join("loop/backing_file")).ok());
+    files.map(|file| format!("loop {}", file.trim_end())).collect()
 }
 
 /// Processes in a cgroup of a bed. Whoever started them, and whatever they are called.

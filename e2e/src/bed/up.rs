@@ -13,8 +13,8 @@ use super::running::Bed;
 use super::starter::Starter;
 use super::state::State;
 use super::{
-    apiserver, argocd, cluster, containerd, controllers, images, kine, kube_proxy, kubelet, local_path, lock,
-    network, pki, scheduler, sweep,
+    apiserver, argocd, cluster, containerd, controllers, disk, images, kine, kube_proxy, kubelet, local_path,
+    lock, network, pki, scheduler, sweep,
 };
 
 /// What to start.
@@ -117,8 +117,9 @@ async fn control(starter: &Starter, programs: &Programs) -> Result<()> {
     Ok(())
 }
 
-/// What a node can do before there is an API: its namespaces, its containerd, its images.
+/// What a node can do before there is an API: its disk, its namespaces, its containerd, its images.
 pub(super) async fn prepare_node(starter: &Starter, node: &Member, programs: &Programs) -> Result<()> {
+    disk::insert(node).await?;
     starter.join(node).await?;
     starter.start(containerd::component(node, programs)).await?;
     for image in images::archives(&starter.layout) {

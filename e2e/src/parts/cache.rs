@@ -24,6 +24,9 @@ const OTHER_BUILDER: Duration = Duration::from_secs(60 * 60);
 /// How often the lock is tried. It announces itself to nobody.
 const TRY_AGAIN: Duration = Duration::from_millis(200);
 
+/// The folder of whole results.
+const SETS: &str = "sets";
+
 /// The cache. Everything below its folder is ours.
 #[derive(Debug, Clone)]
 pub struct Cache {
@@ -79,6 +82,15 @@ impl Cache {
         Ok(self.folder("logs")?.join(format!("{name}.log")))
     }
 
+    /// Whether there is a result of this name and key.
+    pub(super) fn has(&self, name: &str, key: &str) -> bool {
+        self.finished(name, key).is_dir()
+    }
+
+    fn finished(&self, name: &str, key: &str) -> PathBuf {
+        self.root.join(SETS).join(format!("{name}-{key}"))
+    }
+
     /// The result of this name and key; made first unless it is there. `make` gets an empty folder and the lock.
     pub(super) fn obtain(
         &self,
@@ -87,7 +99,8 @@ impl Cache {
         progress: &mut Progress,
         make: impl FnOnce(&Path, &Lock, &mut Progress) -> Result<()>,
     ) -> Result<PathBuf> {
-        let finished = self.folder("sets")?.join(format!("{name}-{key}"));
+        self.folder(SETS)?;
+        let finished = self.finished(name, key);
         if !finished.is_dir() {
             let lock = self.lock(name, progress)?;
             // Another builder may have been faster.
@@ -131,7 +144,7 @@ impl Cache {
 
     /// Drops what is old and too much of this set.
     fn prune(&self, name: &str) -> Result<()> {
-        let folder = self.folder("sets")?;
+        let folder = self.folder(SETS)?;
         let mut found = Vec::new();
         for entry in fs::read_dir(&folder).with_context(|| format!("read {}", folder.display()))? {
             let entry = entry.with_context(|| format!("read {}", folder.display()))?;
@@ -234,7 +247,9 @@ mod tests {
     fn what_is_there_is_not_made_again() {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::at(folder.path());
+        assert!(!cache.has("set", "aa"));
         assert_eq!(obtain(&cache, "aa", "first").unwrap(), "first");
+        assert!(cache.has("set", "aa") && !cache.has("set", "bb"));
         assert_eq!(obtain(&cache, "aa", "second").unwrap(), "first");
         assert_eq!(obtain(&cache, "bb", "third").unwrap(), "third");
     }

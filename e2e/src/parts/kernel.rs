@@ -16,8 +16,8 @@ struct Missing {
 
 /// What kubelets account with.
 const CONTROLLERS: [&str; 4] = ["cpu", "cpuset", "memory", "pids"];
-/// What containers are made of.
-const NAMESPACES: [&str; 6] = ["cgroup", "ipc", "mnt", "net", "pid", "uts"];
+/// What containers and nodes are made of.
+const NAMESPACES: [&str; 7] = ["cgroup", "ipc", "mnt", "net", "pid", "time", "uts"];
 /// What is tried, in a network namespace that is gone with its shell: a name, the commands, the remedy.
 const NETWORK: [(&str, &str, &str); 3] = [
     ("a veth pair", "ip link add name bed0 type veth peer name bed1", "load the kernel module veth"),
@@ -54,7 +54,7 @@ pub fn ready() -> Result<()> {
             });
         }
     }
-    if run("unshare", &["--net", "--mount", "true"]) {
+    if run("unshare", &["--net", "--mount", "--time", "true"]) {
         missing.extend(
             NETWORK
                 .iter()

@@ -19,6 +19,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 
 pub use self::cache::Cache;
+use self::debian::Extra;
 pub use self::progress::Progress;
 use self::sets::Set;
 
@@ -62,20 +63,33 @@ pub struct Parts {
 ///
 /// It asks the machine first, so that whoever lacks a package is told before ten minutes of building.
 pub fn ready(wanted: &Wanted, progress: &mut Progress) -> Result<Parts> {
-    kernel_and_packages(wanted.argocd)?;
-    from_cache(*wanted, &Cache::from_env()?, progress)
+    let cache = Cache::from_env()?;
+    // The packages come first: `ip`, `nft` and `unshare` are what the kernel is tried with.
+    debian::ready(&extras(wanted.argocd, &cache))?;
+    kernel::ready()?;
+    from_cache(*wanted, &cache, progress)
+}
+
+/// What this machine lacks for a bed without Argo CD, in one line. Nothing is installed or built to find out.
+pub fn lacking() -> Option<String> {
+    let packages = || debian::there(&extras(false, &Cache::from_env()?));
+    let root = rustix::process::geteuid().is_root();
+    // Without root that is what is lacking, whatever else is.
+    let looked = if root { packages().and_then(|()| kernel::ready()) } else { kernel::ready() };
+    let words = format!("{:#}", looked.err()?);
+    Some(words.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+fn extras(argocd: bool, cache: &Cache) -> Vec<Extra> {
+    let go = !go::is_there(cache);
+    let extras = [(argocd, Extra::Argocd), (go, Extra::Go)];
+    extras.into_iter().filter_map(|(wanted, extra)| wanted.then_some(extra)).collect()
 }
 
 /// Only what must be built, in a cache of the caller's choice. Needs neither root nor Debian's packages.
 pub fn build(wanted: &Wanted, cache: &Cache, progress: &mut Progress) -> Result<Vec<PathBuf>> {
     let go = go::ready(cache, progress)?;
     sets_of(*wanted).iter().map(|set| build::ready(set, &go, cache, progress)).collect()
-}
-
-fn kernel_and_packages(argocd: bool) -> Result<()> {
-    // The packages come first: `ip`, `nft` and `unshare` are what the kernel is tried with.
-    debian::ready(argocd)?;
-    kernel::ready()
 }
 
 fn from_cache(wanted: Wanted, cache: &Cache, progress: &mut Progress) -> Result<Parts> {

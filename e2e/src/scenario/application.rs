@@ -57,7 +57,11 @@ fn manifest(namespace: &str, uid: &str, url: &str, path: &str) -> Value {
             "project": "default",
             "source": { "repoURL": url, "path": path, "targetRevision": "main" },
             "destination": { "server": "https://kubernetes.default.svc", "namespace": namespace },
-            "syncPolicy": { "automated": { "prune": true, "selfHeal": true } },
+            "syncPolicy": {
+                "automated": { "prune": true, "selfHeal": true },
+                // It would try five times for minutes, call that Running, and see no new commit meanwhile.
+                "retry": { "limit": 0 },
+            },
         },
     })
 }

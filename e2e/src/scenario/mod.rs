@@ -5,6 +5,7 @@
 
 mod application;
 mod artefacts;
+mod harm;
 mod helm;
 mod pods;
 mod repository;
@@ -12,6 +13,7 @@ mod story;
 mod wait;
 
 pub use self::application::{Application, Seen};
+pub use self::harm::Container;
 pub use self::pods::{Pods, busybox};
 pub use self::repository::{Repository, Revision};
 pub use self::story::{Scenario, alone, alone_with_argocd, scenario, scenario_with_argocd};

@@ -20,12 +20,14 @@ use tokio::time::timeout;
 use super::artefacts;
 use super::wait::{MINUTE, wait_until};
 use crate::bed::Bed;
+use crate::skipping::{leave_test_to, skip_test};
 
 /// Held shared by most stories and alone by those that stop what others need.
 static STAGE: RwLock<()> = RwLock::const_new(());
-/// Set where a story may not be skipped: by `cargo verify`, which starts a bed for them. `argocd` says that the bed must
-/// have Argo CD, too.
+/// Set where a story may not be skipped: by `cargo verify`, which starts a bed for them.
 const REQUIRED: &str = "REFLECTOR_BED_REQUIRED";
+/// Set where a story is left to the step that starts a bed: by the other steps of `cargo verify`.
+const LATER: &str = "REFLECTOR_BED_LATER";
 /// Set by whoever wants to look at what a failed story left in the cluster.
 const KEEP: &str = "REFLECTOR_BED_KEEP";
 /// Connecting and answering, between two namespaces of one machine.
@@ -45,28 +47,35 @@ pub struct Scenario {
     pub namespace: String,
 }
 
+/// How a story is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Staged {
+    BesideOthers,
+    Alone,
+}
+
 /// Tells a story beside others. Without a bed it is skipped.
 pub async fn scenario(name: &str, story: impl AsyncFnOnce(&mut Scenario) -> Result<()>) {
     let _stage = STAGE.read().await;
-    tell(name, Needs::Bed, story).await;
+    tell(name, Staged::BesideOthers, Needs::Bed, story).await;
 }
 
 /// Tells a story beside others, of which Argo CD is a part. On a bed without it, it is skipped.
 pub async fn scenario_with_argocd(name: &str, story: impl AsyncFnOnce(&mut Scenario) -> Result<()>) {
     let _stage = STAGE.read().await;
-    tell(name, Needs::ArgoCd, story).await;
+    tell(name, Staged::BesideOthers, Needs::ArgoCd, story).await;
 }
 
-/// Tells a story while no other is told.
+/// Tells a story while no other is told. When it fails, what it broke is mended.
 pub async fn alone(name: &str, story: impl AsyncFnOnce(&mut Scenario) -> Result<()>) {
     let _stage = STAGE.write().await;
-    tell(name, Needs::Bed, story).await;
+    tell(name, Staged::Alone, Needs::Bed, story).await;
 }
 
 /// Tells a story of Argo CD while no other is told.
 pub async fn alone_with_argocd(name: &str, story: impl AsyncFnOnce(&mut Scenario) -> Result<()>) {
     let _stage = STAGE.write().await;
-    tell(name, Needs::ArgoCd, story).await;
+    tell(name, Staged::Alone, Needs::ArgoCd, story).await;
 }
 
 /// Without what a story is skipped.
@@ -76,29 +85,25 @@ enum Needs {
     ArgoCd,
 }
 
-impl Needs {
-    fn find(self) -> Result<Bed> {
-        let bed = Bed::running()?;
-        let there = self == Self::Bed || bed.argocd().is_some();
-        ensure!(there, "this bed has no Argo CD; start one that has: cargo bed up --argocd");
-        Ok(bed)
-    }
-
-    fn are_required(self, by: &OsStr) -> bool {
-        self == Self::Bed || by == "argocd"
-    }
-}
-
 #[expect(clippy::disallowed_methods, reason = "what to do with a story is said by whoever starts it")]
 #[expect(clippy::panic, reason = "this is how a test fails")]
-async fn tell(name: &str, needs: Needs, story: impl AsyncFnOnce(&mut Scenario) -> Result<()>) {
-    let bed = match needs.find() {
+async fn tell(
+    name: &str,
+    staged: Staged,
+    needs: Needs,
+    story: impl AsyncFnOnce(&mut Scenario) -> Result<()>,
+) {
+    if std::env::var_os(LATER).is_some() {
+        return leave_test_to("bed");
+    }
+    let bed = match Bed::running() {
         Ok(bed) => bed,
-        Err(error) if std::env::var_os(REQUIRED).is_some_and(|by| needs.are_required(&by)) => {
-            panic!("there must be a bed: {error:#}")
-        }
-        Err(error) => return println!("SKIPPED: {error:#}"),
+        Err(error) if std::env::var_os(REQUIRED).is_some() => panic!("there must be a bed: {error:#}"),
+        Err(error) => return skip_test(&format!("a bed: {error:#}")),
     };
+    if needs == Needs::ArgoCd && bed.argocd().is_none() {
+        return skip_test("Argo CD on this bed; start one that has it: cargo bed up --argocd");
+    }
     let mut scenario = match Scenario::open(name, bed).await {
         Ok(scenario) => scenario,
         Err(error) => panic!("{name}: {error:#}"),
@@ -107,17 +112,25 @@ async fn tell(name: &str, needs: Needs, story: impl AsyncFnOnce(&mut Scenario) -
     if matches!(told, Ok(Ok(()))) {
         return scenario.close().await;
     }
-    println!("what was to see: {}", artefacts::keep(name, &scenario).await.display());
+    let kept = format!("what was to see: {}", artefacts::keep(name, &scenario).await.display());
     if std::env::var_os(KEEP).is_some() {
         println!("its namespace stays: cargo bed shell kubectl -n {} get all", scenario.namespace);
     } else {
-        // What it holds, a port of a node perhaps, must not fail the next story.
+        // What it holds, a port of a node perhaps, and what it broke must not fail the next story.
+        if staged == Staged::Alone
+            && let Err(error) = scenario.bed.mend().await
+        {
+            println!("the bed is not mended, start it again: {error:#}");
+        }
         scenario.close().await;
     }
     match told {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => panic!("{name}: {error:#}"),
-        Err(panicked) => resume_unwind(panicked),
+        Ok(Err(error)) => panic!("{name}: {error:#}\n{kept}"),
+        Err(panicked) => {
+            println!("{kept}");
+            resume_unwind(panicked)
+        }
     }
 }
 
@@ -203,17 +216,5 @@ pub(super) fn output(mut command: Command) -> impl Future<Output = Result<String
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "{what} ({}) says: {}", output.status, said.trim());
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn whoever_requires_a_bed_does_not_require_argo_cd_with_it() {
-        assert!(Needs::Bed.are_required("1".as_ref()) && Needs::Bed.are_required("argocd".as_ref()));
-        assert!(Needs::ArgoCd.are_required("argocd".as_ref()));
-        assert!(!Needs::ArgoCd.are_required("1".as_ref()));
     }
 }

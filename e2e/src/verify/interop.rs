@@ -3,6 +3,7 @@
 use anyhow::{Result, ensure};
 
 use super::job::{InCi, Job, Outcome};
+use super::tested;
 
 /// Modules of the test `interop` that take minutes with many versions: the step `test` leaves them out.
 pub(super) const MODULES: [&str; 2] = ["stock_clients::", "stock_servers::"];
@@ -20,7 +21,7 @@ pub(super) fn run(job: &Job) -> Result<Outcome> {
     let found = found(&log);
     ensure!(found.is_some(), "the test did not say which iperf3 programs it found");
     match found.filter(|found| !found.is_empty()) {
-        Some(found) => Ok(Outcome::Passed(format!("iperf3 {found}"))),
+        Some(found) => tested::with_note(job, format!("iperf3 {found}")),
         None => Ok(Outcome::Skipped {
             why: "no iperf3; install the package iperf3".to_owned(),
             in_ci: InCi::Fails,

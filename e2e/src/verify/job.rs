@@ -17,6 +17,15 @@ use crate::place::Place;
 pub(super) enum Outcome {
     /// With a note for the line, or an empty one.
     Passed(String),
+    /// The same, but some of its tests could not run.
+    Partly {
+        /// Worth reading, or empty.
+        note: String,
+        /// How many tests.
+        tests: usize,
+        /// What they miss, a line each.
+        missing: Vec<String>,
+    },
     /// Could not run.
     Skipped {
         /// What is missing.

@@ -20,6 +20,8 @@ const SPINNER: [char; 4] = ['|', '/', '-', '\\'];
 pub(super) enum Verdict {
     /// With a note worth reading, or none.
     Passed(String),
+    /// The same without some of its tests, and what they miss.
+    Partly { note: String, tests: usize, missing: Vec<String> },
     /// With the last lines of its output.
     Failed { tail: String, again: Vec<String> },
     /// Could not run; says what is missing.
@@ -31,7 +33,9 @@ pub(super) enum Verdict {
 pub(super) struct Tally {
     passed: usize,
     failed: Vec<&'static str>,
+    /// Steps, and tests of steps: how many there were, and in words.
     skipped: usize,
+    skipped_in: Vec<String>,
 }
 
 impl Tally {
@@ -40,7 +44,15 @@ impl Tally {
         match verdict {
             Verdict::Passed(_) => self.passed += 1,
             Verdict::Failed { .. } => self.failed.push(name),
-            Verdict::Skipped(_) => self.skipped += 1,
+            Verdict::Partly { tests, .. } => {
+                self.passed += 1;
+                self.skipped += tests;
+                self.skipped_in.push(format!("{name} ({tests} of its tests)"));
+            }
+            Verdict::Skipped(_) => {
+                self.skipped += 1;
+                self.skipped_in.push(name.to_owned());
+            }
         }
     }
 
@@ -55,6 +67,9 @@ impl Tally {
         if !self.failed.is_empty() {
             let _ = writeln!(out, "failed: {}", self.failed.join(", "));
         }
+        if !self.skipped_in.is_empty() {
+            let _ = writeln!(out, "skipped: {}", self.skipped_in.join(", "));
+        }
         let _ = write!(out, "{} passed, {} failed", self.passed, self.failed.len());
         if self.skipped > 0 {
             let _ = write!(out, ", {} skipped", self.skipped);
@@ -67,6 +82,16 @@ impl Tally {
 pub(super) fn finished(name: &str, took: Duration, verdict: &Verdict) -> String {
     match verdict {
         Verdict::Passed(note) => line("ok", AnsiColor::Green.on_default(), name, took, note),
+        Verdict::Partly { note, tests, missing } => {
+            let note = format!("{note}, {tests} skipped");
+            let mut out =
+                line("ok", AnsiColor::Green.on_default(), name, took, note.trim_start_matches(", "));
+            let yellow = AnsiColor::Yellow.on_default();
+            for what in missing {
+                let _ = write!(out, "\n     {yellow}SKIPPED{yellow:#}: {what}");
+            }
+            out
+        }
         Verdict::Skipped(why) => {
             line("SKIP", AnsiColor::Yellow.on_default(), name, took, &format!("SKIPPED: {why}"))
         }
@@ -100,14 +125,21 @@ pub(super) fn progress(name: &str, stage: &str, took: Duration, frame: usize) ->
     text.chars().take(PROGRESS_COLUMNS).collect()
 }
 
-/// A line of `--list`.
-pub(super) fn listed(step: &Step) -> String {
-    let when = match step.when {
-        When::Always => "",
-        When::Long => " (with --long, and in CI)",
-        When::Named => " (when named)",
-    };
-    format!("{:<12} {}{when}", step.name, step.what)
+/// What `--list` prints: each step, and which runs have it.
+pub(super) fn list(steps: &[Step]) -> String {
+    let mut out = String::new();
+    for step in steps {
+        let when = match step.when {
+            When::Quick => "quick",
+            When::Always => "",
+            When::Long => "long",
+        };
+        let _ = writeln!(out, "{:<12} {when:<6} {}", step.name, step.what);
+    }
+    out.push_str(
+        "\ncargo verify runs all but `long`, cargo verify --quick only `quick`, cargo verify --long and CI=true all.",
+    );
+    out
 }
 
 /// The end of a log, bounded in lines and columns.
@@ -160,6 +192,23 @@ mod tests {
     }
 
     #[test]
+    fn skipped_tests_of_a_step_are_shown_and_counted_in_the_closing_line() {
+        let missing = vec!["iperf3 (7 tests)".to_owned()];
+        let verdict = Verdict::Partly { note: "40 tests".into(), tests: 7, missing };
+        let text = plain(&finished("test", Duration::ZERO, &verdict));
+        assert_eq!(text, "ok   test             0.0 s  40 tests, 7 skipped\n     SKIPPED: iperf3 (7 tests)");
+        let mut tally = Tally::default();
+        tally.add("test", &verdict);
+        tally.add("bed", &Verdict::Skipped("root".into()));
+        assert!(tally.is_good());
+        let summary = tally.summary(Duration::ZERO);
+        assert!(
+            summary.ends_with("\nskipped: test (7 of its tests), bed\n1 passed, 0 failed, 8 skipped"),
+            "{summary}"
+        );
+    }
+
+    #[test]
     fn the_last_line_counts_and_nothing_follows_it() {
         let mut tally = Tally::default();
         tally.add("fmt", &Verdict::Passed(String::new()));
@@ -171,6 +220,15 @@ mod tests {
         let summary = tally.summary(Duration::ZERO);
         assert!(summary.contains("failed: clippy\n"));
         assert!(summary.ends_with("\n1 passed, 1 failed, 1 skipped"), "{summary}");
+    }
+
+    #[test]
+    fn the_list_says_which_runs_have_a_step() {
+        let list = list(crate::verify::steps::STEPS);
+        let starts = |start: &str| list.lines().any(|line| line.starts_with(start));
+        assert!(starts("fmt          quick  the code"), "{list}");
+        assert!(starts("bed                 a real Kubernetes"), "{list}");
+        assert!(starts("fuzz         long   each"), "{list}");
     }
 
     #[test]

@@ -108,6 +108,7 @@ fn judge(name: &str, ci: bool, command: Option<String>, (result, log): (Result<O
     };
     match result {
         Ok(Outcome::Passed(note)) => Verdict::Passed(note),
+        Ok(Outcome::Partly { note, tests, missing }) => Verdict::Partly { note, tests, missing },
         Ok(Outcome::Skipped { why, in_ci: InCi::Fails }) if ci => {
             let tail = format!("SKIPPED: {why}\nin CI (CI=true) this step must be able to run");
             Verdict::Failed { tail, again: again(None) }

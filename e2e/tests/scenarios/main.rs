@@ -4,8 +4,14 @@
 
 mod api_server;
 mod argocd;
+mod cables;
+mod clocks;
+mod crashes;
+mod disks;
+mod failing;
 mod helm;
 mod host_network;
+mod images;
 mod nodes;
 mod services;
 mod sources;

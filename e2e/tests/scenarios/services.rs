@@ -10,6 +10,20 @@ const SERVE: &str =
     "mkdir /tmp/www && echo served >/tmp/www/index.html && exec busybox httpd -f -p 8080 -h /tmp/www";
 
 #[tokio::test]
+async fn a_pod_on_the_host_network_finds_the_api_without_dns() {
+    scenario("api-service", async |story: &mut Scenario| {
+        // The kubelet writes the address into every pod's environment. The command ends well when somebody accepts.
+        let script = r#"echo "$KUBERNETES_SERVICE_HOST" && exec nc -w 5 "$KUBERNETES_SERVICE_HOST" "$KUBERNETES_SERVICE_PORT" </dev/null"#;
+        let more = json!({ "hostNetwork": true, "restartPolicy": "OnFailure" });
+        story.create_pod(&busybox("client", script, &more)).await?;
+        let log = story.ended_pod("client").await?;
+        ensure!(log.lines().next() == Some("10.96.0.1"), "it was told: {log}");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_service_on_one_node_is_reached_from_the_host_network_of_the_other() {
     scenario("service", async |story: &mut Scenario| {
         let more = json!({

@@ -5,13 +5,13 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::plan;
-use super::result::{CpuCost, Echo, Interval, Phase, PhaseMode, Stream, Transport, Udp};
+use super::result::{CpuCost, Echo, Interval, LostIn, Phase, PhaseMode, Stream, Transport, Udp};
 use super::throughput::{Flow, Outcome, Way};
 use crate::engine::evidence::limit::{Direction, Facts, Granted, UdpFacts, decide};
 use crate::engine::evidence::tcp::mean_rtt_us;
 use crate::engine::evidence::{Evidence, Real, float};
 use crate::engine::iperf::StreamResult;
-use crate::link::message::{Protocol, SessionResult};
+use crate::link::message::{Mode, Protocol, SessionResult};
 use crate::reason::EndReason;
 
 /// Left out of the steady rate: slow start on any path.
@@ -160,6 +160,7 @@ impl Run<'_> {
             packets,
             lost,
             lost_percent: Real::percent(float(lost), float(packets)),
+            lost_in: LostIn::of(self.mode),
             jitter_us: jitter.and_then(|seconds| Real::of(seconds * 1e6)),
             reordered: (flow.way == Way::Down).then(|| flow.out_of_order()),
             duplicates: (flow.way == Way::Down).then(|| flow.duplicates()),
@@ -188,6 +189,10 @@ impl Run<'_> {
             direction: match flow.way {
                 Way::Up => Direction::Up,
                 Way::Down => Direction::Down,
+            },
+            mode: match self.mode {
+                PhaseMode::Direct => Mode::DirectEphemeral,
+                PhaseMode::Tunneled => Mode::Tunneled,
             },
             end_reason: Some(self.end_reason()),
             run_s,
@@ -222,4 +227,88 @@ fn steady(flow: &Flow) -> Option<Real> {
     let bytes = later().flat_map(|step| &step.bytes).sum();
     let seconds = later().map(|step| step.to.saturating_sub(step.from)).sum::<Duration>();
     Real::mbps(bytes, seconds.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::plan::Route;
+    use crate::client::result::EchoMethod;
+    use crate::client::throughput::Ending;
+    use crate::engine::evidence::limit::By;
+    use crate::engine::streams::Snapshot;
+
+    /// Datagrams that came down with gaps, while most echoes stayed away and the others were slow.
+    fn measured(mode: PhaseMode) -> Phase {
+        let phase = plan::Phase {
+            name: "udp_down",
+            direction: plan::Direction::Down,
+            protocol: Protocol::Udp,
+            seconds: 1,
+            streams: 1,
+            rate: Some(100_000_000),
+            route: Route::PreferDirect,
+            echo_idle: true,
+            echo_loaded: true,
+        };
+        let end = Snapshot {
+            bytes: 6_000_000,
+            packets: 10_000,
+            received: 6_000,
+            lost: 4_000,
+            ..Snapshot::default()
+        };
+        let outcome = Outcome {
+            ending: Ending::Completed,
+            block: 1000,
+            flows: vec![Flow::that_came_to(Way::Down, end)],
+            remote: None,
+            evidence: Evidence::default(),
+            problem: None,
+        };
+        let echo = |p50_us| Echo {
+            method: if mode == PhaseMode::Direct { EchoMethod::Keyed } else { EchoMethod::Tunneled },
+            sent: 100,
+            n: 20,
+            min_us: Real::of(40.0),
+            p50_us: Real::of(p50_us),
+            lost_in: LostIn::of(mode),
+            ..Echo::default()
+        };
+        let (idle, loaded, remote) = (echo(50.0), echo(90_000.0), Evidence::default());
+        let run = Run {
+            phase: &phase,
+            mode,
+            test_id: None,
+            outcome: &outcome,
+            result: None,
+            remote: &remote,
+            granted: Granted::default(),
+            datagram_bytes: 1000,
+            echo_idle: Some(&idle),
+            echo_loaded: Some(&loaded),
+        };
+        run.phases().remove(0)
+    }
+
+    /// X8
+    #[test]
+    fn what_a_tunnel_lost_is_told_as_the_tunnels_and_limits_nothing() {
+        let direct = measured(PhaseMode::Direct);
+        let udp = direct.udp.as_ref().unwrap();
+        assert_eq!((udp.lost, udp.lost_in), (4_000, LostIn::Path));
+        assert_eq!(direct.limit.by, By::Network);
+        let said = |phase: &Phase, signal: &str| phase.limit.evidence.iter().any(|one| one.signal == signal);
+        assert!(said(&direct, "udp_lost_percent") && said(&direct, "loaded_rtt_us"), "{:?}", direct.limit);
+
+        let tunneled = measured(PhaseMode::Tunneled);
+        let udp = tunneled.udp.as_ref().unwrap();
+        assert_eq!((udp.lost, udp.lost_in), (4_000, LostIn::Tunnel), "the numbers stay, the name changes");
+        assert_eq!(
+            (tunneled.limit.by, tunneled.limit.evidence.len()),
+            (By::Unknown, 0),
+            "{:?}",
+            tunneled.limit
+        );
+    }
 }

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::plan::{IDLE_ECHO_SECONDS, Phase};
-use super::result::{Delay, Echo, EchoMethod, OneWay, histogram};
+use super::result::{Delay, Echo, EchoMethod, LostIn, OneWay, PhaseMode, histogram};
 use super::throughput::{Direct, Stage};
 use super::tunnel::Tunnel;
 use crate::engine::echo::Tunnelled;
@@ -145,6 +145,10 @@ impl Found {
             trimmed_mean_us: us(|rtt| rtt.trimmed_mean_us),
             lost_up: report.lost_up,
             lost_down: report.lost_down,
+            lost_in: LostIn::of(match self.method {
+                EchoMethod::Keyed | EchoMethod::Legacy => PhaseMode::Direct,
+                EchoMethod::Tunneled => PhaseMode::Tunneled,
+            }),
             duplicate: Some(report.duplicate),
             reordered: Some(report.reordered),
             limited: Some(limited),

@@ -4,6 +4,8 @@
 //! an exit that leaves nothing unrecorded. Nothing is decided here that a room could decide.
 
 mod admin;
+#[cfg(test)]
+mod ends_tests;
 mod engines;
 mod host;
 mod observer;

@@ -14,7 +14,7 @@ use super::tests::{HALF_OPEN, House, PATIENCE, refused};
 
 impl House {
     /// A manifest, renamed into place.
-    fn write_peer(&self, id: &str, spec: &str) {
+    pub(super) fn write_peer(&self, id: &str, spec: &str) {
         let text = format!(
             "apiVersion: packetparamedic.io/v1alpha1\nkind: ReflectorPeer\nmetadata:\n  name: bay\nspec:\n  \
              reflectorRef:\n    kind: Reflector\n    name: attic\n  endpointId: {id}\n{spec}"
@@ -24,7 +24,7 @@ impl House {
         std::fs::rename(folder.join(".bay.tmp"), folder.join("bay.yaml")).unwrap();
     }
 
-    async fn open_pairing_window(&self) -> String {
+    pub(super) async fn open_pairing_window(&self) -> String {
         let socket = self.dir.path().join("admin.sock");
         let ask = move || client::ask(&socket, &Request::OpenPairing { ttl_sec: 600 }).unwrap();
         match tokio::task::spawn_blocking(ask).await.unwrap() {

@@ -121,7 +121,7 @@ pub(super) fn wire(config: &Config, rooms: &Rooms, site: &Site, engines: Engines
         require_alpn: config.network.require_alpn,
         started: rooms.started,
     })?;
-    let tallies = Tallies::new(refused, site.doors.clone());
+    let tallies = Tallies::new(refused, site.doors.clone(), site.tunnels.clone());
     Ok(Wired { features, recent, tallies, server, sessions, identity, directory })
 }
 

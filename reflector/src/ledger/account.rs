@@ -103,6 +103,11 @@ impl Account {
         limit.saturating_sub(self.taken.load(Ordering::Acquire))
     }
 
+    /// What is moved and on lease beyond a day with this limit, which may have been larger before.
+    pub(crate) fn beyond(&self, limit: u64) -> u64 {
+        self.taken.load(Ordering::Acquire).saturating_sub(limit)
+    }
+
     /// Bytes that reached us without a lease: what a cut left unread in the kernel.
     pub fn charge_unread(&self, bytes: u64) {
         self.settle(0, bytes);
@@ -196,7 +201,8 @@ impl Account {
             && self.book(now).is_forgettable(now.at)
     }
 
-    fn settle(&self, granted: u64, used: u64) {
+    /// So much of what was leased was moved; the rest of it goes back. For a [`Lease`] that was [kept](Lease::keep).
+    pub(crate) fn settle(&self, granted: u64, used: u64) {
         if used > 0 {
             self.unbooked.fetch_add(used, Ordering::AcqRel);
         }
@@ -259,6 +265,11 @@ impl Lease<'_> {
     /// How many. Zero: the budget is used up, stop.
     pub fn bytes(&self) -> u64 {
         self.granted
+    }
+
+    /// For longer than a call: whoever keeps it answers for it with [`Account::settle`].
+    pub(crate) fn keep(mut self) -> u64 {
+        std::mem::take(&mut self.granted)
     }
 
     /// Reports what was really moved; the rest goes back.

@@ -63,6 +63,7 @@ pub(super) struct Families {
     pub(super) stream_bytes: Counters<Direction>,
     pub(super) unread_bytes: IntCounter,
     pub(super) data_refused: IntCounter,
+    pub(super) tunnel_fruitless: IntCounter,
     pub(super) echo_dropped: Counters<Cause>,
     pub(super) task_panics: Counters<Task>,
     pub(super) health_connections_dropped: IntCounter,
@@ -132,6 +133,11 @@ impl Families {
                 r,
                 "data_refused_total",
                 "Connections and datagrams on data ports that were not of the granted peer.",
+            ),
+            tunnel_fruitless: counter(
+                r,
+                "tunnel_fruitless_total",
+                "Tunnelled connections ended because record after record (more than 32) had no data.",
             ),
             echo_dropped: Counters::new(
                 r,

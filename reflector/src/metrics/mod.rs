@@ -209,6 +209,11 @@ impl Metrics {
         self.all.stray_connections.of(kind).inc();
     }
 
+    /// So many more tunnelled connections were ended because record after record of them had no data.
+    pub fn tunnel_fruitless(&self, more: u64) {
+        self.all.tunnel_fruitless.inc_by(more);
+    }
+
     /// So many datagrams on the control port belonged to nobody.
     pub fn stray_datagrams(&self, lost: u64) {
         self.all.stray_datagrams.inc_by(lost);

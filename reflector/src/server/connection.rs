@@ -163,6 +163,8 @@ impl Connection {
 
     async fn frame(&mut self, frame: Result<Envelope, DecodeError>) -> Result<(), Ending> {
         self.touch();
+        #[cfg(test)]
+        super::bug::here(self.remote);
         let envelope = match frame {
             Ok(envelope) => envelope,
             Err(error) => return self.bad_frame(&error).await,

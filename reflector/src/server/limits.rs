@@ -65,6 +65,7 @@ pub const MAX_BAD_FRAMES: u32 = 5;
 pub const DRAIN_BYTES: usize = 64 * 1024;
 
 /// And for how long.
+/// Test: `whoever_finds_no_place_hears_why_and_is_gone_though_it_stays_silent_or_goes_on_talking`.
 pub const DRAIN_TIME: Duration = Duration::from_millis(100);
 
 /// For `close_notify` to leave before the socket is dropped; a peer that does not read cannot hold a descriptor.

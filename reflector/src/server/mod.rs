@@ -4,6 +4,8 @@
 //! audited. This room holds connections and their limits; what a peer may do is decided in `access` and `session`.
 
 mod answers;
+#[cfg(test)]
+pub(crate) mod bug;
 mod connection;
 mod crowd;
 mod finish;

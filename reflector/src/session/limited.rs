@@ -26,6 +26,7 @@ fn by(record: &SessionRecord, max_rate: Option<u64>) -> Option<Limit> {
     let evidence = record.measured().map_or(&nothing, |measured| &measured.evidence);
     let facts = Facts {
         direction: if record.plan.reverse { Direction::Down } else { Direction::Up },
+        mode: record.mode,
         end_reason: Some(record.reason()),
         run_s: record.duration().as_secs_f64(),
         bytes: record.bytes,

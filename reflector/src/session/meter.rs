@@ -56,9 +56,60 @@ impl Meter {
         (limit < u64::MAX).then(|| self.0.account.left(limit))
     }
 
+    /// Bytes to be set aside for what a peer has been told it may send; none yet.
+    pub fn reserve(&self) -> Reserve {
+        Reserve { active: Arc::clone(&self.0), bytes: 0 }
+    }
+
+    /// What is left is set aside for peers that do not send it: nothing more can move, and that is the reason of the end.
+    pub fn give_up(&self) {
+        self.0.stop(EndReason::QuotaExceeded);
+    }
+
     /// Payload bytes of this session so far.
     pub fn bytes(&self) -> u64 {
         self.0.bytes.load(Ordering::Acquire)
+    }
+}
+
+/// Bytes of a day that nobody else can lease, because they may arrive whatever we decide. Dropped, they go back.
+#[derive(Debug)]
+pub struct Reserve {
+    active: Arc<Active>,
+    bytes: u64,
+}
+
+impl Reserve {
+    /// How many.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Sets aside so many, or as many more as there are. Less when the day has become shorter: then nobody has them.
+    pub fn set(&mut self, bytes: u64) {
+        let account = &self.active.account;
+        let beyond = account.beyond(self.active.bytes_per_day());
+        let bytes = if beyond > 0 { bytes.min(self.bytes.saturating_sub(beyond)) } else { bytes };
+        if bytes > self.bytes {
+            let more = account.lease(bytes - self.bytes, self.active.bytes_per_day());
+            self.bytes = self.bytes.saturating_add(more.keep());
+        } else {
+            account.settle(self.bytes - bytes, 0);
+            self.bytes = bytes;
+        }
+    }
+
+    /// So many of them were moved.
+    pub fn spend(&mut self, used: u64) {
+        self.bytes = self.bytes.saturating_sub(used);
+        self.active.bytes.fetch_add(used, Ordering::AcqRel);
+        self.active.account.settle(used, used);
+    }
+}
+
+impl Drop for Reserve {
+    fn drop(&mut self) {
+        self.set(0);
     }
 }
 

@@ -23,7 +23,7 @@ mod ticket;
 
 pub use control::SessionControl;
 pub use denial::Denied;
-pub use meter::{Meter, SessionLease};
+pub use meter::{Meter, Reserve, SessionLease};
 pub use observer::{Denial, Observer, SessionRecord};
 pub use placement::Routes;
 pub use requester::{ConnectionId, Peer, Requester};

@@ -24,7 +24,7 @@ impl Stock {
         let mut command = Command::new(program);
         command.args(["-s", "-1", "--forceflush", "-B", "127.0.0.1", "-p", &at.port().to_string()]);
         let Ok(mut child) = command.stdout(Stdio::piped()).spawn() else {
-            eprintln!("SKIPPED: no iperf3 to test against (Debian package iperf3)");
+            e2e::skipping::skip_test("iperf3 (Debian package iperf3)");
             return None;
         };
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -202,14 +202,13 @@ async fn datagrams_up_and_down_are_counted_alike_on_both_sides() {
         let ours = outcome.flows[0].results(1.0);
         let theirs = &outcome.remote.as_ref().unwrap().streams;
         for (ours, theirs) in ours.iter().zip(theirs) {
-            // Half a megabyte a second in each of two streams; what is on its way at the end, the receiver misses.
-            assert!((200..=600).contains(&ours.packets), "{ours:?}");
             let (sent, received) = if reverse { (theirs, ours) } else { (ours, theirs) };
-            assert!(
-                sent.packets >= received.packets && sent.packets - received.packets < 100,
-                "{sent:?} {received:?}"
-            );
-            assert!(received.errors < 100 && received.jitter >= 0.0);
+            // What is on its way at the end, the receiver misses.
+            assert!(received.packets > 0 && sent.packets >= received.packets, "{sent:?} {received:?}");
+            // What did not get lost is there byte by byte. Numbers are read while datagrams come: one call takes 64.
+            let arrived = received.packets - received.errors;
+            assert!(arrived.abs_diff(received.bytes / 1000) <= 64, "{received:?}");
+            assert!(received.jitter >= 0.0);
         }
     }
 }

@@ -59,6 +59,9 @@ async fn what_a_sender_too_fast_for_the_tunnel_loses_is_counted_as_this_hosts_an
     // iperf3 counts up to the last one that arrived.
     assert!(lost > 0 && counted >= lost, "iperf3 lost {lost}; {line}");
     forwarder.says("completed").await;
+    // The reflector saw the gaps, and calls them no network's either.
+    let limit = forwarder.ended().await["params"]["limit"].clone();
+    assert!(limit.is_object() && limit["by"] != "network", "{limit}");
     assert_eq!(forwarder.signal(rustix::process::Signal::INT).await.code(), Some(0));
     let goodbye = forwarder.says("1 test forwarded; ").await;
     assert!(goodbye.contains(&format!("{counted} datagram")), "{goodbye}");

@@ -26,14 +26,16 @@ pub(crate) struct Iperf {
 /// The program of this version. `None` was said aloud; in CI a machine without any fails.
 pub(crate) fn of(version: &str) -> Option<Iperf> {
     let found = all();
-    assert!(
-        !found.is_empty() || std::env::var_os("CI").is_none(),
-        "no iperf3 on this machine: install the package iperf3"
-    );
+    if found.is_empty() {
+        e2e::skipping::skip_test("any iperf3 (Debian package iperf3)");
+        return None;
+    }
     let wanted = Version::parse(version).unwrap();
     let program = found.into_iter().find(|program| program.version == wanted);
     if program.is_none() {
-        eprintln!("SKIPPED: no iperf3 {version}; name a program or a folder of them in REFLECTOR_IPERF3");
+        e2e::skipping::skip_test(&format!(
+            "iperf3 of version {version}; name a program or a folder of them in REFLECTOR_IPERF3"
+        ));
     }
     program
 }
@@ -116,12 +118,11 @@ fn a_version_is_compared_by_number_not_by_letter() {
     assert_eq!(Version::said("usage: something else"), None);
 }
 
-/// Names what is missing, so that a run in which little was compared says so.
+/// Names what is there, so that a run in which little was compared says so. What is missing is said by its own tests.
 #[test]
-fn versions_that_are_missing_are_named() {
+fn versions_that_are_here_are_named() {
     let found = all();
     let there: Vec<String> = found.iter().map(|p| format!("{} ({})", p.version, p.path.display())).collect();
     eprintln!("iperf3 found: {}", there.join(", "));
-    let missing = WANTED.into_iter().filter(|wanted| of(wanted).is_none()).count();
-    assert!(missing == 0 || !found.is_empty() || std::env::var_os("CI").is_none(), "no iperf3 at all");
+    assert!(!found.is_empty() || !e2e::skipping::in_ci(), "no iperf3 at all");
 }

@@ -1,9 +1,36 @@
 //! Manifests come, go and break while others are served.
 
+use e2e::appliance::Ending;
+use jiff::Timestamp;
+
 use super::*;
 
-/// A1's promise for a manifest.
+/// A1's promise for a manifest. Held against what the reflector itself wrote down: how quickly a client connects or a test
+/// notices on a busy machine is no part of it.
 const PROMISE: Duration = Duration::from_secs(2);
+
+/// When the policy changed last, by the reflector's own account.
+async fn changed_at(bed: &Bed) -> Timestamp {
+    let now = Timestamp::now();
+    let age = bed.metric("reflector_policy_last_event_age_seconds").await;
+    now - Duration::from_secs_f64(age)
+}
+
+/// From a change of the folder to the last socket of this peer closed: the line that says who was cut off, and how long
+/// that took after the change was seen.
+async fn cut_within_the_promise(bed: &Bed, key: &Key, changed: Timestamp) {
+    let id = key.endpoint_id();
+    let removed = bed.audited("peer_removed", |line| line["peer_id"] == id.as_str()).await;
+    assert_eq!((&removed["reason"], &removed["peer"]), (&"revoked".into(), &"attic".into()));
+    let cut = |line: &Value| line["peer_id"] == id.as_str() && line["params"]["latency_ms"].is_u64();
+    let cut = bed.audited("connection_denied", cut).await;
+    assert_eq!(cut["reason"], "revoked", "{cut}");
+    for line in [&removed, &cut] {
+        let at: Timestamp = line["timestamp"].as_str().unwrap().parse().unwrap();
+        let took = Duration::try_from(at.duration_since(changed)).unwrap_or_default();
+        assert!(took < PROMISE, "{took:?}: {line}");
+    }
+}
 
 /// A1: added, removed, in place of each other, without a restart.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -11,30 +38,27 @@ async fn a_manifest_lets_in_and_shuts_out_within_two_seconds() {
     let bed = Bed::start().await;
     let (key, other) = (Key::generate(), Key::generate());
     forbidden(open(&bed, &key).await);
-    let added = tokio::time::Instant::now();
+    let added = Timestamp::now();
     bed.write_peer(&key, "attic", "");
     let mut control = let_in(&bed, &key).await;
-    assert!(added.elapsed() < PROMISE, "{:?}", added.elapsed());
+    let took = Duration::try_from(changed_at(&bed).await.duration_since(added)).unwrap_or_default();
+    assert!(took < PROMISE, "{took:?}");
 
     // The file now names somebody else.
-    let replaced = tokio::time::Instant::now();
+    let replaced = Timestamp::now();
     bed.write_peer(&other, "attic", "");
-    control.read_raw_until_closed().await;
-    assert!(replaced.elapsed() < PROMISE, "{:?}", replaced.elapsed());
+    control.set_wait(PATIENCE);
+    assert_ne!(control.read_raw_until_closed().await.how, Ending::Deadline);
+    cut_within_the_promise(&bed, &key, replaced).await;
     let mut control = let_in(&bed, &other).await;
     forbidden(open(&bed, &key).await);
 
-    let removed = tokio::time::Instant::now();
+    let removed = Timestamp::now();
     std::fs::remove_file(bed.path("peers/attic.yaml")).unwrap();
-    control.read_raw_until_closed().await;
-    assert!(removed.elapsed() < PROMISE, "{:?}", removed.elapsed());
+    control.set_wait(PATIENCE);
+    assert_ne!(control.read_raw_until_closed().await.how, Ending::Deadline);
+    cut_within_the_promise(&bed, &other, removed).await;
     forbidden(open(&bed, &other).await);
-    for id in [key.endpoint_id(), other.endpoint_id()] {
-        let line = bed.audited("peer_removed", |line| line["peer_id"] == id.as_str()).await;
-        assert_eq!((&line["reason"], &line["peer"]), (&"revoked".into(), &"attic".into()));
-        let cut = |line: &Value| line["peer_id"] == id.as_str() && line["reason"] == "revoked";
-        bed.audited("connection_denied", cut).await;
-    }
     assert!(bed.daemon.stderr().unwrap().matches("\"serving\"").count() <= 1, "it never restarted");
 }
 

@@ -46,8 +46,7 @@ impl Cable {
         match cable.connect() {
             Ok(()) => Some(cable),
             Err(why) => {
-                assert!(std::env::var_os("CI").is_none(), "CI must be able to make networks: {why}");
-                eprintln!("SKIPPED: no network namespaces with a veth pair: {why}");
+                e2e::skipping::skip_test(&format!("network namespaces with a veth pair: {why}"));
                 None
             }
         }

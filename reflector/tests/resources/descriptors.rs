@@ -26,6 +26,8 @@ const CONNECTIONS: usize = 8;
 /// How long the loop is watched while nothing can be done.
 const WATCHED: Duration = Duration::from_secs(2);
 
+/// What a peer hears as `busy` when it does not know the word.
+const DENIED: &str = r#"reflector_session_denied_total{reason="resource_exhausted"}"#;
 const ERRORS: &str = r#"reflector_accept_errors_total{kind="descriptors"}"#;
 
 async fn confined(extra: &str) -> Bed {
@@ -79,16 +81,19 @@ async fn a_loop_that_cannot_make_room_waits_instead_of_spinning() {
             }
         }
     }
-    let mut tests = 0;
+    // Tests take the descriptors that are left, those of an engine first and at the end the one of the connection.
+    let (mut tests, mut denials) = (0, Vec::new());
     for connection in &mut inside {
         match connection.request(&Test::echo(30)).await.unwrap() {
             Answer::Granted(_) => tests += 1,
             Answer::Denied(denial) => {
                 assert!(denial.reason == "busy" && denial.retry_after_sec.is_some(), "{denial}");
-                break;
+                denials.push(denial);
             }
         }
     }
+    let last = denials.last().unwrap();
+    assert!(last.message.contains("no descriptor is free for another test"), "{last}");
     assert!(inside.len() < KNOWN * CONNECTIONS && tests < inside.len(), "{} {tests}", inside.len());
     // Whoever comes now waits in the kernel's queue, which is what keeps the loop busy.
     let began = Instant::now();
@@ -109,4 +114,5 @@ async fn a_loop_that_cannot_make_room_waits_instead_of_spinning() {
     let took = began.elapsed();
     let (errors, most) = (bed.metric(ERRORS).await, took.as_secs_f64() / ACCEPT_BACKOFF.as_secs_f64());
     assert!((10.0..=most + 5.0).contains(&errors), "{errors} errors, at most {most}");
+    assert!(bed.metric(DENIED).await >= 1.0, "{} denials", denials.len());
 }

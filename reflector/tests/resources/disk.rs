@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::bed::{Bed, PATIENCE, http_get, testbed, until};
 use crate::good::{Good, run};
-use crate::{GENEROUS, count, skip};
+use crate::{GENEROUS, count};
 
 /// A disk small enough to fill in no time.
 const DISK: u64 = 8 * 1024 * 1024;
@@ -28,7 +28,7 @@ struct Small {
 impl Small {
     async fn start(extra: &str, on_disk: &[(&str, &str)]) -> Option<Self> {
         if let Some(why) = Confine::missing() {
-            skip("a full disk needs a disk of its own", &why);
+            e2e::skipping::skip_test(&format!("a disk of its own: {why}"));
             return None;
         }
         let dir = tempfile::tempdir().unwrap();

@@ -45,15 +45,6 @@ fn source(n: usize) -> IpAddr {
     IpAddr::V4(Ipv4Addr::from(0x7f01_0000 + n))
 }
 
-/// This test cannot run here. In CI that is a failure.
-fn skip(what: &str, why: &str) {
-    assert!(std::env::var_os("CI").is_none(), "CI must be able to run this: {what}: {why}");
-    // Past the harness, which keeps to itself what passing tests print.
-    let said =
-        std::io::Write::write_all(&mut std::io::stderr(), format!("SKIPPED: {what}: {why}\n").as_bytes());
-    said.unwrap();
-}
-
 /// A series that counts things.
 #[expect(
     clippy::cast_possible_truncation,

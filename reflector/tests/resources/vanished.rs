@@ -10,7 +10,6 @@ use tokio::time::Instant;
 
 use crate::bed::{Bed, PATIENCE, until};
 use crate::good::{Good, run};
-use crate::skip;
 
 /// link.md §5.
 const PROMISE: Duration = Duration::from_secs(3);
@@ -63,7 +62,7 @@ async fn a_client_that_is_gone_frees_its_slot_and_its_port() {
         let denial = waiting.request(&Test::throughput(5)).await.unwrap().denied().unwrap();
         assert_eq!(denial.reason, "busy", "{how:?}: {denial}");
         let (mut stays, mut flows) = (None, None);
-        let left = Instant::now();
+        let (left, began) = (jiff::Timestamp::now(), Instant::now());
         match how {
             Leaves::Killed => drop((control, data)),
             Leaves::Reset => {
@@ -82,13 +81,15 @@ async fn a_client_that_is_gone_frees_its_slot_and_its_port() {
         let granted = loop {
             match waiting.request(&Test::throughput(5)).await.unwrap().granted() {
                 Ok(granted) => break granted,
-                Err(busy) => assert!(left.elapsed() < PROMISE, "{how:?}: {busy}"),
+                Err(busy) => assert!(began.elapsed() < PATIENCE, "{how:?}: {busy}"),
             }
         };
-        assert!(left.elapsed() < PROMISE, "{how:?}: {:?}", left.elapsed());
         run(&granted).await;
 
         let ended = bed.audited("session_completed", |line| line["test_id"] == grant.test_id.as_str()).await;
+        // Written when slot and port are free; how long the next peer took to ask again is its own affair.
+        let took = since(left, &ended);
+        assert!(took < PROMISE, "{how:?}: {took:?}");
         // An engine that sees an orderly end of the data before the control connection's reports what it saw.
         let reason = ended["reason"].as_str().unwrap();
         match how {
@@ -113,6 +114,12 @@ async fn a_client_that_is_gone_frees_its_slot_and_its_port() {
         }
     }
     assert_eq!(bed.status()["active_tests"], 0);
+}
+
+/// From then to this line of the audit log.
+fn since(then: jiff::Timestamp, line: &serde_json::Value) -> Duration {
+    let at: jiff::Timestamp = line["timestamp"].as_str().unwrap().parse().unwrap();
+    Duration::try_from(at.duration_since(then)).unwrap_or_default()
 }
 
 /// Names the test below to the process it starts.
@@ -143,7 +150,7 @@ async fn a_client_that_vanishes_without_a_word_frees_its_slot() {
         Err(error) => Some(format!("unshare: {error}")),
     };
     if let Some(why) = missing {
-        return skip("a cut network needs a network of its own", &why);
+        return e2e::skipping::skip_test(&format!("a network of its own: {why}"));
     }
     // Built before: inside there is no network to fetch anything with.
     crate::bed::testbed();
@@ -168,8 +175,7 @@ async fn vanishes() {
     let of_this_test = |line: &serde_json::Value| line["test_id"] == client.grant.test_id.as_str();
     let ended = bed.audited("session_completed", of_this_test).await;
     assert_eq!(ended["reason"], "client_vanished");
-    let at: jiff::Timestamp = ended["timestamp"].as_str().unwrap().parse().unwrap();
-    let took = Duration::try_from(at.duration_since(cut)).unwrap();
+    let took = since(cut, &ended);
     assert!(took <= PROMISE + TEAR_DOWN, "{took:?}");
     assert_eq!(bed.status()["active_tests"], 0);
 

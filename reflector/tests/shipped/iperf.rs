@@ -10,7 +10,7 @@ use tokio::process::Command;
 pub(crate) fn is_installed() -> bool {
     let found = std::process::Command::new("iperf3").arg("--version").output().is_ok();
     if !found {
-        eprintln!("SKIPPED: no iperf3 in PATH");
+        e2e::skipping::skip_test("iperf3 (Debian package iperf3)");
     }
     found
 }

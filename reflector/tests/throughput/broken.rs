@@ -1,30 +1,16 @@
-//! Peers that go wrong half way, in each state: every one ends in its time, for a typed reason, and with its slot free.
+//! Peers that go wrong half way, in each state: every one ends in its time, for a typed reason that is counted, and with its
+//! slot free.
 
 use reflector::engine::iperf::reader::frame;
 use reflector::engine::iperf::{Code, State};
 use reflector::reason::EndReason;
-use reflector::session::Granted;
 use socket2::SockRef;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use crate::house::{Ask, House, end_of, until};
+use crate::house::{Ask, House, ended, until};
 use crate::raw::{Gone, Raw, gone, parameters};
-
-/// Room for one test: the next is granted only when nothing is left of the last.
-fn house() -> House {
-    House::with(|policy| policy.total_concurrent_tests = 1)
-}
-
-async fn ended(house: &House, granted: Granted, reason: EndReason, what: &str) {
-    let port = granted.grant.port;
-    assert_eq!(end_of(granted).await.reason(), reason, "{what}");
-    assert!(TcpStream::connect((Ask::TCP.local, port)).await.is_err(), "{what}: the port is closed");
-    let next = house.grant(Ask::TCP).await;
-    house.stop(EndReason::ClientTerminated);
-    end_of(next).await;
-}
 
 /// Not a word more, not even a goodbye.
 fn reset(stream: TcpStream) {
@@ -45,7 +31,7 @@ enum Until {
 /// G3
 #[tokio::test]
 async fn a_client_that_resets_in_any_state_frees_its_slot() {
-    let house = house();
+    let house = House::for_one();
     for far in [Until::Asked, Until::SomeStreams, Until::Running, Until::End, Until::Results] {
         let granted = house.grant(Ask::TCP).await;
         let asked = parameters(|p| p.parallel = 2);
@@ -79,7 +65,7 @@ async fn a_client_that_resets_in_any_state_frees_its_slot() {
 
 #[tokio::test]
 async fn a_client_that_resets_before_its_parameters_leaves_the_grant_to_a_better_try() {
-    let house = house();
+    let house = House::for_one();
     let granted = house.grant(Ask::TCP).await;
     let mut raw = Raw::connect(&granted).await;
     assert_eq!(raw.state().await, State::ParamExchange);
@@ -93,7 +79,7 @@ async fn a_client_that_resets_before_its_parameters_leaves_the_grant_to_a_better
 /// Five seconds for parameters, however busily they do not come; ten for a start.
 #[tokio::test]
 async fn a_client_with_a_cookie_and_nothing_else_is_no_start() {
-    let house = house();
+    let house = House::for_one();
     let granted = house.grant(Ask::TCP).await;
     let mut silent = Raw::connect(&granted).await;
     let mut slow = Raw::connect(&granted).await;
@@ -116,7 +102,7 @@ async fn a_client_with_a_cookie_and_nothing_else_is_no_start() {
 /// What no number can be.
 #[tokio::test]
 async fn numbers_that_are_none_are_refused() {
-    let house = house();
+    let house = House::for_one();
     let granted = house.grant(Ask::TCP).await;
     for (sent, code) in [
         (r#"{"time":NaN}"#, Code::Parameters),
@@ -140,7 +126,7 @@ async fn numbers_that_are_none_are_refused() {
 /// Data may be there before it is asked for: it waits in the kernel, and counts when the test runs.
 #[tokio::test]
 async fn data_before_its_time_waits_and_is_counted_once() {
-    let house = house();
+    let house = House::for_one();
     let granted = house.grant(Ask::TCP).await;
     let mut raw = Raw::asked(&granted, &parameters(|p| p.parallel = 2)).await;
     let mut early = raw.stream().await;
@@ -158,7 +144,7 @@ async fn data_before_its_time_waits_and_is_counted_once() {
 
 #[tokio::test]
 async fn an_end_before_the_start_is_no_test() {
-    let house = house();
+    let house = House::for_one();
     let granted = house.grant(Ask::TCP).await;
     let mut raw = Raw::asked(&granted, &parameters(|p| p.parallel = 2)).await;
     raw.tell(State::TestEnd).await;
@@ -169,7 +155,7 @@ async fn an_end_before_the_start_is_no_test() {
 /// The other connections of a client whose one stream is reset go on, and its slot with them.
 #[tokio::test]
 async fn a_stream_that_is_reset_ends_no_test() {
-    let house = house();
+    let house = House::for_one();
     let granted = house.grant(Ask::TCP).await;
     let (mut raw, mut streams) = Raw::running(&granted, &parameters(|p| p.parallel = 2)).await;
     reset(streams.remove(0));

@@ -9,8 +9,10 @@
 
 mod broken;
 mod budget;
+mod deadlines;
 mod hostile;
 mod house;
 mod leaving;
 mod raw;
 mod stock;
+mod vanishing;

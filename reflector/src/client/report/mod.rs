@@ -7,6 +7,7 @@
 mod advice;
 pub mod history;
 pub mod html;
+mod lost;
 pub mod screen;
 mod signal;
 pub mod table;

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::phase::PhaseMode;
 use crate::engine::evidence::Real;
 
 /// Echoes of one part of a run. Times are round trips without the time the reflector held the packet. An echo that
@@ -45,6 +46,9 @@ pub struct Echo {
     /// Lost on the way back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lost_down: Option<u64>,
+    /// Where.
+    #[serde(default)]
+    pub lost_in: LostIn,
     /// Answers that came again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duplicate: Option<u64>,
@@ -111,6 +115,27 @@ pub enum EchoMethod {
     Tunneled,
 }
 
+/// Where that is which did not arrive.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LostIn {
+    /// Between the two programs: on the path, or in a socket of either host.
+    #[default]
+    Path,
+    /// In a tunnel, which is TCP: a queue of either end had no room, or an answer came too late. No network lost it.
+    Tunnel,
+}
+
+impl LostIn {
+    /// Of what travelled like this.
+    pub const fn of(mode: PhaseMode) -> Self {
+        match mode {
+            PhaseMode::Direct => Self::Path,
+            PhaseMode::Tunneled => Self::Tunnel,
+        }
+    }
+}
+
 /// Datagrams of a run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Udp {
@@ -127,6 +152,9 @@ pub struct Udp {
     /// The same in per cent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lost_percent: Option<Real>,
+    /// Where.
+    #[serde(default)]
+    pub lost_in: LostIn,
     /// Variation of the transit time, smoothed as RFC 3550 does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jitter_us: Option<Real>,

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::evidence::Real;
 use crate::engine::evidence::clock::ClockState;
 
-pub use measured::{Bin, CpuCost, Delay, Echo, EchoMethod, OneWay, Udp, histogram};
+pub use measured::{Bin, CpuCost, Delay, Echo, EchoMethod, LostIn, OneWay, Udp, histogram};
 pub use missing::NotMeasured;
 pub use phase::{Interval, Phase, PhaseMode, Stream, Transport};
 pub use schema::json_schema;

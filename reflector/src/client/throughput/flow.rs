@@ -168,3 +168,15 @@ fn acked(stream: &Stream) -> u64 {
 fn retransmits(stream: &Stream) -> Option<u64> {
     sys::tcp_info(stream.socket()).ok().map(|info| u64::from(info.retransmitted_segments))
 }
+
+#[cfg(test)]
+impl Flow {
+    /// One stream that ran for a second and came to this.
+    pub(crate) fn that_came_to(way: Way, end: Snapshot) -> Self {
+        let mut flow = Self::new(way, Arc::new(crate::engine::purse::Unlimited), false);
+        flow.ids.push(1);
+        flow.series.push(Duration::from_secs(1), vec![end.bytes]);
+        flow.end.push((end, None));
+        flow
+    }
+}

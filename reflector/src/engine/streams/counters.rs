@@ -22,6 +22,7 @@ pub struct Counters {
     cpu_user_ns: AtomicU64,
     cpu_system_ns: AtomicU64,
     waited_ns: AtomicU64,
+    left: AtomicU64,
 }
 
 /// All counters at one moment.
@@ -95,6 +96,15 @@ impl Counters {
     /// Kernel id of the thread while it runs.
     pub fn tid(&self) -> Option<i32> {
         Some(self.tid.load(Ordering::Acquire)).filter(|tid| *tid != 0)
+    }
+
+    /// Bytes that had come off the socket and were not read when the thread ended.
+    pub(super) fn left(&self) -> u64 {
+        self.left.load(Ordering::Acquire)
+    }
+
+    pub(super) fn leaves(&self, bytes: usize) {
+        self.left.store(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::Release);
     }
 
     pub(super) fn thread_begins(&self) {

@@ -11,6 +11,10 @@ use std::sync::Arc;
 pub trait Bytes: Send + 'static {
     /// Receives and throws away up to `max` payload bytes, at least one. `Ok(0)`: the peer has closed.
     fn read_discard(&mut self, max: usize) -> io::Result<usize>;
+    /// Bytes that came off the socket and wait in here to be read: they have crossed the network too.
+    fn waiting(&self) -> usize {
+        0
+    }
     /// Sends up to `count` payload bytes of whatever content and says how many were taken for good: buffered ones count
     /// once, when they are accepted.
     fn write(&mut self, count: usize) -> io::Result<usize>;

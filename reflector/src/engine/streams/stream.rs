@@ -126,6 +126,11 @@ impl Streams {
         Self { run: Arc::new(Run::new()), purse, all: Vec::new() }
     }
 
+    /// Those added from now on lease from this purse.
+    pub fn lease_from(&mut self, purse: Arc<dyn Purse>) {
+        self.purse = purse;
+    }
+
     /// Adds a stream that receives. `name` becomes its thread's (15 bytes are kept).
     pub fn tcp_sink(&mut self, name: &str, link: Link, how: TcpSink) -> io::Result<&Stream> {
         match link {
@@ -302,13 +307,13 @@ impl Stream {
         self.end.get()
     }
 
-    /// Bytes that wait in the kernel unread. Call it once, when the stream has ended: the kernel knows this of one datagram
+    /// Bytes that wait unread, in the kernel or in a tunnel. Call it once, when the stream has ended: the kernel knows this of one datagram
     /// only, so those of a UDP stream are taken.
     pub fn unread(&self) -> u64 {
         let socket = SockRef::from(&self.socket);
         match (socket.r#type(), socket.recv_buffer_size()) {
             (Ok(Type::DGRAM), Ok(room)) => self.take_datagrams(room),
-            _ => rustix::io::ioctl_fionread(&self.socket).unwrap_or(0),
+            _ => rustix::io::ioctl_fionread(&self.socket).unwrap_or(0).saturating_add(self.counters.left()),
         }
     }
 
@@ -354,6 +359,10 @@ impl Drop for Streams {
 impl Bytes for Box<dyn Bytes> {
     fn read_discard(&mut self, max: usize) -> io::Result<usize> {
         (**self).read_discard(max)
+    }
+
+    fn waiting(&self) -> usize {
+        (**self).waiting()
     }
 
     fn write(&mut self, count: usize) -> io::Result<usize> {

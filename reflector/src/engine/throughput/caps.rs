@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::engine::iperf::{Code, Parameters, Transport};
-use crate::link::message::Protocol;
+use crate::link::message::{Mode, Protocol};
 
 use super::plan::{Clamp, Direction, End, Plan};
 
@@ -23,6 +23,7 @@ const END_WITHIN: Duration = Duration::from_secs(3);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Grant {
     pub(super) protocol: Protocol,
+    pub(super) mode: Mode,
     pub(super) streams: u32,
     pub(super) duration: Duration,
     /// Bits per second in each direction.
@@ -66,6 +67,7 @@ pub(super) fn plan(parameters: Parameters, grant: &Grant) -> Result<Plan, Refusa
         receive_limit: grant.max_rate,
         exact_length: parameters.transport == Transport::Udp || parameters.length < EXACT_BELOW,
         window: u32::try_from(window).unwrap_or(MAX_WINDOW),
+        first_buffer: None,
         clamped,
         parameters,
     })
@@ -118,6 +120,7 @@ mod tests {
 
     const GRANT: Grant = Grant {
         protocol: Protocol::Tcp,
+        mode: Mode::DirectEphemeral,
         streams: 4,
         duration: Duration::from_secs(30),
         max_rate: None,

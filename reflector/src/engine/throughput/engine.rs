@@ -91,6 +91,7 @@ impl Engine for Throughput {
             let (arrivals, port) = engine.arrivals(&what)?;
             let grant = Grant {
                 protocol: what.protocol,
+                mode: what.placement.mode(),
                 streams: what.streams,
                 duration: what.duration,
                 max_rate: what.max_rate,

@@ -75,7 +75,6 @@ impl Flows {
     pub(super) fn new(plan: &Plan, sockets: Sockets, control: OwnedFd, meter: Meter) -> io::Result<Self> {
         let budget = Arc::new(Budget::new(meter.clone(), plan.directions.len()));
         let mut streams = Streams::new(Arc::clone(&budget) as Arc<dyn Purse>);
-        let mut sinks = Vec::new();
         let mut places = Vec::new();
         let mut silence = Silence { sockets: vec![control], ..Silence::default() };
         let is_udp = plan.is_udp();
@@ -86,9 +85,10 @@ impl Flows {
                     places.extend(connection.place);
                     let socket = connection.stream.as_fd();
                     silence.sockets.push(socket.try_clone_to_owned()?);
-                    if *direction == Direction::Receive {
-                        sinks.push(socket.try_clone_to_owned()?);
-                    }
+                    streams.lease_from(match direction {
+                        Direction::Receive => budget.sink(socket.try_clone_to_owned()?, plan.window),
+                        Direction::Send => Arc::clone(&budget) as Arc<dyn Purse>,
+                    });
                     if connection.kind == Kind::Udp {
                         add_udp(&mut streams, at, *direction, connection.stream.into_datagrams()?, plan)?;
                     } else {
@@ -103,7 +103,6 @@ impl Flows {
                 silence.counters = streams.iter().map(|stream| Arc::clone(stream.counters())).collect();
             }
         }
-        budget.narrows(sinks, plan.window);
         let directions = plan.directions.clone();
         let silence = Arc::new(silence);
         Ok(Self {

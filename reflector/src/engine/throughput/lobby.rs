@@ -41,6 +41,15 @@ impl<T: Send + 'static> Lobby<T> {
         self.oldest_first.push_back((number, handle));
     }
 
+    /// Resolves when nobody is here any more. Who gets through meanwhile is dropped, and so reset.
+    pub(super) async fn empty(&mut self) {
+        while !self.oldest_first.is_empty() {
+            if let Some(Ok((number, _))) = self.waiting.next().await {
+                self.oldest_first.retain(|(waiting, _)| *waiting != number);
+            }
+        }
+    }
+
     /// The next that is through. Cancel-safe. Waits for ever while nobody is here.
     pub(super) async fn next(&mut self) -> T {
         loop {
@@ -85,5 +94,8 @@ mod tests {
         assert!(lobby.next().now_or_never().is_none());
         assert!(doors.remove(0).is_closed(), "the oldest is gone");
         assert!(doors.iter().all(|door| !door.is_closed()), "nobody else is");
+        assert!(lobby.empty().now_or_never().is_none(), "they still are");
+        drop(doors);
+        lobby.empty().await;
     }
 }

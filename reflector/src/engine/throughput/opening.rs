@@ -1,5 +1,4 @@
-//! From the first connection to the last stream: finds the one client whose parameters are accepted, then opens its
-//! streams.
+//! From accepted parameters to the last stream.
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
@@ -12,87 +11,20 @@ use tokio::net::UdpSocket;
 use tokio::time::timeout;
 
 use crate::engine::iperf::udp::{ANSWER, HELLO};
-use crate::engine::iperf::{Cookie, Parameters, State, params};
+use crate::engine::iperf::{Cookie, State};
 use crate::engine::tunnel::hello::Kind;
-use crate::engine::tunnel::{Carried, put_datagram};
+use crate::engine::tunnel::put_datagram;
 
-use super::arrivals::{Arrival, Arrivals, Connection, Place};
-use super::caps::{self, Grant};
-use super::control::{COOKIE_WITHIN, Control, ControlError, say_last};
+use super::arrivals::{Arrival, Arrivals, Connection};
+use super::control::{COOKIE_WITHIN, say_last};
+use super::entrance::Client;
 use super::flows::{Sockets, keep_alive};
 use super::listen;
 use super::lobby::Lobby;
 use super::plan::Plan;
 
-/// A client that is not there by now is not coming (test `nobody_comes_and_the_session_ends`).
-pub(super) const START_WITHIN: Duration = Duration::from_secs(10);
-
 /// All streams, from the state that asks for them (test `missing_streams_end_the_test`).
 pub(super) const STREAMS_WITHIN: Duration = Duration::from_secs(10);
-
-/// The client whose test this is.
-pub(super) struct Client {
-    pub(super) control: Control<Carried>,
-    pub(super) cookie: Cookie,
-    pub(super) plan: Plan,
-    _place: Option<Place>,
-}
-
-/// Waits for the client. Cancelling drops, and so resets, everybody. Never ends by itself.
-pub(super) async fn admit(arrivals: &mut Arrivals, grant: Grant) -> Client {
-    let mut lobby = Lobby::new();
-    loop {
-        tokio::select! {
-            biased;
-            client = lobby.next() => return client,
-            arrival = arrivals.next() => {
-                // A hello before any parameters is of nobody's stream.
-                if let Arrival::Connection(connection) = arrival
-                    && arrivals.may_be_control(&connection)
-                {
-                    lobby.enter(introduce(connection, grant));
-                }
-            }
-        }
-    }
-}
-
-/// Cookie, then parameters. What is refused is told so; the grant is still there for a better try.
-async fn introduce(connection: Connection, grant: Grant) -> Option<Client> {
-    let mut control = Control::new(connection.stream);
-    let socket = SockRef::from(control.stream());
-    // One byte at a time must not wait for the acknowledgement of the last.
-    let _ = socket.set_tcp_nodelay(true);
-    keep_alive(&socket);
-    let outcome = async {
-        let cookie = control.cookie().await?;
-        control.tell(State::ParamExchange).await?;
-        Ok::<_, ControlError>((cookie, control.json(params::MAX_BYTES).await))
-    };
-    let (cookie, text) = outcome.await.ok()?;
-    let refusal = match text {
-        Ok(text) => match Parameters::parse(&text) {
-            Ok(parameters) => match caps::plan(parameters, &grant) {
-                Ok(plan) => return Some(Client { control, cookie, plan, _place: connection.place }),
-                Err(refusal) => {
-                    tracing::info!(code = refusal.code.number(), "parameters refused: {}", refusal.reason);
-                    refusal.code
-                }
-            },
-            Err(error) => {
-                tracing::info!(code = error.code().number(), "{error}");
-                error.code()
-            }
-        },
-        Err(ControlError::Unreadable(error)) => {
-            tracing::info!("{error}");
-            params::ParametersError::Unreadable.code()
-        }
-        Err(_) => return None,
-    };
-    control.say_last(&refusal.to_bytes()).await;
-    None
-}
 
 /// Streams that are open so far. Cancel-safe between steps: what is open stays.
 pub(super) struct Opening {
@@ -230,6 +162,8 @@ fn set_options(socket: &SockRef<'_>, plan: &Plan) {
     };
     if plan.window > 0 {
         done("window", listen::set_window(socket, plan.window));
+    } else if let Some(bytes) = plan.first_buffer {
+        done("receive buffer", socket.set_recv_buffer_size(usize::try_from(bytes).unwrap_or(usize::MAX)));
     }
     if asked.mss > 0 {
         done("MSS", socket.set_tcp_mss(asked.mss));

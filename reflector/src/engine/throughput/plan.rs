@@ -62,6 +62,8 @@ pub(super) struct Plan {
     pub(super) exact_length: bool,
     /// Socket buffer; 0: the kernel's.
     pub(super) window: u32,
+    /// What sockets may receive before they are open, if the day has not much left.
+    pub(super) first_buffer: Option<u32>,
     pub(super) clamped: Vec<Clamp>,
     /// As the client sent them.
     pub(super) parameters: Parameters,
@@ -78,6 +80,16 @@ impl Plan {
 
     pub(super) fn receives(&self) -> bool {
         self.directions.contains(&Direction::Receive)
+    }
+
+    /// Bounds what the streams may receive before anybody can lease for it.
+    pub(super) fn bound_first(&mut self, most: Option<u32>) {
+        let Some(most) = most.filter(|_| self.receives() && !self.is_udp()) else { return };
+        if self.window > most {
+            self.clamped.push(Clamp { key: "window", asked: self.window.into(), granted: most.into() });
+            self.window = most;
+        }
+        self.first_buffer = Some(most);
     }
 
     /// How long a stream may take for two blocks at the slowest rate asked for; zero when nothing is paced.

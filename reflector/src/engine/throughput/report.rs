@@ -77,6 +77,7 @@ impl Finished<'_> {
         let parameters = &self.plan.parameters;
         let asked = parameters.bandwidth.saturating_mul(parameters.parallel.into());
         limit::decide(&Facts {
+            mode: grant.mode,
             end_reason: Some(self.reason),
             asked_mbps: (asked > 0).then(|| megabits(asked)),
             granted: limit::Granted {
@@ -133,10 +134,11 @@ mod tests {
     use crate::engine::iperf::{Parameters, Transport};
     use crate::engine::streams::Snapshot;
     use crate::engine::throughput::caps;
-    use crate::link::message::Protocol;
+    use crate::link::message::{Mode, Protocol};
 
     fn grant(protocol: Protocol) -> Grant {
-        Grant { protocol, streams: 4, duration: Duration::from_secs(30), max_rate: None, udp_send_rate: 1000 }
+        let (mode, duration) = (Mode::DirectEphemeral, Duration::from_secs(30));
+        Grant { protocol, mode, streams: 4, duration, max_rate: None, udp_send_rate: 1000 }
     }
 
     fn plan(parameters: Parameters) -> Plan {
@@ -187,6 +189,22 @@ mod tests {
         assert_eq!(results.streams, [expected]);
         assert_eq!(results.retransmits, Retransmits::OnlyReceiving);
         assert_eq!((results.cpu_total, results.cpu_user, results.cpu_system), (75.0, 25.0, 50.0));
+    }
+
+    /// X8: for audit, status and the client's result.
+    #[test]
+    fn datagrams_that_a_tunnel_dropped_are_no_loss_of_the_network() {
+        let plan = plan(Parameters { transport: Transport::Udp, ..Parameters::default() });
+        let packets = Snapshot { bytes: 900, packets: 90, lost: 60, ..Snapshot::default() };
+        let moved = Moved { direction: Some(Direction::Receive), bytes: 900, packets, ..Moved::default() };
+        let finished = finished(&plan, vec![moved]);
+        let by = |mode| {
+            let measured = finished.measured(Evidence::default(), &Grant { mode, ..grant(Protocol::Udp) });
+            let limit = measured.limit.unwrap();
+            limit.also.iter().map(|also| also.by).chain([limit.by]).collect::<Vec<_>>()
+        };
+        assert!(by(Mode::DirectEphemeral).contains(&limit::By::Network));
+        assert!(!by(Mode::Tunneled).contains(&limit::By::Network));
     }
 
     #[test]

@@ -10,8 +10,9 @@ use crate::session::SessionControl;
 
 use super::arrivals::Arrivals;
 use super::control::ControlError;
+use super::entrance::Client;
 use super::flows::Flows;
-use super::opening::{Client, Opening};
+use super::opening::Opening;
 use super::plan::{Direction, Plan};
 use super::rate::RateWatch;
 use super::stall::Progress;

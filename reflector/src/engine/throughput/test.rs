@@ -15,11 +15,13 @@ use crate::reason::EndReason;
 use crate::session::SessionControl;
 
 use super::arrivals::Arrivals;
+use super::budget::first_buffer;
 use super::caps::Grant;
 use super::control::ControlError;
+use super::entrance::{Client, Entrance, START_WITHIN, dismiss};
 use super::flows::Flows;
 use super::freeze::{Flood, Goodbye, goodbye};
-use super::opening::{Client, Opening, START_WITHIN, STREAMS_WITHIN, admit, prepare_listener};
+use super::opening::{Opening, STREAMS_WITHIN, prepare_listener};
 use super::plan::Plan;
 use super::report::Finished;
 use super::running::{self, Over, told};
@@ -39,17 +41,27 @@ pub(super) async fn serve(
     here: Here,
     session: SessionControl,
 ) -> Ended {
+    let mut entrance = Entrance::new(grant);
     let admitted = tokio::select! {
         biased;
-        over = told(&session) => return Ended::plain(over.reason(), Duration::ZERO),
-        admitted = timeout(START_WITHIN, admit(&mut arrivals, grant)) => admitted,
+        over = told(&session) => Err(over),
+        admitted = timeout(START_WITHIN, entrance.admit(&mut arrivals)) => {
+            admitted.map_err(|_| Over::told(EndReason::NoStart))
+        }
     };
-    let Ok(mut client) = admitted else { return Ended::plain(EndReason::NoStart, Duration::ZERO) };
+    let mut client = match admitted {
+        Ok(client) => client,
+        Err(over) => {
+            entrance.close(over).await;
+            return Ended::plain(over.reason(), Duration::ZERO);
+        }
+    };
+    drop(entrance);
     let mut opening = Opening::new(&client);
     let mut flows = match open(&mut client, &mut arrivals, &mut opening, &session).await {
         Ok(flows) => flows,
         Err(over) => {
-            dismiss(client, over).await;
+            dismiss(client.control, over).await;
             return Ended::plain(over.reason(), Duration::ZERO);
         }
     };
@@ -76,9 +88,9 @@ pub(super) async fn serve(
     let measured = Measured { echo_dropped: arrivals.echo_dropped(), ..finished.measured(evidence, &grant) };
     let measured = Some(Arc::new(measured));
     let reason = match over {
-        Over::ByClient | Over::Cut(_) => exchange(&mut client, &flows, &finished, over, &session).await,
+        Over::ByClient | Over::Cut(_) => exchange(client, &flows, &finished, over, &session).await,
         other => {
-            dismiss(client, other).await;
+            dismiss(client.control, other).await;
             other.reason()
         }
     };
@@ -92,6 +104,7 @@ async fn open(
     opening: &mut Opening,
     session: &SessionControl,
 ) -> Result<Flows, Over> {
+    client.plan.bound_first(first_buffer(session.meter().left(), client.plan.directions.len()));
     prepare_listener(arrivals, &client.plan);
     if client.control.tell(State::CreateStreams).await.is_err() {
         return Err(Over::Gone(EndReason::ClientTerminated));
@@ -162,7 +175,7 @@ fn finished<'a>(plan: &'a Plan, reason: EndReason, lasted: Duration, flows: &Flo
 
 /// The last exchange. A client that falls silent in it changes nothing: our numbers stand.
 async fn exchange(
-    client: &mut Client,
+    mut client: Client,
     flows: &Flows,
     finished: &Finished<'_>,
     over: Over,
@@ -183,26 +196,14 @@ async fn exchange(
         }
         Ok::<_, ControlError>(readable)
     };
-    let failed = match outcome.await {
-        Ok(true) => {
-            session.released();
-            return over.reason();
+    match outcome.await {
+        Ok(true) => session.released(),
+        Ok(false) | Err(ControlError::Unreadable(_)) => {
+            let failed = Over::Failed(EndReason::ProtocolError, Code::Results);
+            dismiss(client.control, failed).await;
+            return failed.reason();
         }
-        Ok(false) | Err(ControlError::Unreadable(_)) => true,
-        Err(_) => false,
-    };
-    if failed {
-        let _ = client.control.send(&Code::Results.to_bytes()).await;
-        return EndReason::ProtocolError;
+        Err(_) => {}
     }
     over.reason()
-}
-
-/// Says what there is to say to a client that reads no results.
-async fn dismiss(client: Client, over: Over) {
-    match over {
-        Over::Terminated(_) => client.control.say_last(&[State::ServerTerminate.byte()]).await,
-        Over::Failed(_, code) => client.control.say_last(&code.to_bytes()).await,
-        Over::ByClient | Over::Cut(_) | Over::Gone(_) => {}
-    }
 }

@@ -44,6 +44,7 @@ pub async fn accept(
 ) -> Result<Welcome, Refused> {
     let mut stream =
         TunnelStream::accept(tcp, received, config).await.map_err(|error| refused(&error, None))?;
+    stream.count_fruitless(tunnels.count_of_fruitless());
     let peer = stream.peer();
     let hello = match stream.frame().await.and_then(|payload| Ok(Hello::read(&payload)?)) {
         Ok(hello) => hello,

@@ -121,6 +121,10 @@ impl Bytes for Blocking {
         })
     }
 
+    fn waiting(&self) -> usize {
+        self.tls.waiting()
+    }
+
     fn write(&mut self, count: usize) -> io::Result<usize> {
         self.flush()?;
         let count = count.min(BATCH);

@@ -4,6 +4,7 @@
 //! engine opens a tunnel when it prepares and closes it by dropping it.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crds::EndpointId;
@@ -26,7 +27,10 @@ const BEYOND_STREAMS: u32 = 1;
 
 /// All sessions that take tunneled streams. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub struct Tunnels(Arc<Mutex<HashMap<Uuid, Entry>>>);
+pub struct Tunnels {
+    table: Arc<Mutex<HashMap<Uuid, Entry>>>,
+    fruitless: Arc<AtomicU64>,
+}
 
 #[derive(Debug)]
 struct Entry {
@@ -116,8 +120,17 @@ impl Tunnels {
         Ok(Way { number: hello.stream, kind: hello.kind, arrivals: entry.arrivals.clone() })
     }
 
+    /// Connections that were ended because record after record of them had no data.
+    pub fn fruitless(&self) -> u64 {
+        self.fruitless.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn count_of_fruitless(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.fruitless)
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, Entry>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -6,6 +6,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -121,6 +122,11 @@ impl TunnelStream {
                 Err(error)
             }
         }
+    }
+
+    /// Where it is counted when the peer sends too many records without a byte of data.
+    pub(super) fn count_fruitless(&mut self, into: Arc<AtomicU64>) {
+        self.tls.count_fruitless(into);
     }
 
     /// Whose key the handshake proved.

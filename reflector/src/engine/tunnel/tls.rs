@@ -5,6 +5,7 @@
 //! straight into what is written. The handshake is rustls', and so are the secrets.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crds::EndpointId;
 use rustls::client::UnbufferedClientConnection;
@@ -15,8 +16,8 @@ use crate::link::tls;
 
 use super::buffers::Buffer;
 use super::keys::Finished;
-use super::records::{Opened, Records};
-use super::step::{Event, drain_alert, drive};
+use super::records::{Opened, Records, is_fruitless};
+use super::step::{Event, drain_alert, drive, next_record};
 
 pub(super) use super::records::RECORD;
 
@@ -63,6 +64,8 @@ pub struct Tls {
     connection: Connection,
     peer: Option<EndpointId>,
     input: Buffer,
+    /// How much of it rustls is shown during the handshake: whole records.
+    shown: usize,
     output: Buffer,
     /// Plaintext of a record that its reader had no room for.
     rest: Buffer,
@@ -71,6 +74,7 @@ pub struct Tls {
     received: u64,
     sent: u64,
     ciphertext_received: u64,
+    fruitless: Option<Arc<AtomicU64>>,
 }
 
 /// How far it is.
@@ -99,6 +103,7 @@ impl Tls {
             connection,
             peer: None,
             input: Buffer::new(HANDSHAKE_INPUT),
+            shown: 0,
             output: Buffer::new(BATCH),
             rest: Buffer::new(RECORD),
             peer_closed: false,
@@ -106,28 +111,31 @@ impl Tls {
             received: 0,
             sent: 0,
             ciphertext_received: 0,
+            fruitless: None,
         }
     }
 
     /// Goes on with the handshake. True: it is complete. Write what [`Self::outgoing`] has either way, then feed more.
     pub fn handshake(&mut self) -> Result<bool, Fault> {
         loop {
-            let Self { connection, input, output, rest, .. } = self;
+            let Self { connection, input, output, shown, .. } = self;
+            let input_shown = input.pending_mut().get_mut(..*shown).unwrap_or_default();
             let (discard, event) = match connection {
                 Connection::Open(_) => return Ok(true),
                 Connection::Broken => return Err(Fault::Closed),
-                Connection::ServerShakes(tls) => {
-                    drive(tls.process_tls_records(input.pending_mut()), rest, output)
-                }
-                Connection::ClientShakes(tls) => {
-                    drive(tls.process_tls_records(input.pending_mut()), rest, output)
-                }
+                Connection::ServerShakes(tls) => drive(tls.process_tls_records(input_shown), output),
+                Connection::ClientShakes(tls) => drive(tls.process_tls_records(input_shown), output),
             };
             input.discard(discard);
+            *shown = shown.saturating_sub(discard);
             match event {
                 Ok(Event::Went) => {}
-                Ok(Event::Blocked) if self.input.room().is_empty() => return Err(Fault::HandshakeTooLarge),
-                Ok(Event::Blocked) => return Ok(false),
+                Ok(Event::Blocked) => match next_record(input.pending(), *shown) {
+                    // A message may go over several records; it is left where it is until it is whole.
+                    Some(end) => *shown = end,
+                    None if input.room().is_empty() => return Err(Fault::HandshakeTooLarge),
+                    None => return Ok(false),
+                },
                 Ok(Event::Ready) => self.open()?,
                 Ok(Event::Closed) => return Err(Fault::Truncated),
                 Err(fault) => {
@@ -137,6 +145,11 @@ impl Tls {
                 }
             }
         }
+    }
+
+    /// Where it is counted when the peer sends too many records without a byte of data.
+    pub(super) fn count_fruitless(&mut self, into: Arc<AtomicU64>) {
+        self.fruitless = Some(into);
     }
 
     /// The handshake is complete.
@@ -165,6 +178,11 @@ impl Tls {
     /// Room for ciphertext, never empty unless [`Self::read`] has to be called first.
     pub fn room(&mut self) -> &mut [u8] {
         self.input.room()
+    }
+
+    /// What was fed and not read, decrypted or not.
+    pub fn waiting(&self) -> usize {
+        self.input.pending().len().saturating_add(self.rest.pending().len())
     }
 
     /// So much ciphertext was put there.
@@ -200,6 +218,11 @@ impl Tls {
                 }
                 Err(error) => {
                     records.complain(&error, output);
+                    if is_fruitless(&error)
+                        && let Some(count) = &self.fruitless
+                    {
+                        count.fetch_add(1, Ordering::Relaxed);
+                    }
                     self.connection = Connection::Broken;
                     return Err(error.into());
                 }

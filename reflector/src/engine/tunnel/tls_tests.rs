@@ -272,6 +272,54 @@ fn every_suite_we_offer_carries_data_and_key_updates_of_a_stock_client() {
     }
 }
 
+/// Runs the handshake; what `theirs` sends last arrives with key updates and data behind it, in one piece.
+fn last_flight_and_more(mut theirs: Stock, mut ours: Tls) {
+    ours.handshake().unwrap();
+    while theirs.is_handshaking() {
+        let answer = ours.outgoing().to_vec();
+        ours.wrote(answer.len());
+        let mut arriving = answer.as_slice();
+        while !arriving.is_empty() {
+            theirs.read_tls(&mut arriving).unwrap();
+            theirs.process_new_packets().unwrap();
+        }
+        if theirs.is_handshaking() {
+            let mut sent = Vec::new();
+            theirs.write_tls(&mut sent).unwrap();
+            put(&mut ours, &sent);
+            ours.handshake().unwrap();
+        }
+    }
+    // Each asks for one in return.
+    theirs.refresh_traffic_keys().unwrap();
+    theirs.writer().write_all(b"first").unwrap();
+    theirs.refresh_traffic_keys().unwrap();
+    theirs.writer().write_all(b" second").unwrap();
+    let (mut sent, mut received) = (Vec::new(), Vec::new());
+    while theirs.wants_write() {
+        theirs.write_tls(&mut sent).unwrap();
+    }
+    put(&mut ours, &sent);
+    assert!(ours.handshake().unwrap());
+    read_all(&mut ours, &mut received);
+    assert_eq!(received, b"first second");
+    ours.write(b"answer").unwrap();
+    exchange(&mut theirs, &mut ours);
+    assert_eq!(plaintext(&mut theirs), b"answer");
+    converse(theirs, ours);
+}
+
+/// E9
+#[test]
+fn a_key_update_that_comes_with_the_last_message_of_the_handshake_is_followed() {
+    let theirs = ClientConnection::new(client(), tls::server_name()).unwrap();
+    last_flight_and_more(theirs.into(), Tls::server(server()).unwrap());
+    last_flight_and_more(
+        stock_client(cipher_suite::TLS13_AES_256_GCM_SHA384),
+        Tls::server(server()).unwrap(),
+    );
+}
+
 fn records(tls: &mut Tls) -> &mut Records {
     match &mut tls.connection {
         Connection::Open(records) => records,
@@ -304,6 +352,8 @@ fn a_peer_that_only_changes_keys_is_ended() {
     let mut ours = Tls::server(server()).unwrap();
     ours.handshake().unwrap();
     exchange(&mut theirs, &mut ours);
+    let counted = Arc::new(AtomicU64::new(0));
+    ours.count_fruitless(Arc::clone(&counted));
     let mut fault = None;
     for round in 0..40 {
         theirs.refresh_traffic_keys().unwrap();
@@ -317,6 +367,7 @@ fn a_peer_that_only_changes_keys_is_ended() {
     }
     let Some((32, Fault::Tls(rustls::Error::PeerMisbehaved(_)))) = fault else { panic!("{fault:?}") };
     assert!(matches!(ours.read(100, |_| {}), Err(Fault::Closed)), "nothing is asked about it again");
+    assert_eq!(counted.load(Ordering::Relaxed), 1);
 }
 
 #[test]

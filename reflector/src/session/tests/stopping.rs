@@ -225,6 +225,29 @@ async fn a_narrower_policy_holds_for_the_running_test() {
     assert_eq!(end_of(granted).await.reason(), EndReason::Revoked);
 }
 
+/// G6: with 5 000 bytes a day.
+#[tokio::test]
+async fn bytes_that_are_set_aside_are_nobody_elses_until_they_are_given_back() {
+    let bench = Bench::new();
+    let (granted, strings, _) = running(&bench, 1).await;
+    let meter = strings.control.meter();
+    let mut reserve = meter.reserve();
+    reserve.set(3_000);
+    assert_eq!((reserve.bytes(), meter.left(), meter.lease(9_000).bytes()), (3_000, Some(2_000), 2_000));
+    reserve.set(9_000);
+    assert_eq!((reserve.bytes(), meter.lease(1).bytes()), (5_000, 0), "all there is");
+    assert_eq!(strings.control.stop_reason(), None, "nothing was moved");
+    reserve.spend(1_500);
+    assert_eq!((reserve.bytes(), meter.bytes(), meter.left()), (3_500, 1_500, Some(0)));
+    bench.sessions.narrow(&peer(1), &with(|policy| policy.quotas.bytes_per_day = Some(2_500)));
+    reserve.set(3_500);
+    assert_eq!(reserve.bytes(), 1_000, "a shorter day has no more");
+    drop(reserve);
+    assert_eq!(meter.left(), Some(1_000));
+    assert_eq!(bench.complete(granted).await.bytes, 1_500);
+    assert_eq!(bench.ledger.usage(&peer(1)).unwrap().bytes_today, 1_500);
+}
+
 /// C6, E4
 #[tokio::test]
 async fn a_drain_lets_a_running_test_finish_with_its_second_half() {

@@ -1,9 +1,10 @@
 //! One run on the page: its plots, what limited it with the numbers that show it, its streams. Pure.
 
-use crate::client::result::{Phase, Stream, Transport, Udp};
+use crate::client::result::{LostIn, Phase, Stream, Transport, Udp};
 use crate::engine::evidence::limit::{Also, Direction, Side, Signal};
 
 use super::super::advice::{advice, name};
+use super::super::lost;
 use super::super::signal;
 use super::super::table::title;
 use super::super::text::{bytes, count, count_or_dash, or_dash, rate, seconds, time};
@@ -105,6 +106,10 @@ fn details(phase: &Phase) -> Html {
 }
 
 fn datagrams(udp: &Udp) -> Html {
+    let lost_where = match udp.lost_in {
+        LostIn::Path => "Datagrams lost",
+        LostIn::Tunnel => "Datagrams lost in the tunnel",
+    };
     let lost = format!(
         "{} of {} ({})",
         count(udp.lost),
@@ -112,7 +117,7 @@ fn datagrams(udp: &Udp) -> Html {
         or_dash(udp.lost_percent, |percent| format!("{percent:.3} %"))
     );
     Html::new()
-        .with(&fact("Datagrams lost", Some(lost)))
+        .with(&fact(lost_where, Some(lost)))
         .with(&fact("Jitter", udp.jitter_us.map(|us| time(us.value()))))
         .with(&fact("Reordered", udp.reordered.map(count)))
         .with(&fact("Duplicates", udp.duplicates.map(count)))
@@ -125,13 +130,14 @@ fn echoes(phase: &Phase) -> Html {
     Html::new().each(both, |(name, echo)| {
         let said = echo.as_ref().map(|echo| {
             let lost = echo.lost_up.zip(echo.lost_down).map_or_else(
-                || format!("{} lost", count(super::super::table::lost(echo))),
+                || format!("{} lost", count(lost::unanswered(echo))),
                 |(up, down)| format!("{} lost up, {} lost down", count(up), count(down)),
             );
             format!(
-                "{} of {} answered, {lost}; {} to {}, 99.9 % below {}",
+                "{} of {} answered, {lost}{}; {} to {}, 99.9 % below {}",
                 count(echo.n),
                 count(echo.sent),
+                lost::place(echo.lost_in),
                 or_dash(echo.min_us, time),
                 or_dash(echo.max_us, time),
                 or_dash(echo.p99_9_us, time)

@@ -3,8 +3,9 @@
 mod columns;
 mod once;
 
-use crate::client::result::{Echo, Phase, PhaseMode, TestResult, Transport};
+use crate::client::result::{Phase, PhaseMode, TestResult, Transport};
 
+use super::lost;
 use super::text::{bytes, count, count_or_dash, or_dash, plain, rate, seconds, time};
 use columns::{HEAD, Paint, line, table};
 use once::{limits, once};
@@ -122,14 +123,13 @@ fn times(out: &mut String, result: &TestResult, paint: Paint) {
         let loaded = if phase.transport.is_some() { "loaded" } else { "" };
         for (when, echo) in [("idle", &phase.echo_idle), (loaded, &phase.echo_loaded)] {
             let Some(echo) = echo else { continue };
-            let lost = lost(echo);
             rows.push(vec![
                 format!("{title} {when}").trim_end().to_owned(),
                 or_dash(echo.p50_us, time),
                 or_dash(echo.p95_us, time),
                 or_dash(echo.p99_us, time),
                 or_dash(echo.max_us, time),
-                count(lost),
+                count(lost::unanswered(echo)),
                 count(echo.sent),
             ]);
         }
@@ -138,11 +138,6 @@ fn times(out: &mut String, result: &TestResult, paint: Paint) {
         table(out, &rows, paint);
         line(out, "");
     }
-}
-
-/// Echoes that the path lost: what the reflector's limit held back is none of it.
-pub(super) fn lost(echo: &Echo) -> u64 {
-    echo.sent.saturating_sub(echo.n).saturating_sub(echo.limited.unwrap_or(0))
 }
 
 #[cfg(test)]

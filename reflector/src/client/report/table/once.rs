@@ -6,6 +6,7 @@ use crate::client::result::{Grade, OneWay, Phase, TestResult};
 use crate::engine::evidence::{Real, float};
 
 use super::super::advice::{advice, name};
+use super::super::lost;
 use super::super::text::{bytes, grew, or_dash, plain, time, whole};
 use super::columns::{HEAD, Paint, line};
 use super::{sessions, title};
@@ -43,6 +44,16 @@ pub(super) fn once(out: &mut String, result: &TestResult, paint: Paint) {
             tax.pairs
         );
         say("Tunnel", &text);
+    }
+    let datagrams = result.phases.iter().map(|phase| (title(phase), lost::datagrams(phase)));
+    let echoes = sessions(result).map(|(title, phase)| (title, lost::echoes(phase)));
+    let dropped = datagrams.chain(echoes).filter_map(|(title, lost)| Some(format!("{} of {title}", lost?)));
+    let dropped = dropped.collect::<Vec<_>>().join(", ");
+    if !dropped.is_empty() {
+        say(
+            "Tunnel loss",
+            &format!("{dropped}: no room in a queue of the two hosts, or too late; no network lost them"),
+        );
     }
     // Of the idle path, once: it is the same for every run.
     let idle = result.phases.iter().find_map(|phase| phase.echo_idle.as_ref()?.one_way);

@@ -160,6 +160,7 @@ pub(super) fn echo(sent: u32, typical: f64, spread: f64, tail: f64, seed: u64) -
         trimmed_mean_us: score::trimmed_mean(rtts.clone()),
         lost_up: Some(1),
         lost_down: Some(0),
+        lost_in: LostIn::Path,
         duplicate: Some(0),
         reordered: Some(0),
         limited: Some(0),

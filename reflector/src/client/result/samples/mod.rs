@@ -185,6 +185,7 @@ pub(crate) fn cut() -> TestResult {
         packets: 34_530,
         lost: 12,
         lost_percent: Real::percent(12.0, 34_530.0),
+        lost_in: LostIn::Tunnel,
         jitter_us: real(84.0),
         reordered: Some(3),
         duplicates: None,
@@ -228,13 +229,17 @@ pub(crate) fn stock() -> TestResult {
 pub(crate) fn complete() -> TestResult {
     let mut tunneled = down();
     tunneled.mode = PhaseMode::Tunneled;
+    for echo in [&mut tunneled.echo_idle, &mut tunneled.echo_loaded].into_iter().flatten() {
+        (echo.method, echo.lost_in) = (EchoMethod::Tunneled, LostIn::Tunnel);
+    }
     let mut datagrams = up();
     datagrams.transport = Some(Transport::Udp);
     datagrams
         .streams
         .iter_mut()
         .for_each(|stream| *stream = Stream::new(stream.id, stream.bytes, 10.0, None));
-    datagrams.udp = Some(Udp { duplicates: Some(0), ..cut().phases.remove(0).udp.unwrap() });
+    datagrams.udp =
+        Some(Udp { duplicates: Some(0), lost_in: LostIn::Path, ..cut().phases.remove(0).udp.unwrap() });
     let mut all = result(local(), remote(), vec![down(), up(), tunneled, datagrams]);
     all.tunnel_tax = Some(TunnelTax {
         pairs: 2,

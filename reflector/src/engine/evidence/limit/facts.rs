@@ -3,6 +3,7 @@
 use crate::engine::evidence::float;
 use crate::engine::evidence::tcp::TcpSummary;
 use crate::engine::evidence::{Evidence, NOTHING, Real};
+use crate::link::message::Mode;
 use crate::reason::EndReason;
 
 use super::{By, Side};
@@ -21,6 +22,8 @@ pub enum Direction {
 pub struct Facts<'a> {
     /// Which way the data flowed.
     pub direction: Direction,
+    /// How the data travelled. What a tunnel drops or delays is no network's doing.
+    pub mode: Mode,
     /// How the reflector says it ended.
     pub end_reason: Option<EndReason>,
     /// How long data flowed.
@@ -78,6 +81,7 @@ impl<'a> Facts<'a> {
     pub fn of_reflector(direction: Direction, run_s: f64, bytes: u64, seen: &'a Evidence) -> Self {
         Self {
             direction,
+            mode: Mode::DirectEphemeral,
             end_reason: None,
             run_s,
             bytes,
@@ -89,6 +93,20 @@ impl<'a> Facts<'a> {
             idle_echo_us: None,
             local: &NOTHING,
             reflector: seen,
+        }
+    }
+
+    /// Datagrams, where the path carried them as such. TCP carries those of a tunnel: whatever is missing then found no
+    /// room in a queue of either end.
+    pub(super) fn udp_on_path(&self) -> Option<UdpFacts> {
+        self.udp.filter(|_| self.mode == Mode::DirectEphemeral)
+    }
+
+    /// Median while the streams ran, and the smallest before, of echoes that travelled as datagrams.
+    pub(super) fn echo_on_path(&self) -> (Option<f64>, Option<f64>) {
+        match self.mode {
+            Mode::DirectEphemeral => (self.loaded_echo_us, self.idle_echo_us),
+            Mode::Tunneled => (None, None),
         }
     }
 

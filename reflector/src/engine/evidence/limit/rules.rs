@@ -179,7 +179,7 @@ fn mtu(facts: &Facts<'_>, streams: &Streams) -> Vec<Found> {
     });
     let receiver = facts.receiver();
     let fragments = facts
-        .udp
+        .udp_on_path()
         .and(receiver.evidence.nic.as_ref())
         .and_then(|nic| at_least("reassembly_failures", float(nic.reassembly_failures?), 1.0, receiver.side));
     let [path, resent] = tcp;
@@ -201,15 +201,16 @@ fn loss(facts: &Facts<'_>, streams: &Streams) -> Vec<Found> {
 
 /// What the receiver's own sockets dropped did arrive.
 fn udp_loss(facts: &Facts<'_>) -> Option<Signal> {
-    let udp = facts.udp.filter(|udp| udp.packets > 0)?;
+    let udp = facts.udp_on_path().filter(|udp| udp.packets > 0)?;
     let dropped = facts.receiver().evidence.nic.as_ref().and_then(|nic| nic.udp_receive_buffer_drops);
     let lost = udp.lost.saturating_sub(dropped.unwrap_or(0));
     above("udp_lost_percent", float(lost) / float(udp.packets) * 100.0, LOSS_PERCENT)
 }
 
 fn queue(facts: &Facts<'_>, streams: &Streams) -> Vec<Found> {
-    let loaded = facts.loaded_echo_us.or(streams.rtt_us);
-    let smallest = match (streams.min_rtt_us, facts.idle_echo_us) {
+    let (loaded_echo, idle_echo) = facts.echo_on_path();
+    let loaded = loaded_echo.or(streams.rtt_us);
+    let smallest = match (streams.min_rtt_us, idle_echo) {
         (Some(tcp), Some(echo)) => Some(tcp.min(echo)),
         (tcp, echo) => tcp.or(echo),
     };

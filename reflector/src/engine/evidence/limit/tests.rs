@@ -4,12 +4,14 @@ use crate::engine::evidence::cpu::CpuUse;
 use crate::engine::evidence::nic::NicUse;
 use crate::engine::evidence::tcp::{Stream, TcpSummary};
 use crate::engine::evidence::thermal::Thermal;
+use crate::link::message::Mode;
 use crate::reason::EndReason;
 
 /// A run, and what each end saw of it. Starts as one that nothing limited.
 #[derive(Clone)]
 struct Run {
     direction: Direction,
+    mode: Mode,
     end_reason: Option<EndReason>,
     bytes: u64,
     mbps: f64,
@@ -63,6 +65,7 @@ fn host(speed: u64) -> Evidence {
 fn run(direction: Direction) -> Run {
     Run {
         direction,
+        mode: Mode::DirectEphemeral,
         end_reason: Some(EndReason::Completed),
         bytes: 625_000_000,
         mbps: 500.0,
@@ -85,6 +88,7 @@ impl Run {
     fn limit(&self) -> Limit {
         decide(&Facts {
             direction: self.direction,
+            mode: self.mode,
             end_reason: self.end_reason,
             run_s: 10.0,
             bytes: self.bytes,
@@ -286,6 +290,28 @@ fn lost_datagrams_are_loss_unless_the_receiver_dropped_them() {
     assert_eq!(lost(100).limit().by, By::Unknown);
     let own = lost(101).with(|run| nic(&mut run.reflector).udp_receive_buffer_drops = Some(1));
     assert_eq!(own.limit().by, By::Unknown);
+}
+
+/// X8
+#[test]
+fn what_is_lost_in_a_tunnel_is_never_called_a_loss_of_the_network() {
+    let tunneled = up().with(|run| {
+        run.mode = Mode::Tunneled;
+        run.udp = Some(UdpFacts { packets: 100_000, lost: 40_000 });
+        nic(&mut run.reflector).reassembly_failures = Some(7);
+        // Echoes wait in the tunnel's queues.
+        run.loaded_echo_us = Some(900_000.0);
+    });
+    assert_eq!((tunneled.limit().by, tunneled.limit().evidence), (By::Unknown, Vec::new()));
+    // The tunnel is TCP on the path, and what that sends again the path did lose.
+    let path = tunneled.with(|run| {
+        each_stream(&mut run.client, |tcp| {
+            (tcp.retransmits, tcp.rwnd_limited_ms, tcp.sndbuf_limited_ms) = (Some(500), Some(0), Some(0));
+        });
+    });
+    let limit = path.limit();
+    assert_eq!((limit.by, limit.cause), (By::Network, Cause::Loss));
+    assert!(limit.evidence.iter().all(|signal| signal.signal != "udp_lost_percent"), "{limit:?}");
 }
 
 #[test]

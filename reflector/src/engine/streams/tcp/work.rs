@@ -61,6 +61,12 @@ impl Appetite {
 
 /// Receives until told otherwise.
 pub(in crate::engine::streams) fn sink(mut bytes: impl Bytes, work: &Work) -> End {
+    let end = receive(&mut bytes, work);
+    work.counters.leaves(bytes.waiting());
+    end
+}
+
+fn receive(bytes: &mut impl Bytes, work: &Work) -> End {
     let mut appetite = Appetite(LEAST_RECEIVED);
     loop {
         if work.run.is_frozen() {
