@@ -3,13 +3,16 @@
 //! Here are those that prove the bed itself.
 
 mod api_server;
+mod argocd;
 mod cables;
 mod clocks;
 mod crashes;
 mod disks;
 mod failing;
+mod helm;
 mod host_network;
 mod images;
 mod nodes;
 mod services;
+mod sources;
 mod storage;
