@@ -20,33 +20,34 @@ const COMMAND: Duration = Duration::from_secs(180);
 const SETTLE: Duration = Duration::from_secs(10);
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// Does it so many times. The bed's programs must be built; no bed may run.
-pub(super) async fn check(folder: &Path, rounds: u8) -> Result<()> {
+pub(super) async fn check(folder: &Path, rounds: u8, argocd: bool) -> Result<()> {
     let running = State::read(folder).ok().flatten().is_some();
     ensure!(!running, "a bed runs here, and this would end it; end it yourself: cargo bed down");
+    let up: &[&str] = if argocd { &["up", "--argocd"] } else { &["up"] };
     let before = traces::list();
     for round in 1..=rounds {
         let began = Instant::now();
         let components = interrupt::moment(round);
-        interrupt::kill_after(bed(["up"])?, components).await?;
-        succeeds(bed(["up"])?, "start again after a kill").await?;
-        let up = began.elapsed();
-        succeeds(bed(["up"])?, "start what runs").await?;
-        succeeds(bed(["appliance", "add", "check"])?, "add an appliance").await?;
+        interrupt::kill_after(bed(up)?, components).await?;
+        succeeds(bed(up)?, "start again after a kill").await?;
+        let up_after = began.elapsed();
+        succeeds(bed(up)?, "start what runs").await?;
+        succeeds(bed(&["appliance", "add", "check"])?, "add an appliance").await?;
         let ending = Instant::now();
-        succeeds(bed(["down"])?, "end it").await?;
+        succeeds(bed(&["down"])?, "end it").await?;
         nothing_new(&before).await.with_context(|| format!("round {round}"))?;
-        succeeds(bed(["down"])?, "end what has ended").await?;
+        succeeds(bed(&["down"])?, "end what has ended").await?;
         anstream::println!(
             "round {round}: killed with {components} components up, up again {:.1} s after the first start, down in {:.1} s, nothing left",
-            up.as_secs_f32(),
+            up_after.as_secs_f32(),
             ending.elapsed().as_secs_f32(),
         );
     }
     nothing_new(&before).await
 }
 
-fn bed<const N: usize>(words: [&str; N]) -> Result<Child> {
-    let words = ["bed"].into_iter().chain(words).map(OsStr::new);
+fn bed(words: &[&str]) -> Result<Child> {
+    let words = ["bed"].iter().chain(words).map(OsStr::new);
     let mut command = Command::new("/proc/self/exe");
     command.args(words).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.spawn().context("start a bed command")

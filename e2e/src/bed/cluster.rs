@@ -1,5 +1,6 @@
 //! The little the bed itself asks of its API server, through kubectl.
 
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
-use tokio::time::timeout;
+use tokio::time::{interval, timeout};
 
 use super::cgroups::Cgroups;
 use super::layout::{Host, Layout, Member};
@@ -16,6 +17,7 @@ use super::programs::Programs;
 
 /// How long Kubernetes may take to see a node change.
 const SEEN: Duration = Duration::from_secs(90);
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// For a request that waits for nothing.
 const REQUEST: Duration = Duration::from_secs(30);
 
@@ -30,6 +32,35 @@ pub(super) enum Seen {
 pub(super) async fn apply(layout: &Layout, programs: &Programs, objects: &Value) -> Result<()> {
     let words = ["apply", "--server-side", "--field-manager=bed", "--filename=-"];
     kubectl(layout, programs, &words, &objects.to_string(), REQUEST).await.map(drop)
+}
+
+/// Creates what the files of a folder say. Whoever changes a setting later is another manager, and owns only what they
+/// changed.
+pub(super) async fn install(
+    layout: &Layout,
+    programs: &Programs,
+    namespace: &str,
+    folder: &Path,
+) -> Result<()> {
+    let folder = format!("--filename={}", folder.display());
+    let namespace = format!("--namespace={namespace}");
+    let apply = ["apply", "--server-side", "--field-manager=installer", &namespace, &folder];
+    kubectl(layout, programs, &apply, "", REQUEST).await.map(drop)
+}
+
+/// Waits until the API answers there: a new kind takes a moment. (`kubectl wait` gives up on one that has no conditions yet.)
+pub(super) async fn served(layout: &Layout, programs: &Programs, path: &str) -> Result<()> {
+    let mut tick = interval(LOOK_AGAIN);
+    let wait = async {
+        loop {
+            tick.tick().await;
+            match kubectl(layout, programs, &["get", "--raw", path], "", REQUEST).await {
+                Err(error) if format!("{error:#}").contains("NotFound") => {}
+                answer => return answer.map(drop),
+            }
+        }
+    };
+    timeout(SEEN, wait).await.with_context(|| format!("the API does not serve {path} after {SEEN:?}"))?
 }
 
 /// Waits until Kubernetes thinks so.

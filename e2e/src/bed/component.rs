@@ -17,6 +17,8 @@ pub(super) enum Ready {
     Became(&'static str),
     /// Somebody accepts on this Unix socket.
     Socket(PathBuf),
+    /// Somebody accepts on this port.
+    Port(SocketAddr),
     /// A GET of this path answers 200.
     Http(SocketAddr, &'static str),
     /// The same over TLS, with a certificate of the bed's own authority.
@@ -36,6 +38,8 @@ pub(super) struct Component {
     pub(super) command: Vec<OsString>,
     /// What is put in front of PATH.
     pub(super) path: Vec<PathBuf>,
+    /// What it finds in its environment, beside what we have.
+    pub(super) environment: Vec<(&'static str, OsString)>,
     /// Files written before it starts.
     pub(super) files: Vec<(PathBuf, String)>,
     /// When it is ready.
@@ -46,7 +50,15 @@ impl Component {
     /// A component without files, in the root namespaces.
     pub(super) fn new(name: impl Into<String>, program: impl Into<OsString>, ready: Ready) -> Self {
         let command = vec![program.into()];
-        Self { name: name.into(), host: Host::Control, command, path: Vec::new(), files: Vec::new(), ready }
+        Self {
+            name: name.into(),
+            host: Host::Control,
+            command,
+            path: Vec::new(),
+            environment: Vec::new(),
+            files: Vec::new(),
+            ready,
+        }
     }
 
     /// More arguments.
@@ -76,6 +88,13 @@ impl Component {
     #[must_use]
     pub(super) fn file(mut self, path: impl Into<PathBuf>, text: impl Into<String>) -> Self {
         self.files.push((path.into(), text.into()));
+        self
+    }
+
+    /// With a variable in its environment.
+    #[must_use]
+    pub(super) fn env(mut self, name: &'static str, value: impl Into<OsString>) -> Self {
+        self.environment.push((name, value.into()));
         self
     }
 

@@ -28,6 +28,8 @@ pub(super) const MAX_NODES: u8 = 5;
 /// Appliances get 10.99.0.101 and up.
 pub(super) const MAX_APPLIANCES: u8 = 100;
 
+/// The machine that Argo CD runs on, on a bed that has it.
+const ARGOCD: u8 = 2;
 /// How much longer than the one before it a member has been running, by its own clock.
 const UPTIME_STEP: Duration = Duration::from_secs(100_000);
 const FIRST_NODE: u8 = 10;
@@ -104,6 +106,16 @@ impl Layout {
             name: name.into(),
             address: Ipv4Addr::new(10, 99, 0, FIRST_APPLIANCE + number),
             folder: self.folder.join("members").join(name),
+            pods: None,
+        }
+    }
+
+    /// Argo CD's machine. Its programs listen on every address they have: the namespace keeps them off the person's.
+    pub fn argocd(&self) -> Member {
+        Member {
+            name: "argocd".into(),
+            address: Ipv4Addr::new(10, 99, 0, ARGOCD),
+            folder: self.folder.join("members/argocd"),
             pods: None,
         }
     }
@@ -190,7 +202,7 @@ mod tests {
     #[test]
     fn no_two_members_share_an_address_a_folder_or_a_cable() {
         let layout = Layout::new(Path::new("/run/reflector-bed"), MAX_NODES);
-        let mut members: Vec<Member> = layout.nodes().collect();
+        let mut members: Vec<Member> = layout.nodes().chain([layout.argocd()]).collect();
         members.extend((1..=MAX_APPLIANCES).map(|n| layout.appliance(&format!("appliance-{n}"), n)));
         for (index, one) in members.iter().enumerate() {
             assert!(one.link().len() <= 15, "{}", one.link());

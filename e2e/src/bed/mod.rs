@@ -7,6 +7,7 @@
 //! One file per component says how it is started and when it is ready; none of them runs anything.
 
 mod apiserver;
+mod argocd;
 mod cgroups;
 mod check;
 pub mod cli;
@@ -42,6 +43,7 @@ mod sweep;
 mod traces;
 mod up;
 
+pub use self::argocd::{GitHost, NAMESPACE as ARGOCD_NAMESPACE};
 pub use self::harm::Still;
 pub use self::layout::{Host, Layout, Member};
 pub use self::process::Process;

@@ -101,6 +101,7 @@ pub(super) fn start(component: Component, prefix: &[OsString], log: &Path) -> Re
     let err = out.try_clone().with_context(|| format!("open the log of {name}"))?;
     let mut command = Command::new("sh");
     command.args(["-c", DETACH, "sh"]).args(prefix).args(&component.command);
+    command.envs(component.environment.iter().map(|(name, value)| (name, value)));
     if !component.path.is_empty() {
         command.env("PATH", in_front(&component.path)?);
     }

@@ -18,6 +18,8 @@ pub struct Programs {
     pub busybox: PathBuf,
     /// The program of the image that holds a pod's namespaces.
     pub pause: PathBuf,
+    /// The folder with the kinds and settings of Argo CD, on a bed that has it.
+    pub argocd: Option<PathBuf>,
 }
 
 impl Programs {

@@ -44,6 +44,7 @@ impl Looker {
                 fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm.trim_end() == *program)
             }
             Ready::Socket(path) => UnixStream::connect(path).await.is_ok(),
+            Ready::Port(addr) => TcpStream::connect(addr).await.is_ok(),
             Ready::Http(addr, path) => http(*addr, path).await.unwrap_or(false),
             Ready::Https(addr, path) => self.https(*addr, path).await.unwrap_or(false),
             Ready::Line(text) => fs::read_to_string(log).is_ok_and(|log| log.contains(text)),

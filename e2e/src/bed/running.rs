@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use futures_util::future::try_join_all;
 use rustix::process::Signal;
 
+use super::argocd::GitHost;
 use super::cgroups::Cgroups;
 use super::cluster::{self, Seen};
 use super::component::Component;
@@ -15,8 +16,8 @@ use super::layout::{Host, Layout, MAX_APPLIANCES, Member, NAME};
 use super::starter::Starter;
 use super::state::State;
 use super::{
-    apiserver, containerd, controllers, images, kine, kube_proxy, kubelet, local_path, lock, member, network,
-    pki, scheduler, sweep, up,
+    apiserver, argocd, containerd, controllers, images, kine, kube_proxy, kubelet, local_path, lock, member,
+    network, pki, scheduler, sweep, up,
 };
 
 /// How long a component may take to end when asked to. An API server gives its requests a minute.
@@ -195,6 +196,11 @@ impl Bed {
         Ok(())
     }
 
+    /// Where Argo CD finds git repositories; `None` on a bed without it.
+    pub fn argocd(&self) -> Option<GitHost> {
+        self.state.programs.argocd.as_ref().map(|_| argocd::git_host(&self.layout))
+    }
+
     /// The names of its components.
     pub fn names(&self) -> Vec<&str> {
         self.state.components.keys().map(String::as_str).collect()
@@ -221,6 +227,7 @@ impl Bed {
             all.push(kubelet::component(layout, &node, programs));
             all.push(kube_proxy::component(layout, &node, programs));
         }
+        all.extend(argocd::components(layout, programs));
         all
     }
 }

@@ -78,10 +78,11 @@ impl State {
         dead.map(|(name, _)| name.as_str()).collect()
     }
 
-    /// Nodes and appliances.
+    /// Nodes, appliances, and Argo CD's machine where there is one.
     pub fn members(&self, layout: &Layout) -> Vec<Member> {
         let appliances = self.appliances.iter().map(|(name, number)| layout.appliance(name, *number));
-        layout.nodes().chain(appliances).collect()
+        let argocd = self.programs.argocd.iter().map(|_| layout.argocd());
+        layout.nodes().chain(argocd).chain(appliances).collect()
     }
 
     /// The smallest number no appliance has.
@@ -95,8 +96,13 @@ mod tests {
     use super::*;
 
     fn state() -> State {
-        let programs =
-            Programs { tools: "/t".into(), runc: "/r".into(), busybox: "/b".into(), pause: "/p".into() };
+        let programs = Programs {
+            tools: "/t".into(),
+            runc: "/r".into(),
+            busybox: "/b".into(),
+            pause: "/p".into(),
+            argocd: None,
+        };
         let mut state = State::new("newest", 2, programs);
         state.appliances.insert("attic".into(), 1);
         let process = Process { pid: u32::MAX, started: 5 };

@@ -126,8 +126,13 @@ mod tests {
     use crate::bed::state::Started;
 
     fn state() -> State {
-        let programs =
-            Programs { tools: "/t".into(), runc: "/r".into(), busybox: "/b".into(), pause: "/p".into() };
+        let programs = Programs {
+            tools: "/t".into(),
+            runc: "/r".into(),
+            busybox: "/b".into(),
+            pause: "/p".into(),
+            argocd: None,
+        };
         let mut state = State::new("v1.2.3", 1, programs);
         state.ready = true;
         state

@@ -13,8 +13,8 @@ use super::running::Bed;
 use super::starter::Starter;
 use super::state::State;
 use super::{
-    apiserver, cluster, containerd, controllers, disk, images, kine, kube_proxy, kubelet, local_path, lock,
-    network, pki, scheduler, sweep,
+    apiserver, argocd, cluster, containerd, controllers, disk, images, kine, kube_proxy, kubelet, local_path,
+    lock, network, pki, scheduler, sweep,
 };
 
 /// What to start.
@@ -48,13 +48,43 @@ pub async fn up(plan: &Plan, programs: Programs, say: fn(&str)) -> Result<Bed> {
     let starter = Starter::new(layout, state, say)?;
     let nodes: Vec<Member> = starter.layout.nodes().collect();
     let prepared = try_join_all(nodes.iter().map(|node| prepare_node(&starter, node, &programs)));
-    tokio::try_join!(api(&starter, &programs), prepared)?;
+    tokio::try_join!(api(&starter, &programs), prepared, Box::pin(prepare_argocd(&starter, &programs)))?;
     tokio::try_join!(
         control(&starter, &programs),
+        Box::pin(start_argocd(&starter, &programs)),
         try_join_all(nodes.iter().map(|node| start_node(&starter, node, &programs))),
     )?;
     starter.change(|state| state.ready = true)?;
     Bed::in_folder(&plan.folder)
+}
+
+/// What Argo CD can do before there is an API. Nothing on a bed without it.
+async fn prepare_argocd(starter: &Starter, programs: &Programs) -> Result<()> {
+    if programs.argocd.is_none() {
+        return Ok(());
+    }
+    let layout = &starter.layout;
+    starter.join(&layout.argocd()).await?;
+    tokio::try_join!(
+        starter.start(argocd::redis(layout, programs)),
+        starter.start(argocd::git_daemon(layout)),
+    )?;
+    starter.start(argocd::repo_server(layout, programs)).await
+}
+
+/// Its kinds, its settings, and what acts on them.
+async fn start_argocd(starter: &Starter, programs: &Programs) -> Result<()> {
+    let Some(manifests) = &programs.argocd else { return Ok(()) };
+    let layout = &starter.layout;
+    cluster::apply(layout, programs, &argocd::namespace()).await.context("make Argo CD's namespace")?;
+    cluster::install(layout, programs, argocd::NAMESPACE, manifests)
+        .await
+        .context("install Argo CD's kinds")?;
+    for path in argocd::KINDS {
+        cluster::served(layout, programs, path).await?;
+    }
+    cluster::apply(layout, programs, &argocd::settings()).await.context("set Argo CD up")?;
+    starter.start(argocd::controller(layout, programs)).await
 }
 
 /// Ends a bed and clears it away, whatever state it is in. Fine when there is none.

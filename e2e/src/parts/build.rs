@@ -11,10 +11,12 @@ use super::cache::{Cache, Lock, key};
 use super::child;
 use super::go::Go;
 use super::progress::Progress;
-use super::sets::Set;
+use super::sets::{MANIFESTS, Set};
 
 /// How long one set may take. The longest takes six minutes on two idle cores, and the modules may come slowly.
 const LIMIT: Duration = Duration::from_secs(60 * 60);
+/// How long Go may look for a module that it has just used.
+const LOOK: Duration = Duration::from_secs(60);
 /// Part of every key: what is done to a set besides what its files and flags say. Count it up after a change here.
 const RECIPE: &str = "1";
 /// The same programs wherever they are built, from exactly the modules that `go.sum` names.
@@ -58,6 +60,7 @@ fn build(
     let took = child::run(command, &what, paths.log, LIMIT, progress).with_context(|| {
         format!("build {} with {}; it needs the Go module proxy (see `go env GOPROXY`)", set.name, go.version)
     })?;
+    keep_manifests(set, go, paths.stage, sources.path(), lock)?;
     // Before the result gets its name: sources are no program.
     sources.close().context("remove the sources")?;
     for program in set.programs {
@@ -79,20 +82,42 @@ fn build(
     Ok(())
 }
 
-fn command(set: &Set, go: &Go, flags: &str, into: &Path) -> Command {
-    let mut command = child::owned(&go.program);
-    for variable in UNSET {
-        command.env_remove(variable);
+/// Copies what is wanted of the modules, which the build has got.
+fn keep_manifests(set: &Set, go: &Go, stage: &Path, sources: &Path, lock: &Lock) -> Result<()> {
+    for manifest in set.manifests {
+        let answer = sources.join("module-folder");
+        let mut list = clean(go);
+        list.args(["list", "-m", "-f", "{{.Dir}}", manifest.module]);
+        list.current_dir(sources).stdin(lock.hold()?);
+        let what = format!("{}: finding {}", set.name, manifest.module);
+        child::run(list, &what, &answer, LOOK, &mut Progress::silent())?;
+        let folder = fs::read_to_string(&answer).with_context(|| format!("read what {what} said"))?;
+        let from = Path::new(folder.trim_end()).join(manifest.path);
+        let into = stage.join(MANIFESTS);
+        fs::create_dir_all(&into).with_context(|| format!("create {}", into.display()))?;
+        fs::copy(&from, into.join(from.file_name().unwrap_or_default()))
+            .with_context(|| format!("copy {}", from.display()))?;
     }
+    Ok(())
+}
+
+fn command(set: &Set, go: &Go, flags: &str, into: &Path) -> Command {
+    let mut command = clean(go);
     command
         .args(["build", "-trimpath", "-ldflags", flags, "-o"])
         // With a slash at its end go takes it for a folder, even for a single program.
         .arg(into.join(""))
-        .args(set.programs.iter().map(|program| program.package))
-        .env("CGO_ENABLED", "0")
-        .env("GOFLAGS", GOFLAGS)
-        .env("GOTOOLCHAIN", "local")
-        .env("GOWORK", "off");
+        .args(set.programs.iter().map(|program| program.package));
+    command
+}
+
+/// Go, with nothing of the user's shell.
+fn clean(go: &Go) -> Command {
+    let mut command = child::owned(&go.program);
+    for variable in UNSET {
+        command.env_remove(variable);
+    }
+    command.env("CGO_ENABLED", "0").env("GOFLAGS", GOFLAGS).env("GOTOOLCHAIN", "local").env("GOWORK", "off");
     command
 }
 
@@ -104,6 +129,9 @@ fn set_key(set: &Set, go: &Go, flags: &str) -> String {
     }
     for (name, text) in set.files {
         parts.extend([*name, *text]);
+    }
+    for manifest in set.manifests {
+        parts.extend([manifest.module, manifest.path]);
     }
     key(&parts)
 }
@@ -132,11 +160,13 @@ mod tests {
         assert_eq!(first, set_key(&KUBERNETES, &go("go1.26.6"), "-s"));
         let changed = Set { files: &[("go.mod", "module x")], ..KUBERNETES };
         let renamed = Set { programs: ARGOCD.programs, ..KUBERNETES };
+        let kept = Set { manifests: ARGOCD.manifests, ..KUBERNETES };
         for other in [
             set_key(&KUBERNETES, &go("go1.26.7"), "-s"),
             set_key(&KUBERNETES, &go("go1.26.6"), "-w"),
             set_key(&changed, &go("go1.26.6"), "-s"),
             set_key(&renamed, &go("go1.26.6"), "-s"),
+            set_key(&kept, &go("go1.26.6"), "-s"),
         ] {
             assert_ne!(first, other);
         }

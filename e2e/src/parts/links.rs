@@ -19,6 +19,10 @@ pub(super) fn of_folders(folders: &[PathBuf]) -> Result<BTreeMap<String, PathBuf
     for folder in folders {
         for entry in fs::read_dir(folder).with_context(|| format!("read {}", folder.display()))? {
             let path = entry.with_context(|| format!("read {}", folder.display()))?.path();
+            if path.is_dir() {
+                // Manifests are no programs.
+                continue;
+            }
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let other = targets.insert(name, path.clone());
             ensure!(other.is_none(), "{} is built by two sets", path.display());
@@ -59,7 +63,9 @@ mod tests {
     fn programs_of_all_sets_stand_in_one_folder() {
         let (one, two) = (folder_with(&["kubelet", "kubectl"]), folder_with(&["kine"]));
         let cache = tempfile::tempdir().unwrap();
+        fs::create_dir(two.path().join("manifests")).unwrap();
         let mut targets = of_folders(&[one.path().into(), two.path().into()]).unwrap();
+        assert!(!targets.contains_key("manifests"));
         targets.insert("other-name".into(), one.path().join("kubectl"));
         let bin = ready(&targets, &Cache::at(cache.path()), &mut Progress::silent()).unwrap();
         for (name, text) in

@@ -55,6 +55,8 @@ pub struct Parts {
     pub runc: PathBuf,
     /// The program of the image that holds a pod's namespaces.
     pub pause: PathBuf,
+    /// Argo CD's kinds and settings, when it is wanted.
+    pub argocd: Option<PathBuf>,
 }
 
 /// Makes everything ready; takes a moment when it already is. Called before anything of the cluster is touched.
@@ -103,9 +105,13 @@ fn from_cache(wanted: Wanted, cache: &Cache, progress: &mut Progress) -> Result<
     let runc = system("runc")?;
     let mut targets = links::of_folders(&folders)?;
     targets.insert("runc".into(), runc.clone());
+    let mut manifests = None;
     if wanted.argocd {
         targets.insert("redis-server".into(), system("redis-check-rdb")?);
+        // Argo CD asks it who signed a commit. An empty answer is that of a commit that nobody signed.
+        targets.insert("git-verify-wrapper.sh".into(), system("true")?);
         let argocd = targets.get("argocd").cloned().context("find argocd among what was built")?;
+        manifests = argocd.parent().map(|folder| folder.join(sets::MANIFESTS));
         targets.extend(links::ARGOCD_NAMES.iter().map(|name| ((*name).into(), argocd.clone())));
     }
     let bin = links::ready(&targets, cache, progress)?;
@@ -115,6 +121,7 @@ fn from_cache(wanted: Wanted, cache: &Cache, progress: &mut Progress) -> Result<
         kubernetes_version: sets::kubernetes_version(&kubernetes(wanted.kubernetes))?.to_owned(),
         busybox: system("busybox")?,
         runc,
+        argocd: manifests,
     })
 }
 

@@ -18,6 +18,8 @@ pub struct Set {
     pub programs: &'static [Program],
     /// Variables of the programs that are set at build time.
     pub(super) stamps: &'static [Stamp],
+    /// What its modules hold beside Go, and a bed gives to Kubernetes.
+    pub(super) manifests: &'static [Manifest],
 }
 
 /// One program of a set.
@@ -28,6 +30,16 @@ pub struct Program {
     /// What the file is called. `go build` calls it after the last part of the package.
     pub name: &'static str,
 }
+
+/// A file of a module that is kept beside the programs, in [`MANIFESTS`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Manifest {
+    pub(super) module: &'static str,
+    pub(super) path: &'static str,
+}
+
+/// The folder of a set's manifests, beside its programs.
+pub const MANIFESTS: &str = "manifests";
 
 /// A Go variable that holds a version. Without it programs say they are of version 0, and others refuse them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +67,10 @@ const fn program(package: &'static str, name: &'static str) -> Program {
 
 const fn stamp(variable: &'static str, module: &'static str, form: Form) -> Stamp {
     Stamp { variable, module, form }
+}
+
+const fn manifest(module: &'static str, path: &'static str) -> Manifest {
+    Manifest { module, path }
 }
 
 macro_rules! files {
@@ -86,6 +102,7 @@ pub const KUBERNETES: Set = Set {
     files: files!("kubernetes", "go.mod", "go.sum"),
     programs: KUBERNETES_PROGRAMS,
     stamps: KUBERNETES_STAMPS,
+    manifests: &[],
 };
 /// The oldest.
 pub const KUBERNETES_OLD: Set = Set {
@@ -93,6 +110,7 @@ pub const KUBERNETES_OLD: Set = Set {
     files: files!("kubernetes-old", "go.mod", "go.sum"),
     programs: KUBERNETES_PROGRAMS,
     stamps: KUBERNETES_STAMPS,
+    manifests: &[],
 };
 /// What a node runs beside Kubernetes, and k3s' datastore.
 pub const NODE: Set = Set {
@@ -113,6 +131,7 @@ pub const NODE: Set = Set {
         "github.com/containerd/containerd/v2",
         Form::Tag,
     )],
+    manifests: &[],
 };
 /// Helm and kwok.
 pub const HELM: Set = Set {
@@ -120,6 +139,7 @@ pub const HELM: Set = Set {
     files: files!("helm", "go.mod", "go.sum"),
     programs: &[program("helm.sh/helm/v4/cmd/helm", "helm"), program("sigs.k8s.io/kwok/cmd/kwok", "kwok")],
     stamps: &[stamp("helm.sh/helm/v4/internal/version.version", "helm.sh/helm/v4", Form::Tag)],
+    manifests: &[],
 };
 /// k3s' provisioner of volumes.
 pub const LOCAL_PATH: Set = Set {
@@ -127,6 +147,7 @@ pub const LOCAL_PATH: Set = Set {
     files: files!("local-path", "go.mod", "go.sum"),
     programs: &[program("github.com/rancher/local-path-provisioner", "local-path-provisioner")],
     stamps: &[],
+    manifests: &[],
 };
 /// What holds a pod's namespaces: ours, and without any module.
 pub const PAUSE: Set = Set {
@@ -134,17 +155,21 @@ pub const PAUSE: Set = Set {
     files: files!("pause", "go.mod", "main.go"),
     programs: &[program("tools/pause", "pause")],
     stamps: &[],
+    manifests: &[],
 };
-/// Argo CD, one program with many names.
+/// Argo CD's own module.
+const ARGOCD_MODULE: &str = "github.com/argoproj/argo-cd/v3";
+/// Argo CD, one program with many names, its kinds, and the settings that it is installed with.
 pub const ARGOCD: Set = Set {
     name: "argocd",
     files: files!("argocd", "go.mod", "go.sum"),
     programs: &[program("github.com/argoproj/argo-cd/v3/cmd", "argocd")],
-    stamps: &[stamp(
-        "github.com/argoproj/argo-cd/v3/common.version",
-        "github.com/argoproj/argo-cd/v3",
-        Form::Number,
-    )],
+    stamps: &[stamp("github.com/argoproj/argo-cd/v3/common.version", ARGOCD_MODULE, Form::Number)],
+    manifests: &[
+        manifest(ARGOCD_MODULE, "manifests/crds/application-crd.yaml"),
+        manifest(ARGOCD_MODULE, "manifests/crds/appproject-crd.yaml"),
+        manifest(ARGOCD_MODULE, "manifests/base/config/argocd-cm.yaml"),
+    ],
 };
 
 /// Every set there is.

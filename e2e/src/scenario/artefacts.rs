@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::story::Scenario;
+use crate::bed::ARGOCD_NAMESPACE;
 
 /// What a story, or the software it is about, makes in its namespace.
 const OBJECTS: &str = "pods,services,endpointslices,deployments,replicasets,statefulsets,daemonsets,jobs,\
@@ -35,6 +36,13 @@ pub(super) async fn keep(name: &str, scenario: &Scenario) -> PathBuf {
     }
     for (file, words) in QUESTIONS {
         put(&folder, file, scenario.kubectl(words).await);
+    }
+    if scenario.bed.argocd().is_some() {
+        let words = ["get", "applications.argoproj.io", &scenario.namespace, "--output=yaml"];
+        // The later of two namespaces counts.
+        let there = format!("--namespace={ARGOCD_NAMESPACE}");
+        let application = scenario.kubectl(words.into_iter().chain([there.as_str()])).await;
+        put(&folder, "application.yaml", application);
     }
     let pods = scenario.kubectl(["get", "pods", "--output=name"]).await.unwrap_or_default();
     for pod in pods.lines().filter_map(|line| line.strip_prefix("pod/")) {

@@ -3,13 +3,18 @@
 //! In: a bed that runs, and a story. Out: a passed test, or a folder with everything there was to see. Each story has a
 //! namespace of its own, so that many can be told at once; one that stops what others need is told [`alone`].
 
+mod application;
 mod artefacts;
 mod harm;
+mod helm;
 mod pods;
+mod repository;
 mod story;
 mod wait;
 
+pub use self::application::{Application, Seen};
 pub use self::harm::Container;
 pub use self::pods::{Pods, busybox};
-pub use self::story::{Scenario, alone, scenario};
+pub use self::repository::{Repository, Revision};
+pub use self::story::{Scenario, alone, alone_with_argocd, scenario, scenario_with_argocd};
 pub use self::wait::{MINUTE, wait_until};

@@ -57,18 +57,42 @@ enum Staged {
 /// Tells a story beside others. Without a bed it is skipped.
 pub async fn scenario(name: &str, story: impl AsyncFnOnce(&mut Scenario) -> Result<()>) {
     let _stage = STAGE.read().await;
-    tell(name, Staged::BesideOthers, story).await;
+    tell(name, Staged::BesideOthers, Needs::Bed, story).await;
+}
+
+/// Tells a story beside others, of which Argo CD is a part. On a bed without it, it is skipped.
+pub async fn scenario_with_argocd(name: &str, story: impl AsyncFnOnce(&mut Scenario) -> Result<()>) {
+    let _stage = STAGE.read().await;
+    tell(name, Staged::BesideOthers, Needs::ArgoCd, story).await;
 }
 
 /// Tells a story while no other is told. When it fails, what it broke is mended.
 pub async fn alone(name: &str, story: impl AsyncFnOnce(&mut Scenario) -> Result<()>) {
     let _stage = STAGE.write().await;
-    tell(name, Staged::Alone, story).await;
+    tell(name, Staged::Alone, Needs::Bed, story).await;
+}
+
+/// Tells a story of Argo CD while no other is told.
+pub async fn alone_with_argocd(name: &str, story: impl AsyncFnOnce(&mut Scenario) -> Result<()>) {
+    let _stage = STAGE.write().await;
+    tell(name, Staged::Alone, Needs::ArgoCd, story).await;
+}
+
+/// Without what a story is skipped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Needs {
+    Bed,
+    ArgoCd,
 }
 
 #[expect(clippy::disallowed_methods, reason = "what to do with a story is said by whoever starts it")]
 #[expect(clippy::panic, reason = "this is how a test fails")]
-async fn tell(name: &str, staged: Staged, story: impl AsyncFnOnce(&mut Scenario) -> Result<()>) {
+async fn tell(
+    name: &str,
+    staged: Staged,
+    needs: Needs,
+    story: impl AsyncFnOnce(&mut Scenario) -> Result<()>,
+) {
     if std::env::var_os(LATER).is_some() {
         return leave_test_to("bed");
     }
@@ -77,6 +101,9 @@ async fn tell(name: &str, staged: Staged, story: impl AsyncFnOnce(&mut Scenario)
         Err(error) if std::env::var_os(REQUIRED).is_some() => panic!("there must be a bed: {error:#}"),
         Err(error) => return skip_test(&format!("a bed: {error:#}")),
     };
+    if needs == Needs::ArgoCd && bed.argocd().is_none() {
+        return skip_test("Argo CD on this bed; start one that has it: cargo bed up --argocd");
+    }
     let mut scenario = match Scenario::open(name, bed).await {
         Ok(scenario) => scenario,
         Err(error) => panic!("{name}: {error:#}"),
@@ -179,7 +206,8 @@ pub(super) async fn client(bed: &Bed) -> Result<Client> {
     Client::try_from(config.context("understand the bed's kubeconfig")?).context("make a client")
 }
 
-fn output(mut command: Command) -> impl Future<Output = Result<String>> {
+/// What a command prints. One that fails is an error with its words.
+pub(super) fn output(mut command: Command) -> impl Future<Output = Result<String>> {
     let what = format!("{:?}", command.as_std());
     async move {
         let output = command.stdin(Stdio::null()).kill_on_drop(true).output();

@@ -34,7 +34,9 @@ pub(super) fn run(job: &Job) -> Result<Outcome> {
 
 fn on_a_new_bed(job: &Job, kubernetes: &str) -> Result<()> {
     job.stage(format!("building and starting the {kubernetes} Kubernetes"));
-    let up = job.run(cargo_bed(&["up", "--kubernetes", kubernetes]));
+    let mut words = vec!["up", "--kubernetes", kubernetes];
+    words.extend(job.place.long.then_some("--argocd"));
+    let up = job.run(cargo_bed(&words));
     let told = up.and_then(|()| tell(job)).and_then(|()| job.run(cargo_bed(&["status"])));
     // Also after a failure: what there was to see of a scenario is kept in target/scenarios, of a start in this log.
     let down = job.run(cargo_bed(&["down"]));

@@ -3,14 +3,17 @@
 //! Here are those that prove the bed itself, and `crds` for the kinds of objects.
 
 mod api_server;
+mod argocd;
 mod cables;
 mod clocks;
 mod crashes;
+mod crds;
 mod disks;
 mod failing;
-mod crds;
+mod helm;
 mod host_network;
 mod images;
 mod nodes;
 mod services;
+mod sources;
 mod storage;

@@ -20,11 +20,13 @@ use super::check;
 use super::layout::MAX_NODES;
 use super::running::{self, Bed};
 use super::up;
+use crate::parts::Wanted;
 
 const EXAMPLES: &str = "\
 Examples:
   cargo bed up                      two nodes of the newest Kubernetes
-  cargo bed shell                   a shell with kubectl
+  cargo bed up --argocd             with Argo CD, and a git server for it
+  cargo bed shell                   a shell with kubectl and helm
   cargo bed appliance add attic     a machine of its own on the same network
   cargo bed exec attic ip address   run something there
   cargo bed logs kubelet-node-1 -f  what a component prints
@@ -51,6 +53,9 @@ enum What {
         /// Which Kubernetes: the newest or the oldest we support.
         #[arg(long, value_enum, default_value_t = Kubernetes::Newest)]
         kubernetes: Kubernetes,
+        /// With Argo CD and a git server for it. The first time it builds that, too, which takes minutes.
+        #[arg(long)]
+        argocd: bool,
     },
     /// End it and clear it away.
     Down,
@@ -65,6 +70,9 @@ enum What {
         /// How many times.
         #[arg(long, default_value_t = 1)]
         rounds: u8,
+        /// With Argo CD.
+        #[arg(long)]
+        argocd: bool,
     },
     /// A shell with KUBECONFIG and PATH set; with words, run them instead.
     Shell {
@@ -115,13 +123,16 @@ async fn perform(what: &What) -> Result<ExitCode> {
         ensure!(root, "the bed makes namespaces, mounts and cgroups: run this as root");
     }
     match what {
-        What::Up { nodes, kubernetes } => start::start(folder, *nodes, *kubernetes).await?,
+        What::Up { nodes, kubernetes, argocd } => {
+            start::start(folder, *nodes, Wanted { kubernetes: (*kubernetes).into(), argocd: *argocd })
+                .await?;
+        }
         What::Down => {
             up::down(&folder).await?;
             anstream::println!("The bed is gone, and nothing of it is left.");
         }
         What::Status { json } => return status::status(&folder, *json),
-        What::Check { rounds } => check::check(&folder, *rounds).await?,
+        What::Check { rounds, argocd } => check::check(&folder, *rounds, *argocd).await?,
         What::Shell { command } => bail!(becoming::shell(&Bed::in_folder(&folder)?, command)),
         What::Exec { member, command } => {
             bail!(becoming::inside(&Bed::in_folder(&folder)?, member, command)?);

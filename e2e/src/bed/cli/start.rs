@@ -18,21 +18,31 @@ pub(super) enum Kubernetes {
     Oldest,
 }
 
+impl From<Kubernetes> for Line {
+    fn from(kubernetes: Kubernetes) -> Self {
+        match kubernetes {
+            Kubernetes::Newest => Self::Newest,
+            Kubernetes::Oldest => Self::Oldest,
+        }
+    }
+}
+
 /// Builds what is missing, then starts a bed, and says how to use it.
-pub(super) async fn start(folder: PathBuf, nodes: u8, kubernetes: Kubernetes) -> Result<()> {
-    let line = match kubernetes {
-        Kubernetes::Newest => Line::Newest,
-        Kubernetes::Oldest => Line::Oldest,
-    };
+pub(super) async fn start(folder: PathBuf, nodes: u8, wanted: Wanted) -> Result<()> {
     // Building takes minutes the first time; nothing of a running bed is touched until it is done.
-    let parts = parts::ready(&Wanted { kubernetes: line, argocd: false }, &mut Progress::stderr())?;
+    let parts = parts::ready(&wanted, &mut Progress::stderr())?;
     let plan = Plan { folder, nodes, kubernetes: parts.kubernetes_version };
-    if is_running(&plan)? {
+    if is_running(&plan, wanted.argocd)? {
         anstream::println!("The bed is up already: {nodes} nodes of Kubernetes {}.", plan.kubernetes);
         return Ok(());
     }
-    let programs =
-        Programs { tools: parts.bin, runc: parts.runc, busybox: parts.busybox, pause: parts.pause };
+    let programs = Programs {
+        tools: parts.bin,
+        runc: parts.runc,
+        busybox: parts.busybox,
+        pause: parts.pause,
+        argocd: parts.argocd,
+    };
     let began = Instant::now();
     let bed = up::up(&plan, programs, |line| anstream::println!("  {line}")).await.with_context(|| {
         format!(
@@ -50,7 +60,7 @@ pub(super) async fn start(folder: PathBuf, nodes: u8, kubernetes: Kubernetes) ->
 }
 
 /// Whether what was asked for is there. A bed of another kind is not replaced unasked; half a bed is.
-fn is_running(plan: &Plan) -> Result<bool> {
+fn is_running(plan: &Plan, argocd: bool) -> Result<bool> {
     let Some(state) = State::read(&plan.folder).ok().flatten().filter(|state| state.ready) else {
         return Ok(false);
     };
@@ -62,6 +72,10 @@ fn is_running(plan: &Plan) -> Result<bool> {
         "a bed with {} nodes of Kubernetes {} runs; end it first: cargo bed down",
         state.nodes,
         state.kubernetes
+    );
+    ensure!(
+        !argocd || state.programs.argocd.is_some(),
+        "a bed without Argo CD runs; end it first: cargo bed down"
     );
     Ok(true)
 }
