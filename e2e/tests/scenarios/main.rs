@@ -5,5 +5,6 @@
 mod api_server;
 mod host_network;
 mod nodes;
+mod operator;
 mod services;
 mod storage;
