@@ -14,6 +14,7 @@ mod helm;
 mod host_network;
 mod images;
 mod nodes;
+mod operator;
 mod services;
 mod sources;
 mod storage;

@@ -1,0 +1,72 @@
+//! Health, readiness and metrics over plain HTTP, from the first moment, on leader and standby alike.
+//!
+//! In: a bound listener, the metrics, and whether the caches are warm. Out: `/livez`, `/readyz`, `/metrics`. Nothing
+//! in here can change anything. `listener` bounds what a connection costs.
+
+mod listener;
+#[cfg(test)]
+mod tests;
+
+use std::future::IntoFuture;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::metrics::Metrics;
+use listener::BoundedListener;
+
+/// What is asked on each `/readyz`, and before each `/metrics`. Must not wait.
+pub(crate) trait Warmth: Send + Sync + 'static {
+    /// Kinds whose first list has not arrived. Ready means there is none.
+    fn cold(&self) -> Vec<&'static str>;
+    /// Sets what is only known by asking.
+    fn before_scrape(&self, metrics: &Metrics);
+}
+
+#[derive(Clone)]
+struct Admin {
+    warmth: Arc<dyn Warmth>,
+    metrics: Metrics,
+}
+
+/// Answers until `stop`. The task that runs this is owned by `run`.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    warmth: Arc<dyn Warmth>,
+    metrics: Metrics,
+    stop: CancellationToken,
+) -> std::io::Result<()> {
+    let listener = BoundedListener::new(listener, stop.clone());
+    let routes = Router::new()
+        .route("/livez", get(async || "ok\n"))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(scrape))
+        .with_state(Admin { warmth, metrics });
+    axum::serve(listener, routes).with_graceful_shutdown(stop.cancelled_owned()).into_future().await
+}
+
+async fn readyz(State(admin): State<Admin>) -> Response {
+    let cold = admin.warmth.cold();
+    if cold.is_empty() {
+        return "ok\n".into_response();
+    }
+    let why = format!("waiting for the first list of: {}\n", cold.join(", "));
+    (StatusCode::SERVICE_UNAVAILABLE, why).into_response()
+}
+
+async fn scrape(State(admin): State<Admin>) -> Response {
+    admin.warmth.before_scrape(&admin.metrics);
+    match admin.metrics.render() {
+        Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response(),
+        Err(error) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "render metrics");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! The controllers that make `Reflector` objects true in a cluster.
+//!
+//! In: objects, as watches tell of them. Out: child objects, status and events, written through `writing` only. Each
+//! controller is a driver file that reads like its pipeline and a folder of steps; what decides takes neither client
+//! nor clock.
+
+#![forbid(unsafe_code)]
+
+mod admin;
+mod backoff;
+pub mod cli;
+mod clock;
+mod lease;
+mod metrics;
+mod reflectors;
+mod run;
+mod watches;
+mod writing;

@@ -1,0 +1,5 @@
+//! The `reflector-operator` program.
+
+fn main() -> std::process::ExitCode {
+    operator::cli::main()
+}

@@ -1,0 +1,93 @@
+//! What a few specs become, as one would see it with kubectl.
+
+use serde_json::Value;
+
+use super::*;
+use crate::reflectors::testing::{reflector, settings, yaml};
+use crate::reflectors::validate;
+
+fn desired(spec: &str) -> Desired {
+    let settings = settings();
+    let plan = validate::plan(&reflector(spec), &settings).unwrap();
+    build(&plan, None, &settings).unwrap()
+}
+
+#[test]
+fn the_same_plan_gives_the_same_objects() {
+    assert_eq!(desired("{}"), desired("{}"));
+}
+
+/// F4
+#[test]
+fn only_what_the_pod_starts_with_changes_the_pod() {
+    let template = |spec: &str| desired(spec).deployment.spec.unwrap().template;
+    let plain = template("{}");
+    for live in [
+        "{ quotas: { bytesPerDay: 1G } }",
+        "{ windows: [{ schedule: '0 22 * * *', duration: 8h }] }",
+        "{ access: { approval: Manual, offlineGrace: 1h } }",
+        "{ suspend: true }",
+        "{ audit: { onFailure: Deny } }",
+        "{ network: { advertise: [attic.example.net] } }",
+    ] {
+        assert_eq!(template(live), plain, "{live}");
+    }
+    for restarting in ["{ network: { port: 4001 } }", "{ network: { plainOnControlPort: false } }"] {
+        assert_ne!(template(restarting), plain, "{restarting}");
+    }
+}
+
+#[test]
+fn a_claim_that_exists_keeps_its_size_and_class() {
+    let settings = settings();
+    let plan = validate::plan(&reflector("{ identity: { storage: { size: 1Gi } } }"), &settings).unwrap();
+    let existing: PersistentVolumeClaim = yaml(
+        "
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: { name: rfl-attic-identity }
+spec: { accessModes: [ReadWriteOncePod], storageClassName: old, volumeName: pv-1, resources: { requests: { storage: 64Mi } } }
+",
+    );
+    let claim = build(&plan, Some(&existing), &settings).unwrap().claim.unwrap().spec.unwrap();
+    assert_eq!(claim.storage_class_name.as_deref(), Some("old"));
+    assert_eq!(claim.access_modes.unwrap(), ["ReadWriteOncePod"]);
+    assert_eq!(claim.resources.unwrap().requests.unwrap()["storage"].0, "64Mi");
+    assert_eq!(claim.volume_name, None, "that is not ours to say");
+}
+
+#[test]
+fn a_kept_claim_has_no_owner_and_everything_else_has() {
+    let made = desired("{}");
+    assert!(made.claim.unwrap().metadata.owner_references.is_none());
+    let gone = desired("{ identity: { retain: false } }");
+    let owner = |metadata: &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta| {
+        metadata.owner_references.as_ref().unwrap()[0].uid.clone()
+    };
+    assert_eq!(owner(&gone.claim.unwrap().metadata), "uid-attic");
+    assert_eq!(owner(&gone.deployment.metadata), "uid-attic");
+    assert_eq!(owner(&gone.account.metadata), "uid-attic");
+}
+
+/// Argo CD and the API server alike treat an empty map or list as a difference for ever.
+#[test]
+fn nothing_empty_is_rendered() {
+    fn look(path: &str, value: &Value) {
+        match value {
+            Value::Object(map) => {
+                assert!(!map.is_empty(), "{path}");
+                map.iter().for_each(|(key, value)| look(&format!("{path}.{key}"), value));
+            }
+            Value::Array(list) => {
+                assert!(!list.is_empty(), "{path}");
+                list.iter().for_each(|value| look(path, value));
+            }
+            Value::Null => panic!("{path} is null"),
+            _ => {}
+        }
+    }
+    let made = desired("{}");
+    look("deployment", &serde_json::to_value(made.deployment).unwrap());
+    look("claim", &serde_json::to_value(made.claim).unwrap());
+    look("account", &serde_json::to_value(made.account).unwrap());
+}
