@@ -6,12 +6,12 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use crds::{Reflector, ReflectorFleet, ReflectorPeer};
+use crds::definition;
 use e2e::proc::{Daemon, Ready, Spawn};
 use e2e::scenario::{MINUTE, Scenario, wait_until};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Patch, PatchParams};
-use kube::{Api, CustomResourceExt as _, ResourceExt as _};
+use kube::{Api, ResourceExt as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::process::Command;
@@ -142,7 +142,8 @@ async fn built() -> Result<PathBuf> {
 pub(super) async fn kinds(story: &Scenario) -> Result<()> {
     let api: Api<CustomResourceDefinition> = Api::all(story.client.clone());
     let parameters = PatchParams::apply("scenarios").force();
-    for kind in [Reflector::crd(), ReflectorPeer::crd(), ReflectorFleet::crd()] {
+    for kind in definition::all() {
+        let kind: CustomResourceDefinition = serde_json::from_value(kind.object.clone())?;
         let name = kind.name_any();
         api.patch(&name, &parameters, &Patch::Apply(&kind)).await.with_context(|| format!("apply {name}"))?;
         wait_until(&format!("{name} is served"), MINUTE, async || {
