@@ -2,6 +2,7 @@
 
 mod admission;
 mod running;
+mod whole;
 
 use anyhow::{Context as _, Result, ensure};
 use crds::Reflector;
