@@ -6,12 +6,8 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use crds::{Reflector, ReflectorFleet, ReflectorPeer};
 use e2e::proc::{Daemon, Ready, Spawn};
 use e2e::scenario::{MINUTE, Scenario, wait_until};
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{Patch, PatchParams};
-use kube::{Api, CustomResourceExt as _, ResourceExt as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::process::Command;
@@ -136,23 +132,4 @@ async fn built() -> Result<PathBuf> {
     let ourselves = std::env::current_exe().context("find this test")?;
     let folder = ourselves.parent().and_then(Path::parent).context("find the target folder")?;
     Ok(folder.join("reflector-operator"))
-}
-
-/// Gives the cluster our kinds, as they are in this tree, and waits until it serves them.
-pub(super) async fn kinds(story: &Scenario) -> Result<()> {
-    let api: Api<CustomResourceDefinition> = Api::all(story.client.clone());
-    let parameters = PatchParams::apply("scenarios").force();
-    for kind in [Reflector::crd(), ReflectorPeer::crd(), ReflectorFleet::crd()] {
-        let name = kind.name_any();
-        api.patch(&name, &parameters, &Patch::Apply(&kind)).await.with_context(|| format!("apply {name}"))?;
-        wait_until(&format!("{name} is served"), MINUTE, async || {
-            let status = api.get(&name).await?.status.unwrap_or_default();
-            let conditions = status.conditions.unwrap_or_default();
-            let served = conditions.iter().any(|one| one.type_ == "Established" && one.status == "True");
-            ensure!(served, "{conditions:?}");
-            Ok(())
-        })
-        .await?;
-    }
-    Ok(())
 }
