@@ -12,8 +12,8 @@ use kube::{Api, Client};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::running::kinds;
 use crate::chart;
+use crate::crds::install;
 
 /// The role that the operator binds to each reflector's account.
 const ROLE: &str = "reflector-endpoint";
@@ -145,7 +145,7 @@ async fn said(story: &Scenario, row: &Row, client: &Client) -> Result<Option<Str
 #[tokio::test]
 async fn a_reflectors_account_writes_its_own_status_and_its_own_entries_and_nothing_else() {
     scenario("admission", async |story: &mut Scenario| {
-        kinds(story).await?;
+        install(story).await?;
         chart::apply(story, &["templates/access/endpoint.yaml"]).await?;
         chart::apply(story, &chart::POLICIES).await?;
         let Table { objects, rows } = table()?;
