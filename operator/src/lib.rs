@@ -16,6 +16,7 @@ mod fleets;
 mod kinds;
 mod lease;
 mod metrics;
+mod peers;
 mod reflectors;
 mod run;
 mod settings;
