@@ -1,5 +1,6 @@
 //! The operator on a real API server: what a Reflector becomes, what is left alone, and what stays when it goes.
 
+mod pairing;
 mod running;
 
 use anyhow::{Context as _, Result, ensure};
