@@ -4,10 +4,12 @@
 //! validator here refuses too, so a directory of manifests and a cluster accept exactly the same objects.
 
 mod check;
+mod crockford;
 pub mod definition;
 pub mod endpoint_id;
 pub mod fleet;
 pub mod names;
+pub mod pairing;
 pub mod peer;
 mod problem;
 pub mod quantity;

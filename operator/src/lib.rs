@@ -1,4 +1,4 @@
-//! The controllers that make `Reflector` objects true in a cluster.
+//! The controllers that make the objects of `packetparamedic.io` true in a cluster.
 //!
 //! In: objects, as watches tell of them. Out: child objects, status and events, written through `writing` only. Each
 //! controller is a driver file that reads like its pipeline and a folder of steps; what decides takes neither client
@@ -10,9 +10,16 @@ mod admin;
 mod backoff;
 pub mod cli;
 mod clock;
+mod conditions;
+mod driver;
+mod kinds;
 mod lease;
 mod metrics;
+mod peers;
 mod reflectors;
 mod run;
+mod settings;
+mod shared;
+mod undecodable;
 mod watches;
 mod writing;

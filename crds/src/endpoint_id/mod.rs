@@ -8,7 +8,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+use crate::crockford::{symbol_of, value_of};
+
 /// Symbols that carry the 256 bits of the key: 51 full ones and one that carries a single bit.
 const BODY: usize = 52;
 /// Body and check symbol.
@@ -118,9 +119,9 @@ impl EndpointId {
         }
         values[at] = ((buffer << (5 - bits)) & 31) as u8;
         for (symbol, value) in out.iter_mut().zip(values) {
-            *symbol = ALPHABET[usize::from(value)];
+            *symbol = symbol_of(value);
         }
-        out[BODY] = ALPHABET[usize::from(check_value(&values))];
+        out[BODY] = symbol_of(check_value(&values));
         out
     }
 }
@@ -137,15 +138,6 @@ fn check_value(values: &[u8; BODY]) -> u8 {
         })
         .sum();
     ((32 - sum % 32) % 32) as u8
-}
-
-fn value_of(symbol: char) -> Option<u8> {
-    let canonical = match symbol.to_ascii_uppercase() {
-        'O' => '0',
-        'I' | 'L' => '1',
-        other => other,
-    };
-    ALPHABET.iter().position(|a| char::from(*a) == canonical).and_then(|p| u8::try_from(p).ok())
 }
 
 impl FromStr for EndpointId {
@@ -188,15 +180,15 @@ impl FromStr for EndpointId {
         let last = body[BODY - 1];
         if last & 0b0_1111 != 0 {
             return Err(EndpointIdError::LastSymbol {
-                symbol: char::from(ALPHABET[usize::from(last)]),
+                symbol: char::from(symbol_of(last)),
                 position: positions[BODY - 1],
             });
         }
         let expected = check_value(&body);
         if values[BODY] != expected {
             return Err(EndpointIdError::Check {
-                found: char::from(ALPHABET[usize::from(values[BODY])]),
-                expected: char::from(ALPHABET[usize::from(expected)]),
+                found: char::from(symbol_of(values[BODY])),
+                expected: char::from(symbol_of(expected)),
                 position: positions[BODY],
             });
         }

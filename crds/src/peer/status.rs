@@ -71,6 +71,14 @@ pub struct PairingStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub confirm: Option<String>,
+    /// The spec.pairing.round this is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 2_147_483_647))]
+    pub round: Option<i64>,
+    /// Secret that has the code, while there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub secret: Option<String>,
 }
 
 /// How far a pairing is.
@@ -164,9 +172,10 @@ pub struct LastTest {
 /// This peer on one reflector.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("required" = ["name"]))]
 pub struct PeerReflectorStatus {
     /// The reflector.
-    #[schemars(required, length(max = 253))]
+    #[schemars(length(max = 253))]
     pub name: String,
     /// The generation of this peer that reflector enforces.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,4 +1,6 @@
-//! Reasons on a ReflectorPeer.
+//! Reasons on a `ReflectorPeer`.
+
+#![expect(clippy::doc_markdown, reason = "explanations are printed as they stand")]
 
 use super::reasons;
 
@@ -16,6 +18,8 @@ reasons! {
         Waiting: "A pairing code waits for an appliance." => "Enter the code on the appliance before it expires.",
         Claimed: "An appliance presented the code and waits for approval." => "Compare the confirm code with the appliance, then: kubectl reflector approve NAME.",
         PairingExpired: "Nobody presented the code in time." => "Ask for a new one: kubectl reflector pair NAME --again.",
+        ClaimRefused: "A claim's proof does not fit the code; it binds nobody." => "Look at the Reflector the message names: something there claims without knowing the code, or with an old one.",
+        ApplyFailed: "The API server refused the Secret of the code." => "Read the message; the operator tries again by itself.",
         TooManyWaiting: "Too many codes wait on this reflector." => "Finish or delete other pairings; at most 64 wait at one time.",
         Bound: "A pairing bound it to its appliance." => "Nothing to do.",
         Declared: "spec.endpointId names its appliance." => "Nothing to do.",

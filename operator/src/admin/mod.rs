@@ -22,7 +22,7 @@ use crate::metrics::Metrics;
 use listener::BoundedListener;
 
 /// What is asked on each `/readyz`, and before each `/metrics`. Must not wait.
-pub(crate) trait Warmth: Send + Sync + 'static {
+pub(crate) trait Health: Send + Sync + 'static {
     /// Kinds whose first list has not arrived. Ready means there is none.
     fn cold(&self) -> Vec<&'static str>;
     /// Sets what is only known by asking.
@@ -31,14 +31,14 @@ pub(crate) trait Warmth: Send + Sync + 'static {
 
 #[derive(Clone)]
 struct Admin {
-    warmth: Arc<dyn Warmth>,
+    health: Arc<dyn Health>,
     metrics: Metrics,
 }
 
 /// Answers until `stop`. The task that runs this is owned by `run`.
 pub(crate) async fn serve(
     listener: TcpListener,
-    warmth: Arc<dyn Warmth>,
+    health: Arc<dyn Health>,
     metrics: Metrics,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
@@ -47,12 +47,12 @@ pub(crate) async fn serve(
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(readyz))
         .route("/metrics", get(scrape))
-        .with_state(Admin { warmth, metrics });
+        .with_state(Admin { health, metrics });
     axum::serve(listener, routes).with_graceful_shutdown(stop.cancelled_owned()).into_future().await
 }
 
 async fn readyz(State(admin): State<Admin>) -> Response {
-    let cold = admin.warmth.cold();
+    let cold = admin.health.cold();
     if cold.is_empty() {
         return "ok\n".into_response();
     }
@@ -61,7 +61,7 @@ async fn readyz(State(admin): State<Admin>) -> Response {
 }
 
 async fn scrape(State(admin): State<Admin>) -> Response {
-    admin.warmth.before_scrape(&admin.metrics);
+    admin.health.before_scrape(&admin.metrics);
     match admin.metrics.render() {
         Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response(),
         Err(error) => {

@@ -13,7 +13,7 @@ struct Caches {
     warm: AtomicBool,
 }
 
-impl Warmth for Caches {
+impl Health for Caches {
     fn cold(&self) -> Vec<&'static str> {
         if self.warm.load(Ordering::SeqCst) { vec![] } else { vec!["Pod", "Node"] }
     }

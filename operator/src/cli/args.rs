@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 
 use clap::{Parser, ValueEnum};
 
-use crate::reflectors::{Scope, Settings, split_reference};
 use crate::run::Options;
+use crate::settings::{Settings, split_reference};
 
 /// The tag of an image that names none: what was released together is used together.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -125,7 +125,7 @@ impl Cli {
         let mut allowed_repositories = vec![repository.to_owned()];
         allowed_repositories.extend(self.allow_repository.into_iter().filter(|one| !one.is_empty()));
         Options {
-            scope: Scope { namespace: self.namespace.filter(|namespace| !namespace.is_empty()) },
+            namespace: self.namespace.filter(|namespace| !namespace.is_empty()),
             admin: self.admin_addr,
             lease: self.leader_elect.then_some((self.lease_namespace, self.lease_name)),
             instance: self.instance,
@@ -174,6 +174,6 @@ mod tests {
     fn alone_is_the_default_and_an_election_is_in_our_own_namespace() {
         assert_eq!(options(&[]).lease, None);
         assert_eq!(options(&["--leader-elect"]).lease, Some((None, "reflector-operator".into())));
-        assert_eq!(options(&["--namespace", "lab"]).scope.namespace.as_deref(), Some("lab"));
+        assert_eq!(options(&["--namespace", "lab"]).namespace.as_deref(), Some("lab"));
     }
 }

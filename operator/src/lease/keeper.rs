@@ -55,13 +55,11 @@ impl Keeper {
     pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), Error> {
         let ended = stop.run_until_cancelled(self.campaign()).await;
         self.publish(None);
-        match ended {
-            Some(error) => Err(error),
-            None => {
-                self.release().await;
-                Ok(())
-            }
+        if let Some(error) = ended {
+            return Err(error);
         }
+        self.release().await;
+        Ok(())
     }
 
     async fn campaign(&mut self) -> Error {

@@ -4,9 +4,12 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     Reflector,
+    ReflectorPeer,
+    ReflectorFleet,
     ServiceAccount,
     RoleBinding,
     ConfigMap,
+    Secret,
     PersistentVolumeClaim,
     Service,
     Deployment,
@@ -17,11 +20,14 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 14] = [
         Self::Reflector,
+        Self::ReflectorPeer,
+        Self::ReflectorFleet,
         Self::ServiceAccount,
         Self::RoleBinding,
         Self::ConfigMap,
+        Self::Secret,
         Self::PersistentVolumeClaim,
         Self::Service,
         Self::Deployment,
@@ -31,14 +37,17 @@ impl Kind {
         Self::Lease,
     ];
     /// Those that are reconciled.
-    pub(super) const OURS: [Self; 1] = [Self::Reflector];
+    pub(super) const OURS: [Self; 3] = [Self::Reflector, Self::ReflectorPeer, Self::ReflectorFleet];
 
     pub(crate) const fn value(self) -> &'static str {
         match self {
             Self::Reflector => "Reflector",
+            Self::ReflectorPeer => "ReflectorPeer",
+            Self::ReflectorFleet => "ReflectorFleet",
             Self::ServiceAccount => "ServiceAccount",
             Self::RoleBinding => "RoleBinding",
             Self::ConfigMap => "ConfigMap",
+            Self::Secret => "Secret",
             Self::PersistentVolumeClaim => "PersistentVolumeClaim",
             Self::Service => "Service",
             Self::Deployment => "Deployment",

@@ -8,7 +8,8 @@ use kube::{Resource, ResourceExt as _};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::caches::{Caches, Written};
+use super::Reflectors;
+use super::caches::Written;
 use super::children::{Children, Desired, is_ours};
 use crate::clock;
 use crate::metrics::Kind;
@@ -35,15 +36,15 @@ impl Error {
 /// Applies in an order in which everything a child needs is there before it. Afterwards `there` has what the server
 /// answered. Says whether anything was written.
 pub(super) async fn apply(
-    writer: &Writer,
-    caches: &Caches,
+    context: &Reflectors,
     desired: Desired,
     there: &mut Children,
     uid: &str,
 ) -> Result<bool, Error> {
     let Desired { account, binding, config, claim, service, deployment } = desired;
     let Written { accounts, bindings, configs, claims, services, deployments, reflectors: _ } =
-        &caches.written;
+        &context.written;
+    let writer = &context.shared.writer;
     let mut wrote = false;
     // Who the pod is, before the pod.
     wrote |= one(writer, Kind::ServiceAccount, account, &mut there.account, accounts).await?;

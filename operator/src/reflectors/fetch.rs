@@ -6,11 +6,12 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use crds::reflector::Reflector;
+use crds::ReflectorPeer;
+use crds::reflector::{PeerCounts, Reflector};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::{Node, PersistentVolumeClaim, Pod};
 use k8s_openapi::api::storage::v1::StorageClass;
-use kube::runtime::reflector::ObjectRef;
+use kube::core::DeserializeGuard;
 use kube::{Api, Client, Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
@@ -19,8 +20,10 @@ use super::build::{labels, names};
 use super::caches::Caches;
 use super::children::Children;
 use super::neighbours::Neighbour;
+use super::{Reflectors, peers};
 use crate::clock::{self, Now};
-use crate::watches::{Cached, find};
+use crate::kinds::Kinds;
+use crate::watches::{Object, Watched};
 use crate::writing::Overlay;
 
 /// kube tries again for minutes; the object is looked at again sooner by itself.
@@ -41,6 +44,7 @@ pub(super) struct Found {
     /// The `StorageClass` of a claim that is to be made, when there is none of that name.
     pub(super) missing_class: Option<String>,
     pub(super) neighbours: Vec<Neighbour>,
+    pub(super) peers: PeerCounts,
 }
 
 /// The API server did not say what there is.
@@ -61,16 +65,13 @@ pub(crate) enum Error {
 const SELECTED_NODE: &str = "volume.kubernetes.io/selected-node";
 
 /// Gathers.
-pub(super) async fn fetch(
-    caches: &Caches,
-    client: &Client,
-    reflector: Arc<Reflector>,
-) -> Result<Found, Error> {
+pub(super) async fn fetch(context: &Reflectors, reflector: Arc<Reflector>) -> Result<Found, Error> {
+    let Reflectors { shared, caches, written } = context;
+    let client = &shared.client;
     let (namespace, name) = (reflector.namespace().unwrap_or_default(), reflector.name_any());
     let now = clock::now();
     let look = Look { client, namespace: &namespace, now };
     let (child, claim) = (names::child(&name), names::claim(&name));
-    let written = &caches.written;
     let network = reflector.spec.network.clone().unwrap_or_default();
     let storage = reflector.spec.identity.clone().unwrap_or_default().storage.unwrap_or_default();
     let children = Children {
@@ -101,9 +102,10 @@ pub(super) async fn fetch(
     let node = pods.iter().find_map(|pod| pod.spec.as_ref()?.node_name.clone());
     let selected = in_use.as_ref().and_then(|claim| claim.annotations().get(SELECTED_NODE)).cloned();
     Ok(Found {
-        gone_node: selected.filter(|node| find(&caches.nodes, "", node).is_none()),
-        node: node.and_then(|node| find(&caches.nodes, "", &node)),
-        neighbours: neighbours(caches),
+        gone_node: selected.filter(|node| !shared.kinds.nodes.has("", node)),
+        node: node.and_then(|node| shared.kinds.nodes.find("", &node)),
+        neighbours: neighbours(&shared.kinds),
+        peers: count(&shared.kinds, &reflector),
         claim: in_use,
         reflector,
         children,
@@ -120,24 +122,20 @@ struct Look<'a> {
 
 impl Look<'_> {
     /// The newest we know of.
-    fn cached<K>(&self, cache: &Cached<K>, written: &Overlay<K>, name: &str) -> Option<Arc<K>>
-    where
-        K: Resource<DynamicType = ()> + Clone + 'static,
-    {
-        written.latest(self.namespace, name, find(cache, self.namespace, name), self.now)
+    fn cached<K: Object>(&self, watched: &Watched<K>, written: &Overlay<K>, name: &str) -> Option<Arc<K>> {
+        written.latest(self.namespace, name, watched.find(self.namespace, name), self.now)
     }
 
     async fn up<K>(
         &self,
-        cache: &Cached<K>,
+        watched: &Watched<K>,
         written: &Overlay<K>,
         name: &str,
     ) -> Result<Option<Arc<K>>, Error>
     where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
-        K: Clone + Debug + DeserializeOwned + 'static,
+        K: Object + Resource<Scope = NamespaceResourceScope>,
     {
-        match self.cached(cache, written, name) {
+        match self.cached(watched, written, name) {
             Some(object) => Ok(Some(object)),
             None => Ok(self.live::<K>(name).await?.map(Arc::new)),
         }
@@ -170,11 +168,13 @@ async fn missing_class(client: &Client, class: &str) -> Result<Option<String>, E
 
 /// Pods of a Reflector, the newest first; those that go come last.
 fn pods(caches: &Caches, namespace: &str, name: &str) -> Vec<Arc<Pod>> {
-    let all = caches.pods.state();
-    let ours = all.iter().filter_map(|pod| pod.0.as_ref().ok()).filter(|pod| {
-        pod.namespace().as_deref() == Some(namespace)
-            && pod.labels().get(labels::REFLECTOR).map(String::as_str) == Some(name)
+    let ours = caches.pods.cache.state_filter(|pod| {
+        let metadata = pod.meta();
+        metadata.namespace.as_deref() == Some(namespace)
+            && metadata.labels.as_ref().and_then(|labels| labels.get(labels::REFLECTOR)).map(String::as_str)
+                == Some(name)
     });
+    let ours = ours.iter().filter_map(|pod| pod.0.as_ref().ok());
     let mut ours: Vec<Arc<Pod>> = ours.map(|pod| Arc::new(pod.clone())).collect();
     ours.sort_by_key(|pod| {
         (pod.metadata.deletion_timestamp.is_some(), std::cmp::Reverse(pod.creation_timestamp()))
@@ -182,18 +182,24 @@ fn pods(caches: &Caches, namespace: &str, name: &str) -> Vec<Arc<Pod>> {
     ours
 }
 
-fn neighbours(caches: &Caches) -> Vec<Neighbour> {
-    let all = caches.reflectors.state();
+fn neighbours(kinds: &Kinds) -> Vec<Neighbour> {
+    let all = kinds.reflectors.cache.state();
     all.iter().filter_map(|object| object.0.as_ref().ok()).filter_map(Neighbour::of).collect()
 }
 
+fn count(kinds: &Kinds, reflector: &Reflector) -> PeerCounts {
+    let named = |object: &DeserializeGuard<ReflectorPeer>| {
+        object.0.as_ref().is_ok_and(|peer| peers::names(peer, reflector))
+    };
+    let all = kinds.peers.cache.state_filter(named);
+    peers::count(all.iter().filter_map(|object| object.0.as_ref().ok()))
+}
+
 /// What the cache and our own writes know of a Reflector.
-pub(super) fn newest(caches: &Caches, cached: &Reflector) -> Arc<Reflector> {
+pub(super) fn newest(context: &Reflectors, cached: &Reflector) -> Arc<Reflector> {
     let (namespace, name) = (cached.namespace().unwrap_or_default(), cached.name_any());
-    let current = caches.reflectors.get(&ObjectRef::new(&name).within(&namespace));
-    let current =
-        current.and_then(|object| object.0.as_ref().ok().cloned()).unwrap_or_else(|| cached.clone());
-    let current = Arc::new(current);
-    let newest = caches.written.reflectors.latest(&namespace, &name, Some(current.clone()), clock::now());
-    newest.unwrap_or(current)
+    let current = context.shared.kinds.reflectors.find(&namespace, &name);
+    let current = current.unwrap_or_else(|| Arc::new(cached.clone()));
+    let overlay = &context.written.reflectors;
+    overlay.latest(&namespace, &name, Some(current.clone()), clock::now()).unwrap_or(current)
 }

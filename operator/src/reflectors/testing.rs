@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::children::Children;
 use super::fetch::Found;
-use super::settings::Settings;
 use crate::clock::Now;
+use crate::settings::Settings;
 
 /// An object from YAML.
 pub(super) fn yaml<K: DeserializeOwned>(text: &str) -> K {
@@ -49,6 +49,7 @@ pub(super) fn found(reflector: Reflector) -> Found {
         gone_node: None,
         missing_class: None,
         neighbours: vec![],
+        peers: crds::reflector::PeerCounts::default(),
     }
 }
 

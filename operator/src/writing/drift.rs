@@ -30,7 +30,8 @@ pub(crate) fn is_sealed_alike<K: Resource>(one: &K, other: &K) -> bool {
 /// A short name of some bytes.
 pub(crate) fn hash(bytes: &[u8]) -> String {
     let full = digest::digest(&digest::SHA256, bytes);
-    full.as_ref().iter().take(KEPT).map(|byte| format!("{byte:02x}")).collect()
+    let digits = full.as_ref().iter().take(KEPT).flat_map(|byte| [byte >> 4, byte & 0xf]);
+    digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)).collect()
 }
 
 /// Whether what is there is what a sealed description says.

@@ -4,8 +4,8 @@ use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::api::rbac::v1::{RoleBinding, RoleRef, Subject};
 
 use super::{labels, names};
-use crate::reflectors::settings::Settings;
 use crate::reflectors::validate::Plan;
+use crate::settings::Settings;
 
 /// No token is mounted for the asking: the pod's own is short-lived and projected.
 pub(super) fn account(plan: &Plan) -> ServiceAccount {

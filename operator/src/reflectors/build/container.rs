@@ -85,7 +85,7 @@ fn ports(plan: &Plan) -> Vec<ContainerPort> {
     let network = &plan.network;
     let port = |port: u16, protocol: &str, name: Option<&str>| ContainerPort {
         container_port: i32::from(port),
-        host_port: network.host_network.then_some(i32::from(port)),
+        host_port: network.on_host.then_some(i32::from(port)),
         protocol: Some(protocol.to_owned()),
         name: name.map(str::to_owned),
         ..ContainerPort::default()

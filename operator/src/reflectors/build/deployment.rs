@@ -44,7 +44,7 @@ fn template(plan: &Plan, config: &ConfigMap) -> PodTemplateSpec {
     let text = config.data.as_ref().and_then(|data| data.get(config::FILE)).map_or("", String::as_str);
     let mut annotations = plan.annotations.clone();
     annotations.insert(CONFIG_HASH.to_owned(), hash(text.as_bytes()));
-    let host = plan.network.host_network;
+    let host = plan.network.on_host;
     PodTemplateSpec {
         metadata: Some(ObjectMeta {
             labels: Some(labels::pod(plan)),

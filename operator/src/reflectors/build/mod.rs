@@ -14,8 +14,8 @@ mod tests;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 
 use super::children::Desired;
-use super::settings::Settings;
 use super::validate::{Plan, Storage};
+use crate::settings::Settings;
 use crate::writing::{is_sealed_alike, seal};
 
 /// Everything there should be. `claim` is the claim there is: a bound one cannot be described anew.
@@ -37,7 +37,7 @@ pub(super) fn build(
             })
         }
     };
-    let service = if plan.network.host_network { None } else { Some(seal(service::build(plan))?) };
+    let service = if plan.network.on_host { None } else { Some(seal(service::build(plan))?) };
     Ok(Desired {
         account: seal(account::account(plan))?,
         binding: seal(account::binding(plan, settings))?,

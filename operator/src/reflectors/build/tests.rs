@@ -1,5 +1,9 @@
 //! What a few specs become, as one would see it with kubectl.
 
+use std::fmt::Write as _;
+use std::path::Path;
+
+use serde::Serialize;
 use serde_json::Value;
 
 use super::*;
@@ -10,6 +14,84 @@ fn desired(spec: &str) -> Desired {
     let settings = settings();
     let plan = validate::plan(&reflector(spec), &settings).unwrap();
     build(&plan, None, &settings).unwrap()
+}
+
+fn text(desired: &Desired) -> String {
+    let mut text = String::new();
+    let mut put = |object: &Value| write!(text, "---\n{}", yaml_of(object)).unwrap();
+    let Desired { account, binding, config, claim, service, deployment } = desired;
+    put(&serde_json::to_value(account).unwrap());
+    put(&serde_json::to_value(binding).unwrap());
+    put(&serde_json::to_value(config).unwrap());
+    if let Some(claim) = claim {
+        put(&serde_json::to_value(claim).unwrap());
+    }
+    if let Some(service) = service {
+        put(&serde_json::to_value(service).unwrap());
+    }
+    put(&serde_json::to_value(deployment).unwrap());
+    text
+}
+
+fn yaml_of(object: &impl Serialize) -> String {
+    let text = serde_yaml::to_string(object).unwrap();
+    if text.ends_with('\n') { text } else { format!("{text}\n") }
+}
+
+#[expect(clippy::disallowed_methods, reason = "whoever runs the tests says whether the files are written")]
+fn golden(name: &str, spec: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/reflectors/build/golden").join(name);
+    let made = text(&desired(spec));
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, &made).unwrap();
+    }
+    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(kept == made, "{name} is not what is built: UPDATE_GOLDEN=1 cargo test -p operator --lib golden");
+}
+
+/// F1
+#[test]
+fn golden_a_reflector_of_defaults() {
+    golden("defaults.yaml", "{}");
+}
+
+/// F3
+#[test]
+fn golden_a_reflector_with_everything_set() {
+    golden(
+        "everything.yaml",
+        r#"
+  placement:
+    nodeSelector: { kubernetes.io/hostname: pi5-attic }
+    tolerations: [{ key: dedicated, operator: Equal, value: lab, effect: NoSchedule }]
+    priorityClassName: measuring
+  image: { repository: example.net/mirror, tag: "9", pullPolicy: Always }
+  network:
+    mode: Direct
+    port: 4100
+    dataPorts: { start: 5201, end: 5203 }
+    plainOnControlPort: false
+    healthPort: 7400
+  identity:
+    storage: { size: 128Mi, storageClassName: fast }
+    retain: false
+    importSecretRef: { name: old-key, key: raw }
+  resources: { requests: { cpu: 20m }, limits: { memory: 300Mi } }
+  podTemplate:
+    labels: { team: net }
+    annotations: { note: hello, packetparamedic.io/config: forged }
+    env: [{ name: HTTPS_PROXY, value: proxy.example.net }, { name: POD_UID, value: forged }]
+"#,
+    );
+}
+
+/// F3
+#[test]
+fn golden_a_reflector_on_the_pod_network() {
+    golden(
+        "pod-network.yaml",
+        "{ network: { hostNetwork: false, mode: Tunneled }, identity: { storage: { existingClaim: mine } } }",
+    );
 }
 
 #[test]
@@ -24,7 +106,7 @@ fn only_what_the_pod_starts_with_changes_the_pod() {
     let plain = template("{}");
     for live in [
         "{ quotas: { bytesPerDay: 1G } }",
-        "{ windows: [{ schedule: '0 22 * * *', duration: 8h }] }",
+        "{ windows: [{ schedule: '0 22 * * *', duration: 8h, effect: Deny }] }",
         "{ access: { approval: Manual, offlineGrace: 1h } }",
         "{ suspend: true }",
         "{ audit: { onFailure: Deny } }",
@@ -88,11 +170,15 @@ fn nothing_empty_is_rendered() {
         match value {
             Value::Object(map) => {
                 assert!(!map.is_empty(), "{path}");
-                map.iter().for_each(|(key, value)| look(&format!("{path}.{key}"), value));
+                for (key, value) in map {
+                    look(&format!("{path}.{key}"), value);
+                }
             }
             Value::Array(list) => {
                 assert!(!list.is_empty(), "{path}");
-                list.iter().for_each(|value| look(path, value));
+                for value in list {
+                    look(path, value);
+                }
             }
             Value::Null => panic!("{path} is null"),
             _ => {}

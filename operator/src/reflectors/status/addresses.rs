@@ -16,7 +16,7 @@ pub(super) fn of(found: &Found, plan: &Plan) -> Vec<String> {
     let port = plan.network.port;
     let mut all: Vec<String> = if !told.is_empty() {
         told.iter().map(|host| with_port(host, port)).collect()
-    } else if plan.network.host_network {
+    } else if plan.network.on_host {
         of_node(found.node.as_deref()).iter().map(|host| with_port(host, port)).collect()
     } else {
         of_service(found.children.service.as_deref(), found.node.as_deref(), port)
@@ -39,8 +39,8 @@ fn of_node(node: Option<&Node>) -> Vec<String> {
 /// The load balancer's address, else the node's with the port it has for the Service.
 fn of_service(service: Option<&Service>, node: Option<&Node>, port: u16) -> Vec<String> {
     let Some(service) = service else { return vec![] };
-    let balancer = service.status.as_ref().and_then(|status| status.load_balancer.as_ref()?.ingress.clone());
-    let balanced: Vec<String> = balancer
+    let ingress = service.status.as_ref().and_then(|status| status.load_balancer.as_ref()?.ingress.clone());
+    let balanced: Vec<String> = ingress
         .into_iter()
         .flatten()
         .filter_map(|ingress| ingress.ip.or(ingress.hostname))

@@ -13,7 +13,7 @@ mod reported;
 mod tests;
 
 use crds::reasons::ReflectorReason as Reason;
-use crds::reflector::Reflector;
+use crds::reflector::{PeerCounts, Reflector};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde::Serialize;
 
@@ -23,7 +23,7 @@ use crate::clock::Now;
 use conditions::{Said, Verdicts};
 
 /// What we own of the status. Server-side apply takes away what is left out, so this is always all of it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct OurStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -32,6 +32,8 @@ pub(super) struct OurStatus {
     pub(super) node: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) addresses: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) peers: Option<PeerCounts>,
     pub(super) conditions: Vec<Condition>,
 }
 
@@ -48,7 +50,8 @@ impl OurStatus {
         self.observed_generation == there.observed_generation
             && self.node == there.node
             && self.addresses == there.addresses
-            && conditions::same(ours, &self.conditions)
+            && self.peers == there.peers
+            && crate::conditions::same(ours, &self.conditions)
     }
 }
 
@@ -57,7 +60,7 @@ pub(super) enum Progress<'a> {
     /// The spec cannot be done.
     Refused(&'a Refusal),
     /// Something could not be read or written.
-    Failed(Option<&'a Plan>, String),
+    Failed(&'a Plan, String),
     /// All children are applied.
     Applied(&'a Plan),
 }
@@ -71,7 +74,7 @@ pub(super) fn first(reflector: &Reflector, now: Now) -> OurStatus {
         stalled: false,
         reconciling: true,
     };
-    finish(reflector, None, vec![], verdicts, now)
+    finish(reflector, OurStatus::default(), verdicts, now)
 }
 
 /// The status to write.
@@ -87,8 +90,7 @@ pub(super) fn status(found: &Found, progress: &Progress<'_>, now: Now) -> OurSta
     let node = pod.and_then(|pod| pod.spec.as_ref()?.node_name.clone());
     let plan = match progress {
         Progress::Refused(_) => None,
-        Progress::Failed(plan, _) => *plan,
-        Progress::Applied(plan) => Some(*plan),
+        Progress::Failed(plan, _) | Progress::Applied(plan) => Some(*plan),
     };
     let before = found.reflector.status.as_ref().map(|status| status.addresses.clone());
     let addresses = match plan {
@@ -98,7 +100,8 @@ pub(super) fn status(found: &Found, progress: &Progress<'_>, now: Now) -> OurSta
     let reconciling = !stalled && conditions::passes_by_itself(ready.reason);
     let verdicts =
         Verdicts { ready, scheduled: Some(scheduled), identity: Some(identity), stalled, reconciling };
-    finish(&found.reflector, node, addresses, verdicts, now)
+    let known = OurStatus { node, addresses, peers: Some(found.peers.clone()), ..OurStatus::default() };
+    finish(&found.reflector, known, verdicts, now)
 }
 
 /// The questions in their order; the first that is not answered with yes is the reason.
@@ -117,19 +120,12 @@ fn ready(found: &Found, plan: &Plan, scheduled: &Said, identity: &Said) -> Said 
     reported::said(found, plan)
 }
 
-fn finish(
-    reflector: &Reflector,
-    node: Option<String>,
-    addresses: Vec<String>,
-    verdicts: Verdicts,
-    now: Now,
-) -> OurStatus {
+fn finish(reflector: &Reflector, known: OurStatus, verdicts: Verdicts, now: Now) -> OurStatus {
     let before = reflector.status.as_ref().map_or(&[][..], |status| &status.conditions);
     let generation = reflector.metadata.generation;
     OurStatus {
         observed_generation: generation,
-        node,
-        addresses,
         conditions: conditions::render(verdicts, before, generation, now),
+        ..known
     }
 }

@@ -44,7 +44,7 @@ pub(super) fn scheduled(found: &Found) -> Said {
 /// The scheduler's words, and who of ours has such a port; whoever else it is, it does not say.
 fn with_owners(found: &Found, words: &str) -> String {
     let Some(me) = Neighbour::of(&found.reflector) else { return words.to_owned() };
-    let owners: Vec<String> = me.sharing(&found.neighbours).map(|other| other.full_name()).collect();
+    let owners: Vec<String> = me.sharing(&found.neighbours).map(Neighbour::full_name).collect();
     if owners.is_empty() {
         return words.to_owned();
     }

@@ -258,7 +258,8 @@ fn stalled_and_reconciling_are_there_only_while_true() {
     let refused = status(&found, &Progress::Refused(&refusal), at(100));
     assert_eq!(types(&refused), ["Ready", "Scheduled", "IdentityReady", "Stalled"]);
     assert!(refused.ready().unwrap().message.contains("n/other"));
-    let failed = status(&found, &Progress::Failed(None, "apply Service x: quota".into()), at(100));
+    let plan = plan(&found);
+    let failed = status(&found, &Progress::Failed(&plan, "apply Service x: quota".into()), at(100));
     assert_eq!(failed.ready().unwrap().reason, "ApplyFailed");
     assert!(types(&failed).contains(&"Reconciling".to_owned()));
 }

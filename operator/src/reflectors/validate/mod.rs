@@ -1,7 +1,7 @@
 //! From a spec as typed to a plan nobody has to check again. Pure.
 //!
-//! What the CRD's own rules can see was refused by the API server; here is what they cannot: other objects, the node,
-//! the operator's own settings. And what an older CRD let through.
+//! What the object alone says was refused by the API server, and is refused again by `crds` for what an older CRD let
+//! through. Here is what neither can see: other objects, the node, the operator's own settings.
 
 #[cfg(test)]
 mod tests;
@@ -10,23 +10,19 @@ use std::collections::BTreeMap;
 
 use crds::quantity::ResourceText;
 use crds::reasons::ReflectorReason as Reason;
-use crds::reflector::ports::{DEFAULT_HEALTH_PORT, DEFAULT_PORT, MAX_DATA_PORTS};
-use crds::reflector::{NetworkMode, NetworkSpec, PullPolicy, Reflector, ReflectorSpec};
+use crds::reflector::{
+    DEFAULT_KEY_ENTRY, DEFAULT_STORAGE, NetworkMode, PullPolicy, Reflector, ReflectorSpec, ValidNetwork,
+};
 use k8s_openapi::api::core::v1::{Affinity, Toleration};
 use kube::ResourceExt as _;
 
 use super::fetch::Found;
 use super::neighbours::{self, Neighbour};
-use super::settings::Settings;
+use super::peers;
+use crate::settings::Settings;
 
-/// Longest name: the pods' and claims' names made from it must fit 63 characters.
-const MAX_NAME: usize = 52;
-/// The claim's size when nobody says otherwise.
-const DEFAULT_SIZE: &str = "64Mi";
-/// The entry of an imported Secret when nobody says otherwise.
-const DEFAULT_KEY: &str = "identity.ed25519";
-/// Variables that start so override the configuration file, which is the operator's.
-const RESERVED_VARIABLE: &str = "REFLECTOR__";
+/// Most problems that are said at one time; a message is read in a terminal.
+const MOST_PROBLEMS: usize = 4;
 
 /// A Reflector that can be done.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,7 +64,8 @@ pub(super) struct Network {
     /// First and last.
     pub(super) data_ports: Option<(u16, u16)>,
     pub(super) plain_on_control_port: bool,
-    pub(super) host_network: bool,
+    /// Whether it has the node's own addresses.
+    pub(super) on_host: bool,
 }
 
 impl Network {
@@ -110,6 +107,13 @@ pub(super) struct Refusal {
     pub(super) message: String,
 }
 
+impl Refusal {
+    /// Whether something else than an edit of the Reflector can end it, of which no watch of ours tells.
+    pub(super) fn waits_for_others(&self) -> bool {
+        matches!(self.reason, Reason::NameTaken | Reason::UnknownStorageClass)
+    }
+}
+
 fn refuse(reason: Reason, message: impl Into<String>) -> Refusal {
     Refusal { reason, message: message.into() }
 }
@@ -127,7 +131,7 @@ pub(super) fn validate(found: &Found, settings: &Settings) -> Result<Plan, Refus
     if let Some(class) = &found.missing_class {
         return Err(refuse(Reason::UnknownStorageClass, format!("there is no StorageClass {class}")));
     }
-    if plan.network.host_network {
+    if plan.network.on_host {
         let me = Neighbour::new(&found.reflector, plan.network.ports().collect());
         if let Some((other, port)) = neighbours::clash(&me, &found.neighbours) {
             let message = format!("port {port} belongs to the Reflector {}", other.full_name());
@@ -140,22 +144,14 @@ pub(super) fn validate(found: &Found, settings: &Settings) -> Result<Plan, Refus
 /// The plan, as far as the object alone tells.
 pub(super) fn plan(reflector: &Reflector, settings: &Settings) -> Result<Plan, Refusal> {
     let spec = &reflector.spec;
-    let name = reflector.name_any();
-    if name.len() > MAX_NAME || name.contains('.') {
-        return Err(invalid(format!(
-            "metadata.name cannot be {name}: use at most {MAX_NAME} letters, digits and dashes"
-        )));
-    }
+    let valid = crds::reflector::validate(reflector).map_err(|problems| {
+        let all: Vec<String> = problems.iter().take(MOST_PROBLEMS).map(ToString::to_string).collect();
+        invalid(all.join("; "))
+    })?;
+    let network = network(&valid.network).ok_or_else(|| invalid("spec.network cannot be read"))?;
     let placement = spec.placement.clone().unwrap_or_default();
     let template = spec.pod_template.clone().unwrap_or_default();
     let resources = spec.resources.clone().unwrap_or_default();
-    if let Some(variable) = template.env.iter().find(|variable| variable.name.starts_with(RESERVED_VARIABLE))
-    {
-        return Err(invalid(format!(
-            "spec.podTemplate.env cannot set {}: there is a field for it in spec",
-            variable.name
-        )));
-    }
     let texts = |map: &BTreeMap<String, ResourceText>| -> BTreeMap<String, String> {
         map.iter().map(|(key, value)| (key.clone(), value.as_str().to_owned())).collect()
     };
@@ -164,11 +160,11 @@ pub(super) fn plan(reflector: &Reflector, settings: &Settings) -> Result<Plan, R
         namespace: reflector.namespace().unwrap_or_default(),
         uid: reflector.uid().unwrap_or_default(),
         image: image(spec, settings)?,
-        network: network(&spec.network.clone().unwrap_or_default())?,
-        storage: storage(spec)?,
+        network,
+        storage: storage(spec, valid.retain),
         import: identity.import_secret_ref.map(|import| Import {
             secret: import.name,
-            key: import.key.unwrap_or_else(|| DEFAULT_KEY.to_owned()),
+            key: import.key.unwrap_or_else(|| DEFAULT_KEY_ENTRY.to_owned()),
         }),
         node_selector: placement.node_selector,
         affinity: placement.affinity,
@@ -179,12 +175,8 @@ pub(super) fn plan(reflector: &Reflector, settings: &Settings) -> Result<Plan, R
         labels: template.labels,
         annotations: template.annotations,
         variables: template.env.into_iter().map(|var| (var.name, var.value.unwrap_or_default())).collect(),
-        fleet: reflector
-            .owner_references()
-            .iter()
-            .find(|owner| owner.kind == "ReflectorFleet" && owner.controller == Some(true))
-            .map(|owner| (owner.name.clone(), owner.uid.clone())),
-        name,
+        fleet: peers::fleet(reflector).map(|owner| (owner.name.clone(), owner.uid.clone())),
+        name: reflector.name_any(),
     })
 }
 
@@ -213,75 +205,33 @@ fn image(spec: &ReflectorSpec, settings: &Settings) -> Result<Image, Refusal> {
     Ok(Image { reference, tag, pull_policy })
 }
 
-fn network(spec: &NetworkSpec) -> Result<Network, Refusal> {
-    let mode = match spec.mode {
-        None | Some(NetworkMode::Auto) => Mode::Auto,
-        Some(NetworkMode::Tunneled) => Mode::Tunneled,
-        Some(NetworkMode::Direct) => Mode::Direct,
-        Some(NetworkMode::Unknown(ref other)) => {
-            return Err(invalid(format!(
-                "spec.network.mode cannot be {other}: write Auto, Tunneled or Direct"
-            )));
-        }
+fn network(valid: &ValidNetwork) -> Option<Network> {
+    let mode = match valid.mode {
+        NetworkMode::Auto => Mode::Auto,
+        NetworkMode::Tunneled => Mode::Tunneled,
+        NetworkMode::Direct => Mode::Direct,
+        NetworkMode::Unknown(_) => return None,
     };
-    let port = port("port", spec.port.unwrap_or(DEFAULT_PORT))?;
-    let health_port = self::port("healthPort", spec.health_port.unwrap_or(DEFAULT_HEALTH_PORT))?;
-    if port == health_port {
-        return Err(invalid("spec.network.healthPort must differ from port"));
-    }
-    let data_ports = match &spec.data_ports {
+    let port = |number: i32| u16::try_from(number).ok();
+    let data_ports = match &valid.data_ports {
         None => None,
-        Some(range) => {
-            let (start, end) =
-                (self::port("dataPorts.start", range.start)?, self::port("dataPorts.end", range.end)?);
-            if start > end || range.end - range.start >= MAX_DATA_PORTS {
-                return Err(invalid(format!(
-                    "spec.network.dataPorts must be at most {MAX_DATA_PORTS} ports in order"
-                )));
-            }
-            if (start..=end).contains(&port) || (start..=end).contains(&health_port) {
-                return Err(invalid("spec.network.dataPorts must contain neither port nor healthPort"));
-            }
-            Some((start, end))
-        }
+        Some(range) => Some((port(*range.start())?, port(*range.end())?)),
     };
-    if (mode == Mode::Direct) != data_ports.is_some() && mode != Mode::Auto {
-        return Err(invalid("spec.network.dataPorts: mode Direct needs them, mode Tunneled forbids them"));
-    }
-    Ok(Network {
+    Some(Network {
         mode,
-        port,
-        health_port,
+        port: port(valid.port)?,
+        health_port: port(valid.health_port)?,
         data_ports,
-        plain_on_control_port: spec.plain_on_control_port.unwrap_or(true),
-        host_network: spec.host_network.unwrap_or(true),
+        plain_on_control_port: valid.plain_on_control_port,
+        on_host: valid.host_network,
     })
 }
 
-/// A port that a process without rights may have.
-fn port(field: &str, number: i32) -> Result<u16, Refusal> {
-    let port = u16::try_from(number).ok().filter(|port| *port >= 1024);
-    port.ok_or_else(|| invalid(format!("spec.network.{field} cannot be {number}: write 1024 to 65535")))
-}
-
-fn storage(spec: &ReflectorSpec) -> Result<Storage, Refusal> {
-    let identity = spec.identity.clone().unwrap_or_default();
-    let storage = identity.storage.unwrap_or_default();
+fn storage(spec: &ReflectorSpec, retain: bool) -> Storage {
+    let storage = spec.identity.clone().and_then(|identity| identity.storage).unwrap_or_default();
     if let Some(claim) = storage.existing_claim {
-        return Ok(Storage::Existing(claim));
+        return Storage::Existing(claim);
     }
-    let size = match storage.size {
-        None => DEFAULT_SIZE.to_owned(),
-        Some(size) => {
-            let value =
-                size.value().map_err(|error| invalid(format!("spec.identity.storage.size {error}")))?;
-            if value < crds::reflector::MIN_STORAGE {
-                return Err(invalid(format!(
-                    "spec.identity.storage.size cannot be {size}: write at least 16Mi"
-                )));
-            }
-            size.to_string()
-        }
-    };
-    Ok(Storage::Ours { size, class: storage.storage_class_name, retain: identity.retain.unwrap_or(true) })
+    let size = storage.size.map_or_else(|| DEFAULT_STORAGE.to_owned(), |size| size.to_string());
+    Storage::Ours { size, class: storage.storage_class_name, retain }
 }

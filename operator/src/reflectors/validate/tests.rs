@@ -15,7 +15,7 @@ fn defaults_are_a_plan() {
     let plan = validate(&found(reflector("{}")), &settings()).unwrap();
     assert_eq!(plan.image.reference, "example.net/reflector:0.1.0");
     assert_eq!((plan.network.port, plan.network.health_port), (4000, 7301));
-    assert!(plan.network.host_network && plan.network.plain_on_control_port);
+    assert!(plan.network.on_host && plan.network.plain_on_control_port);
     assert_eq!(plan.storage, Storage::Ours { size: "64Mi".into(), class: None, retain: true });
 }
 
@@ -24,7 +24,7 @@ fn what_the_spec_alone_makes_impossible_names_the_field() {
     let table = [
         ("{ network: { port: 80 } }", "spec.network.port"),
         ("{ network: { port: 70000 } }", "spec.network.port"),
-        ("{ network: { healthPort: 4000 } }", "spec.network.healthPort"),
+        ("{ network: { healthPort: 4000 } }", "healthPort"),
         ("{ network: { mode: Direct } }", "dataPorts"),
         ("{ network: { mode: Tunneled, dataPorts: { start: 5201, end: 5202 } } }", "dataPorts"),
         ("{ network: { dataPorts: { start: 5202, end: 5201 } } }", "dataPorts"),
@@ -32,11 +32,8 @@ fn what_the_spec_alone_makes_impossible_names_the_field() {
         ("{ network: { dataPorts: { start: 3999, end: 4001 } } }", "dataPorts"),
         ("{ network: { mode: Sideways } }", "Sideways"),
         ("{ image: { pullPolicy: Sometimes } }", "Sometimes"),
-        ("{ identity: { storage: { size: 1Mi } } }", "16Mi"),
-        (
-            "{ podTemplate: { env: [{ name: REFLECTOR__NETWORK__MODE, value: auto }] } }",
-            "REFLECTOR__NETWORK__MODE",
-        ),
+        ("{ identity: { storage: { size: 1Mi } } }", "spec.identity.storage.size"),
+        ("{ podTemplate: { env: [{ name: REFLECTOR__NETWORK__MODE, value: auto }] } }", "env[0].name"),
     ];
     for (spec, words) in table {
         let (reason, message) = refusal(&found(reflector(spec)));

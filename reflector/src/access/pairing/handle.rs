@@ -17,7 +17,7 @@ use crate::admin::protocol::PairingStatus;
 use crate::clock::Now;
 use crate::network::SourceKey;
 
-use super::code::Code;
+use super::code;
 use super::outcome::{Error, Opened, Outcome, Refused};
 use super::store::Store;
 use super::window::{Answer, Window};
@@ -90,7 +90,7 @@ impl Pairing {
         if ttl < MIN_PAIRING_TTL || ttl > MAX_PAIRING_TTL {
             return Err(Error::Ttl);
         }
-        let code = Code::generate().map_err(Error::Random)?;
+        let code = code::generate().map_err(Error::Random)?;
         let window = Window::open(code.clone(), ttl, (self.shared.clock)());
         let expires_at = window.expires_at();
         self.change(|state| {

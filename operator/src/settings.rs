@@ -16,7 +16,7 @@ pub(crate) struct Settings {
 
 impl Settings {
     /// Exact names: a prefix would let `example.net/reflector` allow `example.net/reflector-evil`.
-    pub(super) fn allows(&self, repository: &str) -> bool {
+    pub(crate) fn allows(&self, repository: &str) -> bool {
         self.allowed_repositories.iter().any(|allowed| allowed == repository)
     }
 }
