@@ -9,6 +9,7 @@ mod ends_tests;
 mod engines;
 mod host;
 mod observer;
+mod pod;
 mod probe;
 mod recent;
 #[cfg(test)]

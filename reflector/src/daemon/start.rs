@@ -193,6 +193,7 @@ impl Reflector {
             self.sessions.clone(),
             self.audit.clone(),
             self.metrics.clone(),
+            None,
             stop.clone(),
         );
         core.spawn(async move {

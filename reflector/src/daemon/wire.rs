@@ -94,7 +94,7 @@ pub(super) fn wire(config: &Config, rooms: &Rooms, site: &Site, engines: Engines
     let sessions = Sessions::new(Parts {
         ledger: rooms.ledger.clone(),
         engines,
-        observer: Arc::new(Records::new(rooms.audit.clone(), rooms.metrics.clone(), recent.clone())),
+        observer: Arc::new(Records::new(rooms.audit.clone(), rooms.metrics.clone(), recent.clone(), None)),
         clock: Arc::new(clock::now),
         windows: Arc::new(move |policy, now| gate.closed_until(&policy.windows, now)),
         routes: Routes::of(&config.network),
@@ -120,6 +120,7 @@ pub(super) fn wire(config: &Config, rooms: &Rooms, site: &Site, engines: Engines
         features,
         require_alpn: config.network.require_alpn,
         started: rooms.started,
+        witness: None,
     })?;
     let tallies = Tallies::new(refused, site.doors.clone(), site.tunnels.clone());
     Ok(Wired { features, recent, tallies, server, sessions, identity, directory })
