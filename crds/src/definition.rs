@@ -1,4 +1,4 @@
-//! The CustomResourceDefinitions as they are installed.
+//! The definitions of our kinds as they are installed.
 //!
 //! In: what the derives make of the types. Out: the same without what the API server warns about or clients see as an
 //! eternal difference, and with the rules that need the whole object. `crds/yaml` holds them as files.
@@ -37,7 +37,7 @@ pub static REFLECTOR: LazyLock<Definition> = LazyLock::new(|| {
         &[length(MAX_REFLECTOR_NAME), ("!self.metadata.name.contains('.')".into(), dot.into())],
     )
 });
-/// ReflectorFleet.
+/// `ReflectorFleet`.
 pub static FLEET: LazyLock<Definition> = LazyLock::new(|| {
     let dot =
         "has a dot in its name: write lower-case letters, digits and dashes; its members are named after it";
@@ -46,7 +46,7 @@ pub static FLEET: LazyLock<Definition> = LazyLock::new(|| {
         &[length(MAX_FLEET_NAME), ("!self.metadata.name.contains('.')".into(), dot.into())],
     )
 });
-/// ReflectorPeer.
+/// `ReflectorPeer`.
 pub static PEER: LazyLock<Definition> = LazyLock::new(|| define::<ReflectorPeer>("reflectorpeers", &[]));
 
 /// All three, in the order they are documented.
@@ -86,6 +86,10 @@ fn tidy(schema: &mut Value) {
     // as leaving a field out when it is not nullable: the API server takes it away.
     for word in ["default", "nullable", "title"] {
         node.shift_remove(word);
+    }
+    // Lines of source are no lines for a reader: kubectl breaks them where its terminal ends.
+    if let Some(Value::String(text)) = node.get_mut("description") {
+        *text = text.replace('\n', " ");
     }
     for bound in ["minimum", "maximum"] {
         whole(node, bound);

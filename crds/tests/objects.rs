@@ -1,6 +1,13 @@
 //! The table of accepted and refused objects, against the validators. A scenario in `e2e` holds the same table against a
 //! real API server.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test's helpers fail by panicking"
+)]
+
 use std::collections::BTreeSet;
 
 use crds::{Problem, fleet, peer, reflector};

@@ -77,7 +77,7 @@ fn nothing_in_a_schema_is_warned_about_frozen_or_nullable() {
             ["", "int32", "int64", "double", "date-time"].contains(&format),
             "{path} has format {format}"
         );
-        for word in ["default", "nullable", "title", "$ref", "oneOf", "allOf"] {
+        for word in ["default", "nullable", "title", "$ref", "oneOf", "allOf", "anyOf"] {
             assert!(!node.contains_key(word), "{path} has {word}");
         }
         for bound in ["minimum", "maximum"] {

@@ -47,17 +47,17 @@ use super::status::ReflectorFleetStatus;
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("required" = ["nodeSelector", "template"]))]
 pub struct ReflectorFleetSpec {
     /// Labels of the nodes that get a member, such as packetparamedic.io/site: home. For every node write
     /// kubernetes.io/os: linux.
-    #[schemars(required, schema_with = "node_selector")]
+    #[schemars(schema_with = "node_selector")]
     pub node_selector: BTreeMap<String, String>,
     /// Taints of these nodes that do not keep a member away, as in a pod.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::pod::tolerations")]
     pub tolerations: Vec<Toleration>,
     /// What each member is made from.
-    #[schemars(required)]
     pub template: ReflectorTemplate,
     /// How a change of the template reaches the members.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -71,13 +71,12 @@ pub struct ReflectorFleetSpec {
 /// What each member is made from.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-#[schemars(extend("x-kubernetes-validations" = template_rules()))]
+#[schemars(extend("required" = ["spec"], "x-kubernetes-validations" = template_rules()))]
 pub struct ReflectorTemplate {
     /// Labels and annotations of each member.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<TemplateMetadata>,
     /// The spec of each member, as in a Reflector; {} for the defaults. Its node is selected by the fleet.
-    #[schemars(required)]
     pub spec: ReflectorSpec,
 }
 

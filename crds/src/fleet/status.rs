@@ -27,7 +27,7 @@ pub struct ReflectorFleetStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub updated: Option<i64>,
-    /// Members that are not Ready.
+    /// Nodes that match and have no member that is Ready.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub unavailable: Option<i64>,
@@ -44,9 +44,10 @@ pub struct ReflectorFleetStatus {
 /// One member.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("required" = ["reflector"]))]
 pub struct FleetMember {
     /// Name of its Reflector.
-    #[schemars(required, length(max = 253))]
+    #[schemars(length(max = 253))]
     pub reflector: String,
     /// Its node.
     #[serde(skip_serializing_if = "Option::is_none")]

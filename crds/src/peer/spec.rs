@@ -49,10 +49,9 @@ use super::status::ReflectorPeerStatus;
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase", default)]
-#[schemars(extend("x-kubernetes-validations" = schema::transition::peer()))]
+#[schemars(extend("required" = ["reflectorRef"], "x-kubernetes-validations" = schema::transition::peer()))]
 pub struct ReflectorPeerSpec {
     /// The Reflector or ReflectorFleet this appliance may measure against. Cannot be changed later.
-    #[schemars(required)]
     pub reflector_ref: ReflectorRef,
     /// The appliance's Endpoint ID (PP-…, 69 characters, as `reflector show-id` or the appliance prints it). Leave it
     /// out to pair with a code. Cannot be changed once set: make another object for another appliance.
@@ -81,12 +80,12 @@ pub struct ReflectorPeerSpec {
 /// Which reflector.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
+#[schemars(extend("required" = ["kind", "name"]))]
 pub struct ReflectorRef {
     /// Reflector (one endpoint) or ReflectorFleet (each of its members).
-    #[schemars(required)]
     pub kind: ReflectorKind,
     /// Name of that object in the same namespace.
-    #[schemars(required, schema_with = "schema::object_name")]
+    #[schemars(schema_with = "schema::object_name")]
     pub name: String,
 }
 

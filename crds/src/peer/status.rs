@@ -172,9 +172,10 @@ pub struct LastTest {
 /// This peer on one reflector.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("required" = ["name"]))]
 pub struct PeerReflectorStatus {
     /// The reflector.
-    #[schemars(required, length(max = 253))]
+    #[schemars(length(max = 253))]
     pub name: String,
     /// The generation of this peer that reflector enforces.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -83,7 +83,6 @@ pub(super) fn schema(description: &str, pattern: &str) -> schemars::Schema {
     schemars::json_schema!({
         "description": description,
         "x-kubernetes-int-or-string": true,
-        "anyOf": [{ "type": "integer" }, { "type": "string" }],
         "maxLength": MAX_LENGTH,
         "pattern": pattern,
     })

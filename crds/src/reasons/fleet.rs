@@ -1,12 +1,13 @@
-//! Reasons on a ReflectorFleet.
+//! Reasons on a `ReflectorFleet`.
 
 use super::reasons;
 
 reasons! {
-    /// Why a condition of a ReflectorFleet is as it is.
+    /// Why a condition of a `ReflectorFleet` is as it is.
     FleetReason {
         AllReady: "Every member is Ready and made from the newest template." => "Nothing to do.",
         InvalidSpec: "The spec cannot be used." => "Correct the field the message names.",
+        Progressing: "The operator is at work on the members." => "Wait a moment.",
         NoMatchingNodes: "No node matches spec.nodeSelector." => "Compare it with `kubectl get nodes --show-labels`.",
         TooManyNodes: "More than 64 nodes match." => "Make a second fleet with a narrower spec.nodeSelector each.",
         NameTaken: "A Reflector of a member's name exists already and is not the fleet's." => "Delete or rename the one the message names.",

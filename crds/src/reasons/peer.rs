@@ -1,4 +1,6 @@
-//! Reasons on a ReflectorPeer.
+//! Reasons on a `ReflectorPeer`.
+
+#![expect(clippy::doc_markdown, reason = "explanations are printed as they stand")]
 
 use super::reasons;
 

@@ -1,5 +1,7 @@
 //! Reasons on a Reflector, in the order in which they are asked for.
 
+#![expect(clippy::doc_markdown, reason = "explanations are printed as they stand")]
+
 use super::reasons;
 
 reasons! {

@@ -54,9 +54,10 @@ pub struct StorageSpec {
 /// A Secret with a key.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
+#[schemars(extend("required" = ["name"]))]
 pub struct ImportSecretRef {
     /// The Secret, in this namespace.
-    #[schemars(required, length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253))]
     pub name: String,
     /// Which of its entries holds the 32 bytes of the key; identity.ed25519 when left out.
     #[serde(skip_serializing_if = "Option::is_none")]

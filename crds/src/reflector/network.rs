@@ -1,7 +1,5 @@
 //! Where a reflector listens and how data flows.
 
-#![expect(clippy::doc_markdown, reason = "field descriptions are printed as they stand by kubectl explain")]
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -44,12 +42,13 @@ pub struct NetworkSpec {
 /// Ports for data.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
+#[schemars(extend("required" = ["start", "end"]))]
 pub struct DataPorts {
     /// First port, such as 5201.
-    #[schemars(required, schema_with = "schema::port::port")]
+    #[schemars(schema_with = "schema::port::port")]
     pub start: i32,
     /// Last port, such as 5210.
-    #[schemars(required, schema_with = "schema::port::port")]
+    #[schemars(schema_with = "schema::port::port")]
     pub end: i32,
 }
 

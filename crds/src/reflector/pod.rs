@@ -66,9 +66,10 @@ pub struct PodTemplate {
 /// One environment variable.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
+#[schemars(extend("required" = ["name"]))]
 pub struct EnvVariable {
     /// Its name.
-    #[schemars(required, schema_with = "schema::pod::variable_name")]
+    #[schemars(schema_with = "schema::pod::variable_name")]
     pub name: String,
     /// Its value.
     #[serde(skip_serializing_if = "Option::is_none")]

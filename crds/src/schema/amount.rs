@@ -30,7 +30,6 @@ fn amount(least: u64, example: &str) -> Schema {
     let message = format!("must be at least {least}: write digits and a suffix, such as {example}");
     json_schema!({
         "x-kubernetes-int-or-string": true,
-        "anyOf": [{ "type": "integer" }, { "type": "string" }],
         "maxLength": 32,
         "x-kubernetes-validations": rule::rules(&[(rule, message)]),
     })

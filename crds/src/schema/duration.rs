@@ -43,7 +43,6 @@ fn number_or_text(least: u32, most: u32, range: &str, example: &str) -> Schema {
     let rule = format!("type(self) == int ? self >= {least} && self <= {most} : {}", text(least, most));
     json_schema!({
         "x-kubernetes-int-or-string": true,
-        "anyOf": [{ "type": "integer" }, { "type": "string" }],
         "maxLength": MAX_LENGTH,
         "x-kubernetes-validations": rule::rules(&[(rule, message(range, example))]),
     })

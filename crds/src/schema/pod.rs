@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::rule;
 
 /// Labels the operator sets on what it makes, and selects by.
-pub(crate) const OUR_LABELS: [&str; 7] = [
+pub(crate) const OUR_LABELS: [&str; 8] = [
     "app.kubernetes.io/name",
     "app.kubernetes.io/instance",
     "app.kubernetes.io/version",
@@ -14,6 +14,7 @@ pub(crate) const OUR_LABELS: [&str; 7] = [
     "app.kubernetes.io/part-of",
     "app.kubernetes.io/managed-by",
     "packetparamedic.io/reflector",
+    "packetparamedic.io/fleet",
 ];
 /// Most labels, annotations or selector terms a person writes in one place.
 const MAX_ENTRIES: u32 = 32;
@@ -71,7 +72,6 @@ pub(crate) fn resources(_: &mut SchemaGenerator) -> Schema {
         "maxProperties": 8,
         "additionalProperties": {
             "x-kubernetes-int-or-string": true,
-            "anyOf": [{ "type": "integer" }, { "type": "string" }],
             "maxLength": 32,
             "pattern": "^[0-9]+([.][0-9]+)?(m|[kMGTPE]|[KMGTPE]i)?$",
         },

@@ -21,7 +21,7 @@ pub(crate) fn reflector() -> Value {
     ])
 }
 
-/// What `spec` of a ReflectorPeer may not change.
+/// What `spec` of a `ReflectorPeer` may not change.
 pub(crate) fn peer() -> Value {
     rules(&[
         ("self.reflectorRef == oldSelf.reflectorRef", REFERENCE_IS_FIXED),

@@ -29,7 +29,7 @@ fn crds() -> PathBuf {
 }
 
 /// As a user would. A warning of the API server is an error.
-async fn install(story: &Scenario) -> Result<()> {
+pub(crate) async fn install(story: &Scenario) -> Result<()> {
     let yaml = crds().join("yaml").display().to_string();
     story
         .kubectl(["apply", "--server-side", "--force-conflicts", "--warnings-as-errors", "-f", &yaml])

@@ -37,6 +37,9 @@ pub(crate) enum Error {
         #[source]
         source: Box<kube::Error>,
     },
+    /// Somebody else makes objects of this name.
+    #[error("create {kind} {name}: the name is taken again and again")]
+    Taken { kind: &'static str, name: String },
     /// What is to be written is no JSON object; a bug.
     #[error("write {kind} as JSON")]
     Encode {
@@ -47,6 +50,17 @@ pub(crate) enum Error {
 }
 
 impl Error {
+    /// The name stays taken, although what had it was removed just now.
+    pub(crate) fn taken(kind: Kind, name: &str) -> Self {
+        Self::Taken { kind: kind.value(), name: name.to_owned() }
+    }
+
+    /// Whether the API server said just this.
+    pub(super) fn is(&self, code: u16, reason: &str) -> bool {
+        matches!(self, Self::Failed { source, .. }
+            if matches!(&**source, kube::Error::Api(status) if status.code == code && status.reason == reason))
+    }
+
     /// What a person is told: the action, and the server's own words.
     pub(crate) fn words(&self) -> String {
         match self {
@@ -104,6 +118,18 @@ impl Writer {
         self.status(kind, &api, types, object.meta(), status).await
     }
 
+    /// Takes away all another manager said in a status: that of a pod that is no more.
+    pub(crate) async fn withdraw_status<K>(&self, kind: Kind, object: &K, manager: &str) -> Result<(), Error>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+        K: Clone + Debug + DeserializeOwned,
+    {
+        let api = self.api::<K>(&object.namespace().unwrap_or_default());
+        let types = [K::api_version(&()).into_owned(), K::kind(&()).into_owned()];
+        self.status_as(manager, kind, &api, types, object.meta(), &json!({})).await?;
+        Ok(())
+    }
+
     /// The same for an object that cannot be read as its kind.
     pub(crate) async fn apply_raw_status(
         &self,
@@ -122,6 +148,18 @@ impl Writer {
         &self,
         kind: Kind,
         api: &Api<K>,
+        types: [String; 2],
+        metadata: &ObjectMeta,
+        status: &impl Serialize,
+    ) -> Result<K, Error> {
+        self.status_as(MANAGER, kind, api, types, metadata, status).await
+    }
+
+    async fn status_as<K: Clone + Debug + DeserializeOwned>(
+        &self,
+        manager: &str,
+        kind: Kind,
+        api: &Api<K>,
         [api_version, kind_name]: [String; 2],
         metadata: &ObjectMeta,
         status: &impl Serialize,
@@ -136,7 +174,7 @@ impl Writer {
             "metadata": { "name": name, "uid": metadata.uid },
             "status": status,
         });
-        let parameters = PatchParams::apply(MANAGER).force();
+        let parameters = PatchParams::apply(manager).force();
         let patch = Patch::Apply(&body);
         self.send(kind, Verb::ApplyStatus, &name, api.patch_status(&name, &parameters, &patch)).await
     }
@@ -160,7 +198,7 @@ impl Writer {
         }
     }
 
-    async fn send<T>(
+    pub(super) async fn send<T>(
         &self,
         kind: Kind,
         verb: Verb,
@@ -184,7 +222,7 @@ impl Writer {
         }
     }
 
-    fn api<K>(&self, namespace: &str) -> Api<K>
+    pub(super) fn api<K>(&self, namespace: &str) -> Api<K>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
     {

@@ -1,6 +1,8 @@
 //! The operator on a real API server: what a Reflector becomes, what is left alone, and what stays when it goes.
 
+mod admission;
 mod running;
+mod whole;
 
 use anyhow::{Context as _, Result, ensure};
 use crds::Reflector;
@@ -14,7 +16,8 @@ use kube::{Api, Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use running::{Operator, kinds};
+use crate::crds::install;
+use running::Operator;
 
 /// A Reflector pinned to a node, on ports of its own: scenarios share the nodes.
 fn reflector(name: &str, node: &str, port: u16, more: &Value) -> Value {
@@ -76,7 +79,7 @@ where
 #[tokio::test]
 async fn a_reflector_becomes_its_children_and_a_broken_one_beside_it_does_not_matter() {
     scenario("operator", async |story: &mut Scenario| {
-        kinds(story).await?;
+        install(story).await?;
         let operator = Operator::start(story, &[]).await?;
         let evil = json!({ "image": { "repository": "evil.example/r" } });
         create(story, &reflector("broken", "node-1", 14100, &evil)).await?;
@@ -114,7 +117,7 @@ async fn a_reflector_becomes_its_children_and_a_broken_one_beside_it_does_not_ma
 #[tokio::test]
 async fn a_second_look_writes_nothing_and_neither_does_a_restarted_operator() {
     scenario("operator-quiet", async |story: &mut Scenario| {
-        kinds(story).await?;
+        install(story).await?;
         let operator = Operator::start(story, &[]).await?;
         create(
             story,
@@ -168,7 +171,7 @@ async fn a_second_look_writes_nothing_and_neither_does_a_restarted_operator() {
 #[tokio::test]
 async fn a_deleted_reflector_leaves_nothing_but_its_claim_which_the_next_one_adopts() {
     scenario("operator-gone", async |story: &mut Scenario| {
-        kinds(story).await?;
+        install(story).await?;
         let operator = Operator::start(story, &[]).await?;
         let object = reflector("attic", "node-2", 14300, &json!({}));
         create(story, &object).await?;
@@ -198,7 +201,7 @@ async fn a_deleted_reflector_leaves_nothing_but_its_claim_which_the_next_one_ado
 #[tokio::test]
 async fn what_belongs_to_somebody_else_is_named_and_never_touched() {
     scenario("operator-foreign", async |story: &mut Scenario| {
-        kinds(story).await?;
+        install(story).await?;
         let configs = story.api::<ConfigMap>();
         let theirs: ConfigMap = serde_json::from_value(
             json!({ "metadata": { "name": "rfl-attic" }, "data": { "theirs": "yes" } }),
@@ -219,7 +222,7 @@ async fn what_belongs_to_somebody_else_is_named_and_never_touched() {
 #[tokio::test]
 async fn of_two_operators_the_holder_writes_and_the_other_takes_over_what_was_given_up() {
     scenario("operator-lease", async |story: &mut Scenario| {
-        kinds(story).await?;
+        install(story).await?;
         let one = Operator::start(story, &["--leader-elect", "--instance", "one"]).await?;
         let leases = story.api::<Lease>();
         let holder = async || -> Result<String> {

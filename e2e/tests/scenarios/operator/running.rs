@@ -6,12 +6,8 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use crds::{Reflector, ReflectorFleet, ReflectorPeer};
 use e2e::proc::{Daemon, Ready, Spawn};
 use e2e::scenario::{MINUTE, Scenario, wait_until};
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{Patch, PatchParams};
-use kube::{Api, CustomResourceExt as _, ResourceExt as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::process::Command;
@@ -31,7 +27,7 @@ pub(super) struct Operator {
 impl Operator {
     /// Starts one and waits until its caches are warm.
     pub(super) async fn start(story: &Scenario, more: &[&str]) -> Result<Self> {
-        let program = built().await?;
+        let program = built("operator", "reflector-operator").await?;
         let output = tempfile::tempdir().context("make a folder for its log")?;
         let mut daemon = Spawn::new(&program, output.path())
             .args(["--namespace", &story.namespace, "--admin-addr", "127.0.0.1:0"])
@@ -126,33 +122,14 @@ fn root() -> &'static Path {
 }
 
 /// Built as tests are, once; afterwards this is a moment.
-async fn built() -> Result<PathBuf> {
+pub(super) async fn built(package: &str, program: &str) -> Result<PathBuf> {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--package", "operator", "--bin", "reflector-operator"]);
+    cargo.args(["build", "--quiet", "--package", package, "--bin", program]);
     let status = cargo.current_dir(root()).stdin(Stdio::null()).kill_on_drop(true).status().await;
     let status = status.context("start cargo")?;
-    ensure!(status.success(), "the operator does not build: {status}");
+    ensure!(status.success(), "{program} does not build: {status}");
     // Beside this test: target/debug/deps/scenarios-… → target/debug.
     let ourselves = std::env::current_exe().context("find this test")?;
     let folder = ourselves.parent().and_then(Path::parent).context("find the target folder")?;
-    Ok(folder.join("reflector-operator"))
-}
-
-/// Gives the cluster our kinds, as they are in this tree, and waits until it serves them.
-pub(super) async fn kinds(story: &Scenario) -> Result<()> {
-    let api: Api<CustomResourceDefinition> = Api::all(story.client.clone());
-    let parameters = PatchParams::apply("scenarios").force();
-    for kind in [Reflector::crd(), ReflectorPeer::crd(), ReflectorFleet::crd()] {
-        let name = kind.name_any();
-        api.patch(&name, &parameters, &Patch::Apply(&kind)).await.with_context(|| format!("apply {name}"))?;
-        wait_until(&format!("{name} is served"), MINUTE, async || {
-            let status = api.get(&name).await?.status.unwrap_or_default();
-            let conditions = status.conditions.unwrap_or_default();
-            let served = conditions.iter().any(|one| one.type_ == "Established" && one.status == "True");
-            ensure!(served, "{conditions:?}");
-            Ok(())
-        })
-        .await?;
-    }
-    Ok(())
+    Ok(folder.join(program))
 }

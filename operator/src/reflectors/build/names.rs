@@ -1,7 +1,7 @@
 //! Names of children: a prefix, so that no Reflector can take the operator's own names.
 
 /// Deployment, `ServiceAccount`, `RoleBinding`, `ConfigMap`, Service, and the field manager of the pod.
-pub(in crate::reflectors) fn child(reflector: &str) -> String {
+pub(crate) fn child(reflector: &str) -> String {
     format!("rfl-{reflector}")
 }
 
