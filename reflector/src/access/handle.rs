@@ -3,8 +3,8 @@
 //! A lock is held for a map lookup, never across a wait. A running session does not come here at all: it borrows
 //! from its channel, which is sent to only when its verdict changed.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -140,6 +140,31 @@ impl Access {
     /// One object is gone.
     pub fn delete(&self, key: &Key, received_mono_ms: u64) {
         self.change(received_mono_ms, |index| index.delete(key));
+    }
+
+    /// What was accepted last, from a disk, while its source is away: it has been away for `spent` already.
+    pub fn restore(&self, all: Vec<(Key, Arc<Object>)>, spent: Duration, why: String) {
+        let now = (self.shared.clock)();
+        self.change(now.mono_ms, |index| index.restore(all, now, spent, why));
+    }
+
+    /// How long the last policy holds while its source is away.
+    pub fn set_offline_grace(&self, grace: Duration) {
+        let now = (self.shared.clock)();
+        self.change(now.mono_ms, |index| {
+            index.set_offline_grace(grace);
+            Changed::These(BTreeSet::new())
+        });
+    }
+
+    /// How long the last policy holds while its source is away.
+    pub fn offline_grace(&self) -> Duration {
+        self.settled().index.offline_grace()
+    }
+
+    /// How fresh the policy is.
+    pub fn source(&self) -> Source {
+        self.settled().index.source().clone()
     }
 
     /// The feeder lost its source and says why; the grace starts, or goes on.

@@ -7,6 +7,7 @@ mod admin;
 #[cfg(test)]
 mod ends_tests;
 mod engines;
+mod feeder;
 mod host;
 mod observer;
 mod pod;

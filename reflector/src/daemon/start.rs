@@ -12,7 +12,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
-use crate::access::directory::{self, Directory};
+use crate::access::cluster::Handle;
+use crate::access::directory;
 use crate::admin::server::AdminSocket;
 use crate::audit::Audit;
 use crate::config::Loaded;
@@ -30,6 +31,7 @@ use crate::session::{Routes, Sessions};
 
 use super::admin::Desk;
 use super::engines::Engines;
+use super::feeder::{self, Feeder, in_cluster};
 use super::probe::Probe;
 use super::wire::{open_rooms, wire};
 use super::{host, watcher};
@@ -55,6 +57,8 @@ pub(super) struct Reflector {
     accepting: Arc<AtomicBool>,
     data_on_control_port: bool,
     pairing_at_start: bool,
+    /// In a cluster.
+    cluster: Option<Handle>,
 }
 
 /// What is handed to tasks once.
@@ -63,7 +67,7 @@ struct Unstarted {
     post: Option<Post>,
     health: TcpListener,
     admin: AdminSocket,
-    directory: Directory,
+    feeder: Feeder,
 }
 
 pub(super) async fn start(loaded: Loaded, engines: Engines) -> Result<Reflector> {
@@ -83,7 +87,9 @@ pub(super) async fn start(loaded: Loaded, engines: Engines) -> Result<Reflector>
         doors,
         tunnels: Tunnels::default(),
     };
-    let wired = wire(&config, &rooms, &site, engines)?;
+    let in_cluster = in_cluster(&config).await?;
+    let wired = wire(&config, &rooms, &site, engines, in_cluster.as_ref())?;
+    let policy_from = wired.feeder.policy_from();
     let health = host::listen(config.network.listen_address_health, "health")?;
     let (listen, health_listen) = (control.local_addr()?, health.local_addr()?);
     let accepting = Arc::new(AtomicBool::new(true));
@@ -95,6 +101,7 @@ pub(super) async fn start(loaded: Loaded, engines: Engines) -> Result<Reflector>
         started: rooms.started,
         accepting: Arc::clone(&accepting),
         tallies: wired.tallies,
+        policy_from,
     });
     let desk = Arc::new(Desk {
         server: wired.server.clone(),
@@ -113,6 +120,7 @@ pub(super) async fn start(loaded: Loaded, engines: Engines) -> Result<Reflector>
         position: rooms.position.as_str(),
         recent: wired.recent,
         rotating: tokio::sync::Mutex::new(()),
+        policy_from,
     });
     Ok(Reflector {
         server: wired.server,
@@ -122,7 +130,7 @@ pub(super) async fn start(loaded: Loaded, engines: Engines) -> Result<Reflector>
         position: rooms.position.as_str(),
         desk,
         probe,
-        parts: Mutex::new(Some(Unstarted { control, post, health, admin, directory: wired.directory })),
+        parts: Mutex::new(Some(Unstarted { control, post, health, admin, feeder: wired.feeder })),
         ledger: rooms.ledger,
         audit: rooms.audit,
         metrics: rooms.metrics,
@@ -135,6 +143,7 @@ pub(super) async fn start(loaded: Loaded, engines: Engines) -> Result<Reflector>
         accepting,
         data_on_control_port: plain || wired.features.has(Feature::Tunnel),
         pairing_at_start: config.access.pairing_enabled,
+        cluster: wired.cluster,
     })
 }
 
@@ -165,10 +174,14 @@ impl Reflector {
             });
         }
         let cancel = stop.clone();
-        core.spawn(async move {
-            parts.directory.run(cancel).await;
-            Ok("the watch of the peers folder")
-        });
+        core.spawn(async move { Ok(parts.feeder.run(cancel).await) });
+        if let Some(cluster) = self.cluster.clone() {
+            let (audit, cancel) = (self.audit.clone(), stop.clone());
+            core.spawn(async move {
+                feeder::follow(cluster, audit, cancel).await;
+                Ok("what the Reflector says of the audit log")
+            });
+        }
         let (pairing, cancel) = (self.desk.pairing.clone(), stop.clone());
         core.spawn(async move {
             pairing.run(cancel).await;
