@@ -2,6 +2,7 @@
 
 mod admission;
 mod fleets;
+mod pairing;
 mod running;
 mod whole;
 
