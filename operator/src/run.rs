@@ -16,9 +16,11 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin;
+use crate::fleets;
 use crate::kinds::Kinds;
 use crate::lease::{Keeper, Place, Standing};
 use crate::metrics::Metrics;
+use crate::peers;
 use crate::reflectors;
 use crate::settings::Settings;
 use crate::shared::Shared;
@@ -80,7 +82,11 @@ pub(crate) async fn run(options: Options) -> Result<()> {
         stop: stop.clone(),
     };
     // One line each; it adds the watches that only it needs.
-    let controllers = [reflectors::controller(&shared, &mut watches)];
+    let controllers = [
+        reflectors::controller(&shared, &mut watches),
+        peers::controller(&shared),
+        fleets::controller(&shared),
+    ];
 
     let mut tasks = Tasks::new();
     let health = admin::serve(listener, Arc::new(shared.clone()), shared.metrics.clone(), stop.clone());

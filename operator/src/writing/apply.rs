@@ -37,6 +37,9 @@ pub(crate) enum Error {
         #[source]
         source: Box<kube::Error>,
     },
+    /// Somebody else makes objects of this name.
+    #[error("create {kind} {name}: the name is taken again and again")]
+    Taken { kind: &'static str, name: String },
     /// What is to be written is no JSON object; a bug.
     #[error("write {kind} as JSON")]
     Encode {
@@ -47,6 +50,17 @@ pub(crate) enum Error {
 }
 
 impl Error {
+    /// The name stays taken, although what had it was removed just now.
+    pub(crate) fn taken(kind: Kind, name: &str) -> Self {
+        Self::Taken { kind: kind.value(), name: name.to_owned() }
+    }
+
+    /// Whether the API server said just this.
+    pub(super) fn is(&self, code: u16, reason: &str) -> bool {
+        matches!(self, Self::Failed { source, .. }
+            if matches!(&**source, kube::Error::Api(status) if status.code == code && status.reason == reason))
+    }
+
     /// What a person is told: the action, and the server's own words.
     pub(crate) fn words(&self) -> String {
         match self {
@@ -88,6 +102,20 @@ impl Writer {
         self.send(kind, Verb::Apply, &name, api.patch(&name, &parameters, &patch)).await
     }
 
+    /// Takes out of exactly this version of an object what somebody else put into it: server-side apply gives back what
+    /// is ours and leaves what is theirs. A merge patch, and only of what is to go.
+    pub(crate) async fn take_out<K>(&self, kind: Kind, object: &K, mut patch: Value) -> Result<K, Error>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+        K: Clone + Debug + DeserializeOwned,
+    {
+        let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+        patch["metadata"] = json!({ "uid": object.uid(), "resourceVersion": object.resource_version() });
+        let parameters = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+        let api = self.api::<K>(&namespace);
+        self.send(kind, Verb::Update, &name, api.patch(&name, &parameters, &Patch::Merge(&patch))).await
+    }
+
     /// Writes our part of a status: the full set of the fields we own.
     pub(crate) async fn apply_status<K>(
         &self,
@@ -102,6 +130,18 @@ impl Writer {
         let api = self.api::<K>(&object.namespace().unwrap_or_default());
         let types = [K::api_version(&()).into_owned(), K::kind(&()).into_owned()];
         self.status(kind, &api, types, object.meta(), status).await
+    }
+
+    /// Takes away all another manager said in a status: that of a pod that is no more.
+    pub(crate) async fn withdraw_status<K>(&self, kind: Kind, object: &K, manager: &str) -> Result<(), Error>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+        K: Clone + Debug + DeserializeOwned,
+    {
+        let api = self.api::<K>(&object.namespace().unwrap_or_default());
+        let types = [K::api_version(&()).into_owned(), K::kind(&()).into_owned()];
+        self.status_as(manager, kind, &api, types, object.meta(), &json!({})).await?;
+        Ok(())
     }
 
     /// The same for an object that cannot be read as its kind.
@@ -122,6 +162,18 @@ impl Writer {
         &self,
         kind: Kind,
         api: &Api<K>,
+        types: [String; 2],
+        metadata: &ObjectMeta,
+        status: &impl Serialize,
+    ) -> Result<K, Error> {
+        self.status_as(MANAGER, kind, api, types, metadata, status).await
+    }
+
+    async fn status_as<K: Clone + Debug + DeserializeOwned>(
+        &self,
+        manager: &str,
+        kind: Kind,
+        api: &Api<K>,
         [api_version, kind_name]: [String; 2],
         metadata: &ObjectMeta,
         status: &impl Serialize,
@@ -136,7 +188,7 @@ impl Writer {
             "metadata": { "name": name, "uid": metadata.uid },
             "status": status,
         });
-        let parameters = PatchParams::apply(MANAGER).force();
+        let parameters = PatchParams::apply(manager).force();
         let patch = Patch::Apply(&body);
         self.send(kind, Verb::ApplyStatus, &name, api.patch_status(&name, &parameters, &patch)).await
     }
@@ -160,7 +212,7 @@ impl Writer {
         }
     }
 
-    async fn send<T>(
+    pub(super) async fn send<T>(
         &self,
         kind: Kind,
         verb: Verb,
@@ -184,7 +236,7 @@ impl Writer {
         }
     }
 
-    fn api<K>(&self, namespace: &str) -> Api<K>
+    pub(super) fn api<K>(&self, namespace: &str) -> Api<K>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
     {

@@ -1,7 +1,8 @@
 //! Everything this program writes to the API server, the Lease apart.
 //!
 //! In: objects as they should be. Out: objects as the server has them. `apply` is the only file with server-side apply,
-//! `drift` decides what need not be written at all, `events` which transitions are told, `recorder` tells them, and
+//! `drift` decides what need not be written at all, `secrets` makes and removes what we may not read,
+//! `events` which transitions are told, `recorder` tells them, and
 //! `overlay` remembers what was written until a watch has brought it back. Nothing is written without standing.
 
 mod apply;
@@ -9,10 +10,11 @@ mod drift;
 mod events;
 mod overlay;
 mod recorder;
+mod secrets;
 
 pub(crate) use apply::{Error, MANAGER, Writer};
 pub(crate) use drift::{hash, is_current, is_sealed_alike, seal};
-pub(crate) use events::{cut, transition};
+pub(crate) use events::{Note, Severity, cut, transition};
 pub(crate) use overlay::Overlay;
 pub(crate) use recorder::Recorder;
 

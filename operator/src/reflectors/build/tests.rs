@@ -119,6 +119,18 @@ fn only_what_the_pod_starts_with_changes_the_pod() {
     }
 }
 
+/// The reflector's own tests read the same file.
+#[test]
+fn the_file_a_pod_starts_with_is_the_one_a_reflector_reads() {
+    let network = "{ mode: Direct, port: 4100, healthPort: 7311, dataPorts: { start: 5201, end: 5210 }, plainOnControlPort: false }";
+    let settings = settings();
+    let mut plan = validate::plan(&reflector(&format!("{{ network: {network} }}")), &settings).unwrap();
+    plan.fleet = Some(("homes".to_owned(), "uid-homes".to_owned()));
+    let made = build(&plan, None, &settings).unwrap().config.data.unwrap();
+    let golden = include_str!("../../../../crds/tests/bootstrap.toml");
+    assert_eq!(made["reflector.toml"], golden, "make crds/tests/bootstrap.toml say the same");
+}
+
 #[test]
 fn a_claim_that_exists_keeps_its_size_and_class() {
     let settings = settings();

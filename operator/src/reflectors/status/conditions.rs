@@ -1,15 +1,11 @@
 //! Conditions from verdicts: which there are, what they say, and since when.
 
 use crds::reasons::{ConditionType as Type, ReflectorReason as Reason};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::clock::Now;
-use crate::writing::cut;
+use crate::conditions::{dated, message};
 
-/// The API server refuses longer messages; and this one is read in a terminal.
-const MAX_MESSAGE: usize = 1_024;
-/// A remedy that needs no saying.
-const NOTHING: &str = "Nothing to do.";
 /// Those the operator writes.
 const OURS: [Type; 5] = [Type::Ready, Type::Scheduled, Type::IdentityReady, Type::Reconciling, Type::Stalled];
 
@@ -38,14 +34,8 @@ impl Said {
         self.status == "False"
     }
 
-    /// What it means, what exactly it is, and what to do.
     fn message(&self) -> String {
-        let remedy = Some(self.reason.remedy()).filter(|remedy| *remedy != NOTHING).unwrap_or_default();
-        let details = self.details.trim_end_matches('.');
-        let details = if details.is_empty() { String::new() } else { format!("{details}.") };
-        let parts = [self.reason.explanation(), &details, remedy];
-        let text: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-        cut(&text.join(" "), MAX_MESSAGE)
+        message(self.reason.explanation(), &self.details, self.reason.remedy())
     }
 }
 
@@ -95,28 +85,8 @@ pub(super) fn render(
     ];
     let condition = |(type_, said): (Type, Option<Said>)| {
         let said = said?;
-        let same = before.iter().find(|old| old.type_ == type_.as_str() && old.status == said.status);
-        Some(Condition {
-            type_: type_.as_str().to_owned(),
-            status: said.status.to_owned(),
-            reason: said.reason.as_str().to_owned(),
-            message: said.message(),
-            observed_generation: generation,
-            last_transition_time: same.map_or(Time(now.wall), |old| old.last_transition_time.clone()),
-        })
+        let words = [type_.as_str(), said.status, said.reason.as_str()];
+        Some(dated(words, said.message(), before, generation, now))
     };
     all.into_iter().filter_map(condition).collect()
-}
-
-/// The same words, whatever the order and the time.
-pub(super) fn same<'a>(there: impl Iterator<Item = &'a Condition>, wanted: &[Condition]) -> bool {
-    let there: Vec<&Condition> = there.collect();
-    let says = |one: &Condition, other: &Condition| {
-        one.type_ == other.type_
-            && one.status == other.status
-            && one.reason == other.reason
-            && one.message == other.message
-            && one.observed_generation == other.observed_generation
-    };
-    there.len() == wanted.len() && wanted.iter().all(|wanted| there.iter().any(|there| says(there, wanted)))
 }

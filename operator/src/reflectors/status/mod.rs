@@ -51,7 +51,7 @@ impl OurStatus {
             && self.node == there.node
             && self.addresses == there.addresses
             && self.peers == there.peers
-            && conditions::same(ours, &self.conditions)
+            && crate::conditions::same(ours, &self.conditions)
     }
 }
 

@@ -1,0 +1,266 @@
+//! What a peer must know of other peers: who has its Endpoint ID, and how many codes wait beside its own. Pure.
+//!
+//! Kept up to date object by object, because looking at every peer for every peer is what 10 000 of them cannot afford.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crds::EndpointId;
+use crds::peer::{PairingState, ReflectorPeer, ReflectorRef, Seniority, duplicates};
+use crds::reasons::PeerReason;
+use kube::ResourceExt as _;
+
+use super::reference::{Reference, full_name};
+
+/// A peer, by namespace and name.
+pub(super) type Key = (String, String);
+
+/// All peers, as far as others look at them.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    peers: BTreeMap<Key, Known>,
+    by_id: BTreeMap<(String, EndpointId), BTreeSet<String>>,
+    by_reference: BTreeMap<(String, String), BTreeSet<String>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Known {
+    reference: ReflectorRef,
+    id: Option<EndpointId>,
+    seniority: Seniority<String>,
+    place: Place,
+}
+
+/// Where it stands in the queue for codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Its code waits.
+    Waiting,
+    /// It would have one, were there fewer.
+    Outside,
+    Neither,
+}
+
+impl Known {
+    fn of(peer: &ReflectorPeer) -> Self {
+        let status = peer.status.as_ref();
+        let bound = status.and_then(|status| status.endpoint_id.as_deref());
+        // An invalid text is nobody's ID; the object that has it is denied by its own name.
+        let id = peer.spec.endpoint_id.as_deref().or(bound).and_then(|text| text.parse().ok());
+        let state = status.and_then(|status| status.pairing.as_ref()?.state.as_ref());
+        let full = status.is_some_and(|status| {
+            status.conditions.iter().any(|one| one.reason == PeerReason::TooManyWaiting.as_str())
+        });
+        let place = match state {
+            Some(PairingState::Waiting) => Place::Waiting,
+            _ if full => Place::Outside,
+            _ => Place::Neither,
+        };
+        let created = peer.creation_timestamp().map(|time| time.0);
+        let seniority = Seniority { created, key: peer.name_any() };
+        Self { reference: peer.spec.reflector_ref.clone(), id, seniority, place }
+    }
+}
+
+impl Index {
+    /// A peer is new or different, or gone. Says which others should look again.
+    pub(super) fn update(&mut self, key: &Key, peer: Option<&ReflectorPeer>) -> BTreeSet<Key> {
+        let new = peer.map(Known::of);
+        let old = self.peers.get(key).cloned();
+        if old == new {
+            return BTreeSet::new();
+        }
+        if let Some(old) = &old {
+            self.forget(key, old);
+        }
+        let mut others = BTreeSet::new();
+        let (namespace, name) = key;
+        if let Some(new) = new {
+            if let Some(id) = new.id {
+                self.by_id.entry((namespace.clone(), id)).or_default().insert(name.clone());
+            }
+            let reference = (namespace.clone(), full_name(&new.reference));
+            self.by_reference.entry(reference).or_default().insert(name.clone());
+            others.extend(self.sharing(namespace, new.id));
+            self.peers.insert(key.clone(), new);
+        }
+        if let Some(old) = old {
+            others.extend(self.sharing(namespace, old.id));
+            let now = self.peers.get(key).map(|known| known.place);
+            if old.place == Place::Waiting && now != Some(Place::Waiting) {
+                others.extend(self.outside(namespace, &old.reference));
+            }
+        }
+        others.remove(key);
+        others
+    }
+
+    fn forget(&mut self, key: &Key, old: &Known) {
+        let (namespace, name) = key;
+        self.peers.remove(key);
+        if let Some(id) = old.id {
+            drop_from(&mut self.by_id, &(namespace.clone(), id), name);
+        }
+        drop_from(&mut self.by_reference, &(namespace.clone(), full_name(&old.reference)), name);
+    }
+
+    fn sharing(&self, namespace: &str, id: Option<EndpointId>) -> Vec<Key> {
+        let names = id.and_then(|id| self.by_id.get(&(namespace.to_owned(), id)));
+        names.into_iter().flatten().map(|name| (namespace.to_owned(), name.clone())).collect()
+    }
+
+    fn outside(&self, namespace: &str, reference: &ReflectorRef) -> Vec<Key> {
+        let all = self.naming(namespace, &full_name(reference));
+        all.into_iter().filter(|key| self.place(key) == Some(Place::Outside)).collect()
+    }
+
+    fn place(&self, key: &Key) -> Option<Place> {
+        self.peers.get(key).map(|known| known.place)
+    }
+
+    /// Peers that name an object, given as `Kind/name`.
+    pub(super) fn naming(&self, namespace: &str, reference: &str) -> Vec<Key> {
+        let names = self.by_reference.get(&(namespace.to_owned(), reference.to_owned()));
+        names.into_iter().flatten().map(|name| (namespace.to_owned(), name.clone())).collect()
+    }
+
+    /// Other peers whose codes wait on the same object.
+    pub(super) fn waiting_beside(&self, key: &Key, reference: &ReflectorRef) -> usize {
+        let all = self.naming(&key.0, &full_name(reference));
+        all.iter().filter(|other| *other != key && self.place(other) == Some(Place::Waiting)).count()
+    }
+
+    /// The peer that has this one's Endpoint ID and is older, with the first reflector where that counts. `fleets` says
+    /// which members a fleet of the namespace has.
+    pub(super) fn older(
+        &self,
+        key: &Key,
+        id: EndpointId,
+        reflectors: &[String],
+        fleets: impl Fn(&str) -> Vec<String>,
+    ) -> Option<(String, String)> {
+        let namespace = &key.0;
+        let rivals: Vec<(&Known, Vec<String>)> = self
+            .sharing(namespace, Some(id))
+            .iter()
+            .filter_map(|rival| self.peers.get(rival))
+            .map(|known| match Reference::of(&known.reference) {
+                Some(Reference::Fleet(name)) => (known, fleets(name)),
+                Some(Reference::Reflector(name)) => (known, vec![name.to_owned()]),
+                None => (known, vec![]),
+            })
+            .collect();
+        reflectors.iter().find_map(|reflector| {
+            let there = rivals.iter().filter(|(_, names)| names.contains(reflector));
+            let lost = duplicates(there.map(|(known, _)| (id, known.seniority.clone())));
+            let mine = lost.into_iter().find(|lost| lost.younger == key.1)?;
+            Some((mine.older, reflector.clone()))
+        })
+    }
+}
+
+fn drop_from<K: Ord>(map: &mut BTreeMap<K, BTreeSet<String>>, at: &K, name: &str) {
+    if let Some(names) = map.get_mut(at) {
+        names.remove(name);
+        if names.is_empty() {
+            map.remove(at);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::peers::testing::{id, yaml};
+
+    fn peer(name: &str, second: u32, reference: &str, more: &str) -> ReflectorPeer {
+        yaml(&format!(
+            "{{ metadata: {{ name: {name}, namespace: homes, creationTimestamp: '2026-01-02T00:00:{second:02}Z' }},
+               spec: {{ reflectorRef: {reference} }}, status: {{ {more} }} }}"
+        ))
+    }
+
+    const ATTIC: &str = "{ kind: Reflector, name: attic }";
+    const HOMES: &str = "{ kind: ReflectorFleet, name: homes }";
+    const WAITING: &str = "pairing: { state: Waiting }";
+    const OUTSIDE: &str = "conditions: [{ type: Ready, status: 'False', reason: TooManyWaiting, message: '', lastTransitionTime: '2026-01-02T00:00:00Z' }]";
+
+    fn key(name: &str) -> Key {
+        ("homes".to_owned(), name.to_owned())
+    }
+
+    fn put(index: &mut Index, peer: &ReflectorPeer) -> Vec<String> {
+        let others = index.update(&key(&peer.name_any()), Some(peer));
+        others.into_iter().map(|(_, name)| name).collect()
+    }
+
+    fn members(fleet: &str) -> Vec<String> {
+        let all: &[&str] = if fleet == "homes" { &["attic", "barn"] } else { &[] };
+        all.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    fn older(index: &Index, name: &str, reflectors: &[&str]) -> Option<(String, String)> {
+        let reflectors: Vec<String> = reflectors.iter().map(|name| (*name).to_owned()).collect();
+        index.older(&key(name), id(1), &reflectors, members)
+    }
+
+    fn bound() -> String {
+        format!("endpointId: {}", id(1))
+    }
+
+    #[test]
+    fn the_older_of_two_has_the_id_and_the_younger_looks_again_when_it_goes() {
+        let mut index = Index::default();
+        put(&mut index, &peer("young", 9, ATTIC, &bound()));
+        assert_eq!(older(&index, "young", &["attic"]), None);
+        assert_eq!(put(&mut index, &peer("old", 1, ATTIC, &bound())), ["young"]);
+        assert_eq!(older(&index, "young", &["attic"]), Some(("old".into(), "attic".into())));
+        assert_eq!(older(&index, "old", &["attic"]), None);
+        let others = index.update(&key("old"), None);
+        assert_eq!(others.into_iter().collect::<Vec<_>>(), [key("young")]);
+        assert_eq!(older(&index, "young", &["attic"]), None);
+    }
+
+    #[test]
+    fn a_fleet_and_its_member_share_their_peers_and_other_reflectors_do_not() {
+        let mut index = Index::default();
+        put(&mut index, &peer("wide", 5, HOMES, &bound()));
+        put(&mut index, &peer("old", 1, ATTIC, &bound()));
+        put(&mut index, &peer("young", 9, "{ kind: Reflector, name: barn }", &bound()));
+        put(&mut index, &peer("elsewhere", 0, "{ kind: Reflector, name: far }", &bound()));
+        assert_eq!(older(&index, "wide", &["attic", "barn"]), Some(("old".into(), "attic".into())));
+        assert_eq!(older(&index, "young", &["barn"]), Some(("wide".into(), "barn".into())));
+        assert_eq!(older(&index, "old", &["attic"]), None);
+        assert_eq!(older(&index, "elsewhere", &["far"]), None);
+    }
+
+    #[test]
+    fn a_place_that_is_given_up_is_told_to_those_outside() {
+        let mut index = Index::default();
+        for name in ["a", "b"] {
+            put(&mut index, &peer(name, 1, ATTIC, WAITING));
+        }
+        put(&mut index, &peer("c", 1, ATTIC, OUTSIDE));
+        put(&mut index, &peer("d", 1, HOMES, OUTSIDE));
+        let attic: ReflectorRef = yaml(ATTIC);
+        assert_eq!(index.waiting_beside(&key("c"), &attic), 2);
+        assert_eq!(index.waiting_beside(&key("a"), &attic), 1, "its own does not count");
+        assert_eq!(put(&mut index, &peer("a", 1, ATTIC, &bound())), ["c"]);
+        assert_eq!(index.waiting_beside(&key("c"), &attic), 1);
+        assert_eq!(index.update(&key("b"), None).into_iter().collect::<Vec<_>>(), [key("c")]);
+    }
+
+    #[test]
+    fn nothing_is_left_of_peers_that_are_gone_and_nobody_is_woken_for_nothing() {
+        let mut index = Index::default();
+        let one = peer("a", 1, ATTIC, &bound());
+        put(&mut index, &one);
+        put(&mut index, &peer("b", 2, ATTIC, &bound()));
+        let mut same = one;
+        same.metadata.resource_version = Some("9".into());
+        assert!(put(&mut index, &same).is_empty());
+        for name in ["a", "b"] {
+            index.update(&key(name), None);
+        }
+        assert!(index.peers.is_empty() && index.by_id.is_empty() && index.by_reference.is_empty());
+    }
+}

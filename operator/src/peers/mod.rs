@@ -1,0 +1,221 @@
+//! The controller of `ReflectorPeer`: `fetch → validate → decide → perform → status`, for one object at a time.
+//!
+//! `decide` knows the life of a pairing and touches nothing; `issue` makes a code and its Secret; `index` knows who else
+//! has an Endpoint ID and how many codes wait. Secrets are made and removed, never read. Status is written also when a
+//! step before it failed; a reconcile that finds everything as it should be writes nothing.
+
+mod decide;
+mod fetch;
+mod found;
+mod index;
+mod issue;
+mod reference;
+mod room;
+mod secret;
+mod status;
+#[cfg(test)]
+mod testing;
+mod wakes;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crds::peer::{ReflectorPeer, ValidPeer, validate};
+use jiff::Timestamp;
+use kube::ResourceExt as _;
+use kube::core::DeserializeGuard;
+use tokio::sync::{Mutex, MutexGuard};
+
+use crate::clock;
+use crate::driver::{self, Controller, Done, Steps};
+use crate::metrics::{Kind, Outcome};
+use crate::reflectors;
+use crate::shared::Shared;
+use crate::undecodable::{self, OurPart};
+use crate::writing;
+use decide::{Decision, decide};
+use found::Found;
+use room::{Room, key};
+use status::{OurStatus, Progress};
+
+/// What we own of the status besides `Ready`, `Reconciling` and `Stalled`.
+const OURS: OurPart = OurPart {
+    fields: &["endpointId", "shortId", "pairing", "pairedAt"],
+    lists: &["reflectors"],
+    conditions: &["Paired", "QuotaAvailable", "Revoked"],
+};
+
+/// The controller. What it looks at is watched for others, too.
+pub(crate) fn controller(shared: &Shared) -> Controller {
+    let room = Arc::new(Room::new(&shared.kinds.peers));
+    let wakes = wakes::wakes(&shared.kinds, &room);
+    let steps = Peers { shared: shared.clone(), room, desk: Mutex::new(()) };
+    driver::controller("peers", steps, &shared.kinds.peers, wakes, shared)
+}
+
+/// What every reconcile has at hand.
+struct Peers {
+    shared: Shared,
+    room: Arc<Room>,
+    /// Codes are made one at a time: hashing takes 19 MiB, and the last place is taken once.
+    desk: Mutex<()>,
+}
+
+/// A reconcile that is tried again.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error(transparent)]
+    Issue(#[from] issue::Error),
+    #[error(transparent)]
+    Write(#[from] writing::Error),
+    #[error(transparent)]
+    Undecodable(#[from] undecodable::Error),
+}
+
+impl Error {
+    /// What a person is told in the condition.
+    fn words(&self) -> String {
+        match self {
+            Self::Write(error) | Self::Issue(issue::Error::Write(error)) => error.words(),
+            other => match std::error::Error::source(other) {
+                Some(source) => format!("{other}: {source}"),
+                None => other.to_string(),
+            },
+        }
+    }
+}
+
+impl Steps for Peers {
+    type Object = ReflectorPeer;
+    type Error = Error;
+    const KIND: Kind = Kind::ReflectorPeer;
+
+    async fn reconcile(&self, object: &DeserializeGuard<ReflectorPeer>) -> Result<Done, Error> {
+        match &object.0 {
+            Ok(peer) => Box::pin(self.pipeline(peer)).await,
+            Err(invalid) => {
+                let said =
+                    undecodable::say::<ReflectorPeer>(Kind::ReflectorPeer, invalid, &OURS, &self.shared);
+                Ok(said.await?.into())
+            }
+        }
+    }
+}
+
+impl Peers {
+    async fn pipeline(&self, cached: &ReflectorPeer) -> Result<Done, Error> {
+        let Some(peer) = self.room.newest(&key(cached)) else { return Ok(Outcome::Unchanged.into()) };
+        if peer.metadata.deletion_timestamp.is_some() {
+            // Its Secret goes with it, and each pod denies it by itself.
+            return Ok(Outcome::Unchanged.into());
+        }
+        let valid = match validate(&peer) {
+            Ok(valid) => valid,
+            Err(problems) => {
+                let found = fetch::fetch(&self.shared.kinds, &self.room, peer, None);
+                self.report(&found, &Progress::Invalid(&problems), &[]).await?;
+                return Ok(Outcome::Invalid.into());
+            }
+        };
+        let found = self.fetch(peer, &valid);
+        let decided = decide_now(&found, &valid);
+        if decided.issue.is_none() {
+            return self.perform(found, &valid, decided, None).await;
+        }
+        let desk = self.desk.lock().await;
+        // While it waited for the desk, others have made codes.
+        let mut found = self.fetch(self.room.newest(&key(&found.peer)).unwrap_or(found.peer), &valid);
+        if found.peer.status.as_ref().is_none_or(|status| status.conditions.is_empty()) {
+            let seen = status::first(&found.peer, clock::now());
+            found.peer = self.write(&found.peer, &seen).await?;
+        }
+        let decided = decide_now(&found, &valid);
+        self.perform(found, &valid, decided, Some(desk)).await
+    }
+
+    fn fetch(&self, peer: Arc<ReflectorPeer>, valid: &ValidPeer) -> Found {
+        fetch::fetch(&self.shared.kinds, &self.room, peer, valid.endpoint_id)
+    }
+
+    async fn perform(
+        &self,
+        found: Found,
+        valid: &ValidPeer,
+        mut decided: Decision,
+        _desk: Option<MutexGuard<'_, ()>>,
+    ) -> Result<Done, Error> {
+        if let Err(error) = self.secrets(&found, &mut decided).await {
+            // What failed first is what is reported.
+            let progress = Progress::Failed(valid, error.words());
+            if let Err(second) = self.report(&found, &progress, &[]).await {
+                tracing::warn!(error = &second as &dyn std::error::Error, "say what failed");
+            }
+            return Err(error);
+        }
+        let mut wrote = decided.withdraw.is_some() || decided.issue.is_some();
+        wrote |= self.report(&found, &Progress::Done(valid, &decided), &decided.refused).await?;
+        for gone in found.departed() {
+            // Our key of its entry was dropped with the status; what is left is its pod's, which is no more.
+            let manager = reflectors::child_name(gone);
+            self.shared.writer.withdraw_status(Kind::ReflectorPeer, &*found.peer, &manager).await?;
+            wrote = true;
+        }
+        let outcome = if wrote { Outcome::Ok } else { Outcome::Unchanged };
+        Ok(Done { outcome, again: again(&found, valid, &decided, clock::now().wall) })
+    }
+
+    /// Removes the Secret that is of no use and makes the one that is wanted.
+    async fn secrets(&self, found: &Found, decided: &mut Decision) -> Result<(), Error> {
+        let writer = &self.shared.writer;
+        if let Some(name) = &decided.withdraw {
+            issue::withdraw(writer, &found.peer, name).await?;
+        }
+        if let (Some(issue), Some(named)) = (&decided.issue, &found.named) {
+            let pairing = issue::issue(writer, &found.peer, named, issue).await?;
+            decided.due = pairing.expires_at.as_ref().map(|time| time.0);
+            decided.pairing = Some(pairing);
+        }
+        Ok(())
+    }
+
+    /// Writes the status if it says something new, and tells the events of it. Says whether it did.
+    async fn report(
+        &self,
+        found: &Found,
+        progress: &Progress<'_>,
+        refused: &[String],
+    ) -> Result<bool, Error> {
+        let ours = status::status(found, progress, clock::now());
+        let peer = &found.peer;
+        if ours.is_in(peer, found.named.as_ref().is_some_and(|named| named.is_fleet)) {
+            return Ok(false);
+        }
+        self.write(peer, &ours).await?;
+        let before = peer.status.as_ref().map_or(&[][..], |status| &status.conditions);
+        for note in status::notes(before, &ours, refused) {
+            self.shared.recorder.tell(&**peer, &note).await;
+        }
+        Ok(true)
+    }
+
+    async fn write(&self, peer: &ReflectorPeer, ours: &OurStatus) -> Result<Arc<ReflectorPeer>, Error> {
+        let answer = Arc::new(self.shared.writer.apply_status(Kind::ReflectorPeer, peer, ours).await?);
+        self.room.wrote(peer, &answer);
+        Ok(answer)
+    }
+}
+
+fn decide_now(found: &Found, valid: &ValidPeer) -> Decision {
+    let now = clock::now().wall;
+    decide(found, valid, valid.suspended || status::is_over(valid, now), now)
+}
+
+/// When time alone changes something: once, at its moment. What comes for many peers at one moment is spread.
+fn again(found: &Found, peer: &ValidPeer, decided: &Decision, now: Timestamp) -> Option<Duration> {
+    let spread = status::spread(&found.peer.uid().unwrap_or_default());
+    let later = |at: Timestamp| at.checked_add(spread).ok();
+    let expiry = peer.expires_at.filter(|at| *at > now).and_then(later);
+    let quota = status::quota_edge(now).filter(|_| status::is_used_up(found, now)).and_then(later);
+    let first = [decided.due, expiry, quota].into_iter().flatten().min()?;
+    Some(Duration::try_from(first.duration_since(now)).unwrap_or_default())
+}

@@ -1,0 +1,50 @@
+//! Which changes are told as events. Pure.
+
+use crds::reasons::PeerReason as Reason;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+use super::OurStatus;
+use crate::writing::{Note, Severity, transition};
+
+/// Steps of a pairing that goes well, and what passes by itself, are no warnings.
+const EXPECTED: [Reason; 5] =
+    [Reason::Waiting, Reason::Claimed, Reason::PairingRequired, Reason::Suspended, Reason::EndpointIdChanged];
+/// Not told: nothing has changed for anybody, or it passes by itself within seconds.
+const UNTOLD: [Reason; 3] = [Reason::NotRevoked, Reason::NotLoaded, Reason::Reconciling];
+
+/// What to tell when conditions go from `before` to `after`: each reason once. `refused`: reflectors that claim without
+/// proof, told when that is news.
+pub(in crate::peers) fn notes(before: &[Condition], after: &OurStatus, refused: &[String]) -> Vec<Note> {
+    let old = |type_: &str| before.iter().find(|condition| condition.type_ == type_);
+    let mut notes: Vec<Note> = Vec::new();
+    for type_ in ["Paired", "Ready", "QuotaAvailable", "Revoked"] {
+        let Some(new) = after.condition(type_) else { continue };
+        // That there is quota is news only when there was none.
+        if type_ == "QuotaAvailable"
+            && new.status == "True"
+            && old(type_).is_none_or(|old| old.status == "True")
+        {
+            continue;
+        }
+        let Some(mut note) = transition(old(type_), new) else { continue };
+        let reason = note.reason.parse::<Reason>();
+        if reason.is_ok_and(|reason| UNTOLD.contains(&reason))
+            || notes.iter().any(|told| told.reason == note.reason)
+        {
+            continue;
+        }
+        if reason.is_ok_and(|reason| EXPECTED.contains(&reason)) {
+            note.severity = Severity::Normal;
+        }
+        notes.push(note);
+    }
+    let words = |condition: Option<&Condition>| condition.map(|condition| condition.message.clone());
+    if !refused.is_empty() && words(old("Paired")) != words(after.condition("Paired")) {
+        notes.push(Note {
+            severity: Severity::Warning,
+            reason: Reason::ClaimRefused.as_str().to_owned(),
+            text: format!("{} It came from {}.", Reason::ClaimRefused.explanation(), refused.join(", ")),
+        });
+    }
+    notes
+}
