@@ -3,6 +3,7 @@
 //! In: a bed that runs, and a story. Out: a passed test, or a folder with everything there was to see. Each story has a
 //! namespace of its own, so that many can be told at once; one that stops what others need is told [`alone`].
 
+mod account;
 mod application;
 mod artefacts;
 mod harm;

@@ -199,11 +199,16 @@ impl Scenario {
 
 /// The API of a bed, as administrator. What it asks for is waited for with a deadline by whoever asks.
 pub(super) async fn client(bed: &Bed) -> Result<Client> {
+    Client::try_from(config(bed).await?).context("make a client")
+}
+
+/// How the administrator reaches the API.
+pub(super) async fn config(bed: &Bed) -> Result<Config> {
     // Fails when it is installed already, which is what is wanted.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let kubeconfig = Kubeconfig::read_from(bed.kubeconfig()).context("read the bed's kubeconfig")?;
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
-    Client::try_from(config.context("understand the bed's kubeconfig")?).context("make a client")
+    config.context("understand the bed's kubeconfig")
 }
 
 /// What a command prints. One that fails is an error with its words.

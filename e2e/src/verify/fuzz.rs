@@ -8,8 +8,10 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::thread;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow, bail};
 
 use super::job::{InCi, Job, Outcome};
 use super::tools::{self, CARGO_FUZZ};
@@ -21,7 +23,10 @@ const MEMORY_MB: u32 = 2048;
 /// One input that takes longer is a finding.
 const INPUT_SECONDS: u32 = 10;
 
-/// Builds all targets once, then runs them one after another. The first finding fails the step.
+/// How many run at a time. A target keeps one processor busy.
+const SIDE_BY_SIDE: usize = 2;
+
+/// Builds all targets once, then runs each. A finding fails the step; no further target is begun then.
 pub(super) fn run(job: &Job) -> Result<Outcome> {
     let names = targets(&job.place.root)?;
     if names.is_empty() {
@@ -33,12 +38,34 @@ pub(super) fn run(job: &Job) -> Result<Outcome> {
     let tool = tools::ensure(job, &CARGO_FUZZ)?;
     job.stage("building");
     job.run(cargo_fuzz(job, &tool, "build"))?;
-    for (index, name) in names.iter().enumerate() {
-        job.stage(format!("{name} ({} of {})", index + 1, names.len()));
-        one(job, &tool, name)?;
-    }
+    all(job, &tool, &names)?;
     let inputs = inputs(&job.logged()?);
     Ok(Outcome::Passed(format!("{} targets x {SECONDS} s, {inputs} inputs", names.len())))
+}
+
+fn all(job: &Job, tool: &Path, names: &[String]) -> Result<()> {
+    let queue = Mutex::new(names.iter().enumerate());
+    let next =
+        || queue.lock().map_err(|_| anyhow!("a thread of this step panicked")).map(|mut queue| queue.next());
+    let worker = || -> Result<()> {
+        while let Some((index, name)) = next()? {
+            job.stage(format!("{name} ({} of {})", index + 1, names.len()));
+            one(job, tool, name).inspect_err(|_| {
+                if let Ok(mut queue) = queue.lock() {
+                    // Nothing is left for the others.
+                    queue.by_ref().for_each(drop);
+                }
+            })?;
+        }
+        Ok(())
+    };
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..SIDE_BY_SIDE).map(|_| scope.spawn(worker)).collect();
+        let ended = workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap_or_else(|_| bail!("a thread of this step panicked")));
+        ended.collect::<Vec<_>>().into_iter().collect()
+    })
 }
 
 fn one(job: &Job, tool: &Path, name: &str) -> Result<()> {

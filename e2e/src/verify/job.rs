@@ -49,12 +49,13 @@ pub(super) enum InCi {
 pub(super) struct Live {
     stage: Mutex<String>,
     last_command: Mutex<Option<String>>,
-    child: Mutex<Child>,
+    children: Mutex<Children>,
 }
 
 #[derive(Default)]
-struct Child {
-    group: Option<Pid>,
+struct Children {
+    /// One for each command that runs.
+    groups: Vec<Pid>,
     stopped: bool,
 }
 
@@ -69,12 +70,12 @@ impl Live {
         lock(&self.last_command).clone()
     }
 
-    /// Ends the running command with everything it started; no further one starts.
+    /// Ends what runs with everything it started; nothing further starts.
     pub(super) fn stop(&self) {
-        let mut child = lock(&self.child);
-        child.stopped = true;
-        if let Some(group) = child.group {
-            kill(group);
+        let mut children = lock(&self.children);
+        children.stopped = true;
+        for group in &children.groups {
+            kill(*group);
         }
     }
 }
@@ -163,7 +164,11 @@ impl Job {
     fn must_succeed(&self, command: Command, out: File, limit: Duration) -> Result<()> {
         let text = describe(&command, &self.place);
         let status = self.execute(command, &text, out, limit)?;
-        ensure!(status.success(), "`{text}` failed: {status}");
+        if !status.success() {
+            // Another one may have been started since.
+            *lock(&self.live.last_command) = Some(text.clone());
+            bail!("`{text}` failed: {status}");
+        }
         Ok(())
     }
 
@@ -183,11 +188,11 @@ impl Job {
             command.env_remove(variable);
         }
         let (mut child, group) = {
-            let mut slot = lock(&self.live.child);
-            ensure!(!slot.stopped, "interrupted");
+            let mut children = lock(&self.live.children);
+            ensure!(!children.stopped, "interrupted");
             let child = command.spawn().with_context(|| format!("start `{text}`"))?;
             let group = Pid::from_child(&child);
-            slot.group = Some(group);
+            children.groups.push(group);
             (child, group)
         };
         let (tell, told) = mpsc::channel();
@@ -201,7 +206,7 @@ impl Job {
             let _ = told.recv();
             bail!("`{text}` took more than {} s and was ended", limit.as_secs());
         };
-        lock(&self.live.child).group = None;
+        lock(&self.live.children).groups.retain(|other| *other != group);
         status
     }
 }

@@ -5,6 +5,7 @@
 mod api_server;
 mod argocd;
 mod cables;
+mod chart;
 mod clocks;
 mod crashes;
 mod crds;

@@ -6,6 +6,7 @@
 mod check;
 mod defaults;
 pub mod duration;
+mod in_cluster;
 pub mod keys;
 mod load;
 mod nearest;
@@ -105,8 +106,14 @@ pub struct Access {
     pub authorized_peers: Vec<EndpointId>,
     /// `name`, default: the host's name. Peers whose `reflectorRef` names it are ours.
     pub name: Option<String>,
+    /// `namespace`: set by the operator; policy is read from the API server, not from a directory.
+    pub namespace: Option<String>,
+    /// `uid`: of the Reflector of that name; set by the operator.
+    pub uid: Option<String>,
     /// `fleet`: peers whose `reflectorRef` names this fleet are ours too.
     pub fleet: Option<String>,
+    /// `fleet_uid`: which fleet of that name; set by the operator.
+    pub fleet_uid: Option<String>,
     /// `peers_dir`, default peers/ beside the key
     pub peers_dir: Option<PathBuf>,
     /// `offline_grace`, default 24h

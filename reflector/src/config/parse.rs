@@ -14,7 +14,7 @@ use super::report::{Place, Problem, Report, Severity};
 use super::slot::{Draft, Flaw};
 use super::value::{found, shown};
 use super::windows::{self, RawWindow};
-use super::{Config, suggest};
+use super::{Config, in_cluster, suggest};
 
 /// Variables of the environment, as far as they concern us, and `OPTIONS` of the command line.
 pub type Variables = BTreeMap<String, String>;
@@ -78,6 +78,7 @@ pub fn parse_source(source: Source<'_>, variables: &Variables) -> Result<Loaded,
         reading.file(document.get_ref());
         reading.variables(variables);
         check::check(&mut reading);
+        in_cluster::check(&mut reading);
     }
     reading.finish()
 }
@@ -222,6 +223,11 @@ impl<'a> Reading<'a> {
     /// Whether somebody set this key.
     pub(super) fn is_given(&self, path: &str) -> bool {
         self.given.contains_key(path)
+    }
+
+    /// Every key that somebody set.
+    pub(super) fn given(&self) -> Vec<String> {
+        self.given.keys().cloned().collect()
     }
 
     /// Whether what stands in the draft for this key is meant: set well, or not set.

@@ -2,10 +2,10 @@
 
 use std::fmt::Write;
 
-use super::Config;
 use super::keys::{self, Key, SECTIONS};
 use super::parse::{Loaded, Origin};
 use super::slot::Draft;
+use super::{Config, in_cluster};
 
 /// One key as it is in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,12 +27,16 @@ impl Loaded {
     pub fn effective(&self) -> Vec<Effective> {
         let mut draft = Draft::of(self.config.clone());
         draft.windows.clone_from(&self.windows);
-        let row = |key: &'static Key| Effective {
-            section: key.section,
-            name: key.name,
-            value: key.slot.show(&mut draft),
-            unset: key.unset,
-            origin: self.origins.get(&key.path()).cloned().unwrap_or(Origin::Default),
+        let in_cluster = self.config.access.namespace.is_some();
+        let row = |key: &'static Key| {
+            let elsewhere = in_cluster::instead(&key.path()).filter(|_| in_cluster);
+            Effective {
+                section: key.section,
+                name: key.name,
+                value: if elsewhere.is_some() { None } else { key.slot.show(&mut draft) },
+                unset: elsewhere.unwrap_or(key.unset),
+                origin: self.origins.get(&key.path()).cloned().unwrap_or(Origin::Default),
+            }
         };
         keys::all().map(row).collect()
     }

@@ -13,7 +13,7 @@ use crate::reason::{DenyReason, EndReason, RefuseReason};
 use super::PerPeer;
 use super::labels::{
     AcceptError, BadFrame, CommitResult, ConnectionState, Direction, Handshake, PairingResult, PeerState,
-    PolicyState, StrayKind, Task,
+    PolicyState, StatusKind, StatusWrite, StrayKind, Task,
 };
 use super::peers::Peers;
 use super::series::{Counters, Counters2, Gauges, add, counter, gauge, histogram, opts, register};
@@ -65,6 +65,7 @@ pub(super) struct Families {
     pub(super) data_refused: IntCounter,
     pub(super) tunnel_fruitless: IntCounter,
     pub(super) echo_dropped: Counters<Cause>,
+    pub(super) status_writes: Counters2<StatusKind, StatusWrite>,
     pub(super) task_panics: Counters<Task>,
     pub(super) health_connections_dropped: IntCounter,
     pub(super) peers: Peers,
@@ -197,6 +198,12 @@ impl Families {
                 r,
                 "stray_datagrams_total",
                 "Datagrams on the control port that were of no session.",
+            ),
+            status_writes: Counters2::new(
+                r,
+                "status_writes_total",
+                "Writes of status into the cluster, by kind of object and result.",
+                ["kind", "result"],
             ),
             task_panics: Counters::new(r, "task_panics_total", "Tasks that panicked: each is a bug.", "task"),
             health_connections_dropped: counter(

@@ -101,6 +101,20 @@ labels! {
     /// Which way payload went.
     Direction { Sent => "sent", Received => "received" }
 
+    /// Whose status is written into the cluster.
+    StatusKind { Reflector => "reflector", Peer => "peer" }
+
+    /// What became of a write of status.
+    StatusWrite {
+        Ok => "ok",
+        Away => "away",
+        Forbidden => "forbidden",
+        Gone => "gone",
+        Conflict => "conflict",
+        Refused => "refused",
+        NoRoom => "no_room",
+    }
+
     /// What panicked.
     Task { Connection => "connection", Engine => "engine" }
 }

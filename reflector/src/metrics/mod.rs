@@ -26,7 +26,7 @@ use crate::reason::{DenyReason, EndReason, RefuseReason};
 use families::Families;
 pub use labels::{
     AcceptError, BadFrame, CommitResult, ConnectionState, Direction, Handshake, PairingResult, PeerState,
-    PolicyState, StrayKind, Task,
+    PolicyState, StatusKind, StatusWrite, StrayKind, Task,
 };
 pub use peers::{PeerUsage, TOP_PEERS};
 
@@ -222,6 +222,11 @@ impl Metrics {
     /// A task panicked; the others go on.
     pub fn task_panicked(&self, task: Task) {
         self.all.task_panics.of(task).inc();
+    }
+
+    /// Status was written into the cluster, or not.
+    pub fn status_written(&self, kind: StatusKind, result: StatusWrite) {
+        self.all.status_writes.of(kind, result).inc();
     }
 
     /// The health port was full and its oldest connection had to go.

@@ -14,4 +14,5 @@ mod link;
 mod modes;
 mod person;
 mod stock;
+mod tunnel_loss;
 mod whole;

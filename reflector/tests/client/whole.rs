@@ -76,6 +76,24 @@ async fn a_test_that_uses_up_the_day_is_a_partial_result_and_the_next_is_denied(
     assert!(err(&denied).contains("00:00 UTC"), "{}", err(&denied));
 }
 
+/// G6: nobody pays attention to the pace here. Beside what a plain stream may leave behind (256 KiB), a stream of a tunnel has
+/// one batch of records that was received and not yet opened.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_through_a_tunnel_crosses_the_limit_by_no_more_than_two_buffers_per_stream() {
+    const LIMIT: u64 = 200_000_000;
+    const STREAMS: u64 = 4;
+    const OVERSHOOT: u64 = 512 * 1024;
+    let person = Person::paired(&format!("{BUSY}max_bytes_per_day_per_peer = {LIMIT}\n")).await;
+    let result = person.json(&["--tunnel", "--up", "-t", "30", "-P", &STREAMS.to_string()], 3);
+    assert_eq!(phase(&result, "up")["end_reason"], "quota_exceeded");
+    person.bed.audited("session_completed", |line| line["reason"] == "quota_exceeded").await;
+    let number = |line: &Value, key: &str| line[key].as_u64().unwrap_or(0);
+    let ends = person.bed.audit().into_iter().filter(|line| line["event_type"] == "session_completed");
+    let charged: u64 = ends.map(|line| number(&line, "bytes") + number(&line, "unread_bytes")).sum();
+    assert!((LIMIT..=LIMIT + STREAMS * OVERSHOOT).contains(&charged), "{charged}");
+    assert_eq!(result["usage"]["remaining_bytes"], 0);
+}
+
 /// A7, C2
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stranger_is_denied_with_its_id_and_what_to_do_and_a_code_lets_it_in() {

@@ -152,17 +152,19 @@ async fn an_end_before_the_start_is_no_test() {
     ended(&house, granted, EndReason::ProtocolError, "an end before the start").await;
 }
 
-/// The other connections of a client whose one stream is reset go on, and its slot with them.
+/// The other connections of a client whose one stream is reset, or closed, go on, and its slot with them.
 #[tokio::test]
-async fn a_stream_that_is_reset_ends_no_test() {
-    let house = House::for_one();
-    let granted = house.grant(Ask::TCP).await;
-    let (mut raw, mut streams) = Raw::running(&granted, &parameters(|p| p.parallel = 2)).await;
-    reset(streams.remove(0));
-    streams[0].write_all(&[1; 5000]).await.unwrap();
-    until("the other moves", || house.sessions.active(None).iter().any(|session| session.bytes == 5000))
-        .await;
-    raw.tell(State::TestEnd).await;
-    raw.exchange(2).await;
-    ended(&house, granted, EndReason::Completed, "one stream less").await;
+async fn a_stream_that_is_reset_or_closed_ends_no_test() {
+    for (go, what) in [(reset as fn(TcpStream), "reset"), (drop, "closed")] {
+        let house = House::for_one();
+        let granted = house.grant(Ask::TCP).await;
+        let (mut raw, mut streams) = Raw::running(&granted, &parameters(|p| p.parallel = 2)).await;
+        go(streams.remove(0));
+        streams[0].write_all(&[1; 5000]).await.unwrap();
+        until("the other moves", || house.sessions.active(None).iter().any(|session| session.bytes == 5000))
+            .await;
+        raw.tell(State::TestEnd).await;
+        raw.exchange(2).await;
+        ended(&house, granted, EndReason::Completed, what).await;
+    }
 }

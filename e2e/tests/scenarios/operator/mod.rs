@@ -1,7 +1,9 @@
 //! The operator on a real API server: what a Reflector becomes, what is left alone, and what stays when it goes.
 
+mod admission;
 mod pairing;
 mod running;
+mod whole;
 
 use anyhow::{Context as _, Result, ensure};
 use crds::Reflector;

@@ -27,7 +27,7 @@ pub(super) struct Operator {
 impl Operator {
     /// Starts one and waits until its caches are warm.
     pub(super) async fn start(story: &Scenario, more: &[&str]) -> Result<Self> {
-        let program = built().await?;
+        let program = built("operator", "reflector-operator").await?;
         let output = tempfile::tempdir().context("make a folder for its log")?;
         let mut daemon = Spawn::new(&program, output.path())
             .args(["--namespace", &story.namespace, "--admin-addr", "127.0.0.1:0"])
@@ -122,14 +122,14 @@ fn root() -> &'static Path {
 }
 
 /// Built as tests are, once; afterwards this is a moment.
-async fn built() -> Result<PathBuf> {
+pub(super) async fn built(package: &str, program: &str) -> Result<PathBuf> {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--package", "operator", "--bin", "reflector-operator"]);
+    cargo.args(["build", "--quiet", "--package", package, "--bin", program]);
     let status = cargo.current_dir(root()).stdin(Stdio::null()).kill_on_drop(true).status().await;
     let status = status.context("start cargo")?;
-    ensure!(status.success(), "the operator does not build: {status}");
+    ensure!(status.success(), "{program} does not build: {status}");
     // Beside this test: target/debug/deps/scenarios-… → target/debug.
     let ourselves = std::env::current_exe().context("find this test")?;
     let folder = ourselves.parent().and_then(Path::parent).context("find the target folder")?;
-    Ok(folder.join("reflector-operator"))
+    Ok(folder.join(program))
 }

@@ -42,6 +42,7 @@ struct Network {
 struct Access<'a> {
     name: &'a str,
     namespace: &'a str,
+    uid: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     fleet: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -78,6 +79,7 @@ fn text(plan: &Plan) -> String {
         access: Access {
             name: &plan.name,
             namespace: &plan.namespace,
+            uid: &plan.uid,
             fleet: plan.fleet.as_ref().map(|(name, _)| name.as_str()),
             fleet_uid: plan.fleet.as_ref().map(|(_, uid)| uid.as_str()),
         },

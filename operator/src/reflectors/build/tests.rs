@@ -106,7 +106,7 @@ fn only_what_the_pod_starts_with_changes_the_pod() {
     let plain = template("{}");
     for live in [
         "{ quotas: { bytesPerDay: 1G } }",
-        "{ windows: [{ schedule: '0 22 * * *', duration: 8h }] }",
+        "{ windows: [{ schedule: '0 22 * * *', duration: 8h, effect: Deny }] }",
         "{ access: { approval: Manual, offlineGrace: 1h } }",
         "{ suspend: true }",
         "{ audit: { onFailure: Deny } }",
@@ -117,6 +117,18 @@ fn only_what_the_pod_starts_with_changes_the_pod() {
     for restarting in ["{ network: { port: 4001 } }", "{ network: { plainOnControlPort: false } }"] {
         assert_ne!(template(restarting), plain, "{restarting}");
     }
+}
+
+/// The reflector's own tests read the same file.
+#[test]
+fn the_file_a_pod_starts_with_is_the_one_a_reflector_reads() {
+    let network = "{ mode: Direct, port: 4100, healthPort: 7311, dataPorts: { start: 5201, end: 5210 }, plainOnControlPort: false }";
+    let settings = settings();
+    let mut plan = validate::plan(&reflector(&format!("{{ network: {network} }}")), &settings).unwrap();
+    plan.fleet = Some(("homes".to_owned(), "uid-homes".to_owned()));
+    let made = build(&plan, None, &settings).unwrap().config.data.unwrap();
+    let golden = include_str!("../../../../crds/tests/bootstrap.toml");
+    assert_eq!(made["reflector.toml"], golden, "make crds/tests/bootstrap.toml say the same");
 }
 
 #[test]

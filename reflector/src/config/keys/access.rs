@@ -32,10 +32,40 @@ pub(super) static KEYS: &[Key] = &[
     or(
         key(
             "access",
+            "namespace",
+            Slot::MaybeName(|d| &mut d.config.access.namespace),
+            r#""reflectors""#,
+            "The operator sets it in a pod: the Reflector called access.name in this namespace and its peers are read from the API server, and what they say cannot be set here.",
+        ),
+        "not set: policy comes from this file and peers_dir",
+    ),
+    or(
+        key(
+            "access",
+            "uid",
+            Slot::MaybeName(|d| &mut d.config.access.uid),
+            r#""0b6f3c5e-8a1d-4d6e-9b0f-7c2a4e1d9f30""#,
+            "The operator sets it in a pod: the uid of that Reflector. The policy that an earlier one of its name left beside the key is ignored.",
+        ),
+        "not set: a kept policy of any Reflector of our name is used",
+    ),
+    or(
+        key(
+            "access",
             "fleet",
             Slot::MaybeName(|d| &mut d.config.access.fleet),
             r#""homes""#,
             "Peers whose reflectorRef names this ReflectorFleet are ours too.",
+        ),
+        "not set: no fleet",
+    ),
+    or(
+        key(
+            "access",
+            "fleet_uid",
+            Slot::MaybeName(|d| &mut d.config.access.fleet_uid),
+            r#""6f1c2b0e-2f5c-4c39-9d0a-52c3d0f6a7b1""#,
+            "The operator sets it in the pod of a fleet's member: the uid of that fleet.",
         ),
         "not set: no fleet",
     ),

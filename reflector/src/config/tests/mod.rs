@@ -66,6 +66,12 @@ fn every_key_can_be_overridden_by_its_variable() {
             vars.insert("REFLECTOR__NETWORK__DATA_PORT_RANGE_START".to_owned(), "5201".to_owned());
             vars.insert("REFLECTOR__NETWORK__DATA_PORT_RANGE_END".to_owned(), "5210".to_owned());
         }
+        if matches!(key.name, "namespace" | "uid" | "fleet_uid") {
+            for (name, value) in [("NAME", "attic"), ("NAMESPACE", "reflectors"), ("FLEET", "homes")] {
+                vars.insert(format!("REFLECTOR__ACCESS__{name}"), value.to_owned());
+            }
+            vars.insert("REFLECTOR__ACCESS__FLEET_UID".to_owned(), "f-1".to_owned());
+        }
         let loaded = parse("", &vars).unwrap_or_else(|report| panic!("{}: {report}", key.path()));
         assert_eq!(
             loaded.origins.get(&key.path()),

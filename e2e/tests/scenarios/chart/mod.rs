@@ -1,0 +1,35 @@
+//! The chart of the operator: what helm makes of it, and what a real API server makes of that.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use e2e::scenario::Scenario;
+
+/// The admission policies.
+pub(crate) const POLICIES: [&str; 2] =
+    ["templates/admission/reflectors.yaml", "templates/admission/peers.yaml"];
+
+/// The chart of this tree.
+pub(crate) fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/reflector-operator")
+}
+
+/// What helm makes of it with these options.
+pub(crate) async fn rendered(story: &Scenario, options: &[&str]) -> Result<String> {
+    let chart = folder();
+    let chart = chart.to_str().context("the chart's path is no text")?;
+    story.helm(["template", "reflector-operator", chart].iter().chain(options)).await
+}
+
+/// Applies some of its templates as they are by default, for scenarios that need no more.
+pub(crate) async fn apply(story: &Scenario, templates: &[&str]) -> Result<()> {
+    let options: Vec<&str> = templates.iter().flat_map(|path| ["--show-only", path]).collect();
+    let text = rendered(story, &options).await?;
+    let folder = tempfile::tempdir().context("make a folder for manifests")?;
+    let file = folder.path().join("chart.yaml");
+    std::fs::write(&file, text).context("write manifests")?;
+    let apply = ["apply", "--server-side", "--force-conflicts", "--warnings-as-errors", "--filename"];
+    let file = file.display().to_string();
+    story.kubectl(apply.into_iter().chain([file.as_str()])).await.context("apply the chart")?;
+    Ok(())
+}

@@ -1,0 +1,180 @@
+//! The whole way: a Reflector serves, an appliance pairs with the code of its object, measures, and is cut off.
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, ensure};
+use crds::{Reflector, ReflectorPeer};
+use e2e::image::{self, Name};
+use e2e::scenario::{MINUTE, Scenario, scenario, wait_until};
+use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt as _;
+use kube::api::{Patch, PatchParams, PostParams};
+use serde_json::{Value, json};
+
+use super::running::{Operator, built};
+use super::{create, reflector, says};
+use crate::chart;
+use crate::crds::install;
+
+const IMAGE: &str = "bed.example/reflector:whole";
+const PORT: u16 = 14400;
+const APPLIANCE: &str = "bed-whole";
+
+/// F1, C1, G1, A5: on a real node, with the rights that the chart gives and no others.
+#[tokio::test]
+async fn an_appliance_pairs_with_an_object_measures_and_is_cut_off_when_it_is_suspended() {
+    scenario("operator-whole", async |story: &mut Scenario| {
+        install(story).await?;
+        chart::apply(story, &["templates/access/endpoint.yaml"]).await?;
+        chart::apply(story, &chart::POLICIES).await?;
+        let program = built("reflector", "reflector").await?;
+        let home = tempfile::tempdir().context("make a home for the appliance")?;
+        let archive = home.path().join("image.tar");
+        let file = File::create(&archive).context("create the archive of the image")?;
+        image::write(&Name::new(IMAGE)?, &[image::program(&program)?], BufWriter::new(file))?;
+        story.bed.import_into("node-1", &archive).await?;
+
+        let operator = Operator::start(story, &[]).await?;
+        let more = json!({
+            "image": { "tag": "whole", "pullPolicy": "Never" },
+            "quotas": { "cooldown": "0s", "testsPerHour": 100 },
+        });
+        create(story, &reflector("attic", "node-1", PORT, &more)).await?;
+        says(story, "attic", "Ready", "True", "Serving").await?;
+
+        story.bed.add_appliance(APPLIANCE).await?;
+        let appliance = Appliance { story, program, home: home.path().to_owned() };
+        let told = appliance.tell().await;
+        story.bed.remove_appliance(APPLIANCE).await?;
+        told?;
+        operator.end().await
+    })
+    .await;
+}
+
+struct Appliance<'a> {
+    story: &'a Scenario,
+    program: PathBuf,
+    home: PathBuf,
+}
+
+impl Appliance<'_> {
+    async fn tell(&self) -> Result<()> {
+        let attic = self.story.api::<Reflector>().get("attic").await?;
+        let status = attic.status.context("the Reflector has no status")?;
+        let id = status.endpoint_id.context("the Reflector has no Endpoint ID")?;
+        ensure!(status.addresses == [format!("10.99.0.11:{PORT}")], "{:?}", status.addresses);
+        let address = format!("{id}@{}", status.addresses[0]);
+
+        let code = self.code().await?;
+        let result = self.test(&address, &["--code", &code, "-t", "1", "--up"], 0).await?;
+        let bytes = result["phases"][0]["bytes"].as_u64().context("the result has no bytes")?;
+        ensure!(bytes > 0, "{result}");
+        let peer = self.peer("it is bound, ready, and its use is written down", |peer| {
+            let status = peer.status.as_ref()?;
+            let used = status.usage.as_ref()?;
+            let ready = status.conditions.iter().any(|one| one.type_ == "Ready" && one.status == "True");
+            (ready && status.endpoint_id.is_some() && used.tests_today == Some(1)).then_some(())
+        });
+        peer.await?;
+        let secrets = self.story.api::<Secret>().list(&kube::api::ListParams::default()).await?;
+        let left = secrets.iter().filter(|secret| secret.name_any().starts_with("pairing-")).count();
+        ensure!(left == 0, "{left} codes are left");
+
+        let running = self.test(&address, &["-t", "30", "--up"], 3);
+        let suspended = async {
+            self.reflector("a test runs", |status| status.active_tests == Some(1)).await?;
+            let suspend = Patch::Merge(json!({ "spec": { "suspend": true } }));
+            let peers = self.story.api::<ReflectorPeer>();
+            peers
+                .patch("living-room", &PatchParams::default(), &suspend)
+                .await
+                .context("suspend the peer")?;
+            anyhow::Ok(())
+        };
+        let (result, suspended) = tokio::join!(running, suspended);
+        suspended?;
+        let result = result?;
+        ensure!(result["phases"][0]["end_reason"] == "revoked", "{result}");
+        self.peer("it says when it was cut off", |peer| {
+            let entry = peer.status.as_ref()?.reflectors.first()?;
+            entry.revocation.as_ref().map(|_| ())
+        })
+        .await?;
+        self.test(&address, &["-t", "1", "--up"], 2).await.map(|_| ())
+    }
+
+    /// Makes the object, and reads the code as somebody who may.
+    async fn code(&self) -> Result<String> {
+        let peer = json!({
+            "apiVersion": "packetparamedic.io/v1alpha1",
+            "kind": "ReflectorPeer",
+            "metadata": { "name": "living-room" },
+            "spec": { "reflectorRef": { "kind": "Reflector", "name": "attic" } },
+        });
+        let peer: ReflectorPeer = serde_json::from_value(peer).context("read the peer")?;
+        let peers = self.story.api::<ReflectorPeer>();
+        peers.create(&PostParams::default(), &peer).await.context("create the peer")?;
+        wait_until("the peer's code is there", MINUTE, async || {
+            let pairing = peers.get("living-room").await?.status.and_then(|status| status.pairing);
+            let secret = pairing.and_then(|pairing| pairing.secret).context("it names no Secret")?;
+            let data = self.story.api::<Secret>().get(&secret).await?.data.unwrap_or_default();
+            let code = data.get("code").context("its Secret holds no code")?;
+            Ok(String::from_utf8(code.0.clone())?)
+        })
+        .await
+    }
+
+    async fn peer(&self, what: &str, holds: impl Fn(&ReflectorPeer) -> Option<()>) -> Result<()> {
+        let peers = self.story.api::<ReflectorPeer>();
+        wait_until(what, 2 * MINUTE, async || {
+            let peer = peers.get("living-room").await?;
+            holds(&peer).with_context(|| format!("it is {:?}", peer.status))
+        })
+        .await
+    }
+
+    async fn reflector(&self, what: &str, holds: impl Fn(&crds::ReflectorStatus) -> bool) -> Result<()> {
+        let reflectors = self.story.api::<Reflector>();
+        wait_until(what, 2 * MINUTE, async || {
+            let status = reflectors.get("attic").await?.status.context("it has no status")?;
+            ensure!(holds(&status), "it is {status:?}");
+            Ok(())
+        })
+        .await
+    }
+
+    /// `reflector test` on the appliance's network; it must end with this code. Its result, if it printed one.
+    async fn test(&self, address: &str, more: &[&str], code: i32) -> Result<Value> {
+        let config = self.home.join("client.toml");
+        let key = self.home.join("key");
+        std::fs::write(&config, format!("[identity]\nprivate_key_path = \"{}\"\n", key.display()))?;
+        let (out, err) = (self.home.join("out.json"), self.home.join("err.txt"));
+        let mut script = format!(
+            "HOME={home} {program} -c {config}",
+            home = self.home.display(),
+            program = self.program.display(),
+            config = config.display()
+        );
+        script += &format!(
+            " test {address} --json {} >{} 2>{}; echo $?",
+            more.join(" "),
+            out.display(),
+            err.display()
+        );
+        let ended = self.story.exec(APPLIANCE, ["sh", "-c", &script]).await?;
+        let said = std::fs::read_to_string(&err).unwrap_or_default();
+        ensure!(ended.trim() == code.to_string(), "it ended with {}, not {code}: {said}", ended.trim());
+        read(&out)
+    }
+}
+
+fn read(path: &Path) -> Result<Value> {
+    let text = std::fs::read_to_string(path).context("read the result")?;
+    if text.trim().is_empty() {
+        return Ok(Value::Null);
+    }
+    serde_json::from_str(&text).context("understand the result")
+}

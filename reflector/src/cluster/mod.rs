@@ -1,0 +1,12 @@
+//! The Kubernetes side of a reflector that runs as a pod: who it is there, how it asks the API server, and what it tells it.
+//!
+//! In: `[access]` of the configuration, what the kubelet says about the pod, and what the daemon knows of its peers. Out:
+//! an [`Own`], which names our objects, a client whose answers always come within a deadline or are watched by whoever
+//! waits for them, and [`status`]. What is read becomes policy in `access`; nothing here decides about a peer.
+
+mod client;
+mod own;
+pub mod status;
+
+pub use client::{Error, connect};
+pub use own::{Fleet, Own, Pod};
