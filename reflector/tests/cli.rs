@@ -313,6 +313,10 @@ fn in_a_cluster_peers_are_not_edited_here() {
         program.env("REFLECTOR__ACCESS__NAME", "attic").env("REFLECTOR__ACCESS__NAMESPACE", "homes");
         let output = program.args(command).output().unwrap();
         assert_eq!(output.status.code(), Some(1), "{command:?}: {}", err(&output));
-        assert!(err(&output).contains("kubectl on the reflectorpeers of namespace homes"), "{}", err(&output));
+        assert!(
+            err(&output).contains("kubectl on the reflectorpeers of namespace homes"),
+            "{}",
+            err(&output)
+        );
     }
 }

@@ -5,6 +5,7 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -63,6 +64,8 @@ struct Shared {
     rearm: Notify,
     /// Counts changes of the policy as a whole.
     revision: watch::Sender<u64>,
+    /// When the last change of it reached us, milliseconds since boot.
+    received_mono_ms: AtomicU64,
 }
 
 struct State {
@@ -88,6 +91,7 @@ impl Access {
                 clock,
                 rearm: Notify::new(),
                 revision: watch::Sender::new(0),
+                received_mono_ms: AtomicU64::new(0),
             }),
         }
     }
@@ -185,6 +189,11 @@ impl Access {
         self.shared.revision.subscribe()
     }
 
+    /// When the last change reached us, milliseconds since boot. Whoever sees a change here sees a time not before its own.
+    pub fn received_mono_ms(&self) -> u64 {
+        self.shared.received_mono_ms.load(Ordering::Acquire)
+    }
+
     /// Channels kept, used or not: for metrics and tests.
     pub fn channels(&self) -> usize {
         self.settled().channels.len()
@@ -231,6 +240,7 @@ impl Access {
 
     fn change(&self, received_mono_ms: u64, mutate: impl FnOnce(&mut Index) -> Changed) {
         let mut state = self.settled();
+        self.shared.received_mono_ms.fetch_max(received_mono_ms, Ordering::AcqRel);
         let changed = mutate(&mut state.index);
         state.publish(&changed, received_mono_ms);
         drop(state);

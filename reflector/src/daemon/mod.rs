@@ -10,6 +10,7 @@ mod engines;
 mod feeder;
 mod host;
 mod observer;
+mod pod;
 mod probe;
 mod recent;
 #[cfg(test)]

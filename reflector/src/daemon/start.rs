@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use anyhow::{Context, Result, anyhow};
 use crds::EndpointId;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -32,6 +33,7 @@ use crate::session::{Routes, Sessions};
 use super::admin::Desk;
 use super::engines::Engines;
 use super::feeder::{self, Feeder, in_cluster};
+use super::pod::{self, Pod};
 use super::probe::Probe;
 use super::wire::{open_rooms, wire};
 use super::{host, watcher};
@@ -68,6 +70,7 @@ struct Unstarted {
     health: TcpListener,
     admin: AdminSocket,
     feeder: Feeder,
+    pod: Option<Pod>,
 }
 
 pub(super) async fn start(loaded: Loaded, engines: Engines) -> Result<Reflector> {
@@ -103,6 +106,26 @@ pub(super) async fn start(loaded: Loaded, engines: Engines) -> Result<Reflector>
         tallies: wired.tallies,
         policy_from,
     });
+    let unreachable = watch::Sender::new(None);
+    let pod = in_cluster.zip(wired.cluster.clone()).zip(wired.witness).map(|((here, held), witness)| Pod {
+        rooms: pod::Rooms {
+            own: here.own,
+            held,
+            access: rooms.access.clone(),
+            ledger: rooms.ledger.clone(),
+            audit: rooms.audit.clone(),
+            server: wired.server.clone(),
+            sessions: wired.sessions.clone(),
+            identity: wired.identity.subscribe(),
+            witness,
+            position: rooms.position.as_str(),
+            accepting: Arc::clone(&accepting),
+            unreachable: unreachable.subscribe(),
+        },
+        client: here.client,
+        metrics: rooms.metrics.clone(),
+        unreachable,
+    });
     let desk = Arc::new(Desk {
         server: wired.server.clone(),
         sessions: wired.sessions.clone(),
@@ -130,7 +153,7 @@ pub(super) async fn start(loaded: Loaded, engines: Engines) -> Result<Reflector>
         position: rooms.position.as_str(),
         desk,
         probe,
-        parts: Mutex::new(Some(Unstarted { control, post, health, admin, feeder: wired.feeder })),
+        parts: Mutex::new(Some(Unstarted { control, post, health, admin, feeder: wired.feeder, pod })),
         ledger: rooms.ledger,
         audit: rooms.audit,
         metrics: rooms.metrics,
@@ -206,12 +229,20 @@ impl Reflector {
             self.sessions.clone(),
             self.audit.clone(),
             self.metrics.clone(),
+            parts.pod.as_ref().map(Pod::cuts),
             stop.clone(),
         );
         core.spawn(async move {
             watching.await;
             Ok("the policy watcher")
         });
+        if let Some(pod) = parts.pod {
+            let cancel = stop.clone();
+            core.spawn(async move {
+                pod.run(cancel).await;
+                Ok("the writer of status")
+            });
+        }
         let (desk, cancel) = (Arc::clone(&self.desk), stop.clone());
         core.spawn(async move {
             parts.admin.serve(desk, cancel).await;

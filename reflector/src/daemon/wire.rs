@@ -11,6 +11,7 @@ use crate::access::pairing::Pairing;
 use crate::access::{Access, ReflectorPolicy, Settings, windows};
 use crate::audit::{self, Audit, OnFailure, Target};
 use crate::clock::{self, Now};
+use crate::cluster::status::Witness;
 use crate::config::Config;
 use crate::engine::site::Site;
 use crate::identity::{self, Current, Statement};
@@ -74,6 +75,8 @@ pub(super) struct Wired {
     pub(super) feeder: Feeder,
     /// In a cluster: what is known of its objects.
     pub(super) cluster: Option<Handle>,
+    /// In a cluster: what happens to its peers.
+    pub(super) witness: Option<Witness>,
 }
 
 pub(super) fn wire(
@@ -84,6 +87,7 @@ pub(super) fn wire(
     in_cluster: Option<&InCluster>,
 ) -> Result<Wired> {
     let Feeding { feeder, roster, cluster } = feeding(config, rooms, in_cluster);
+    let witness = in_cluster.map(|_| Witness::default());
     let gate = windows::Gate::default();
     let features = engines.features();
     let recent = Recent::default();
@@ -91,7 +95,12 @@ pub(super) fn wire(
     let sessions = Sessions::new(Parts {
         ledger: rooms.ledger.clone(),
         engines,
-        observer: Arc::new(Records::new(rooms.audit.clone(), rooms.metrics.clone(), recent.clone())),
+        observer: Arc::new(Records::new(
+            rooms.audit.clone(),
+            rooms.metrics.clone(),
+            recent.clone(),
+            witness.clone(),
+        )),
         clock: Arc::new(clock::now),
         windows: Arc::new(move |policy, now| gate.closed_until(&policy.windows, now)),
         routes: Routes::of(&config.network),
@@ -113,9 +122,10 @@ pub(super) fn wire(
         features,
         require_alpn: config.network.require_alpn,
         started: rooms.started,
+        witness: witness.clone(),
     })?;
     let tallies = Tallies::new(refused, site.doors.clone(), site.tunnels.clone());
-    Ok(Wired { features, recent, tallies, server, sessions, identity, feeder, cluster })
+    Ok(Wired { features, recent, tallies, server, sessions, identity, feeder, cluster, witness })
 }
 
 fn load_identity(config: &Config, now: Now) -> Result<Current> {

@@ -1,7 +1,9 @@
 //! The operator on a real API server: what a Reflector becomes, what is left alone, and what stays when it goes.
 
 mod admission;
+mod fleets;
 mod kept;
+mod pairing;
 mod running;
 mod whole;
 

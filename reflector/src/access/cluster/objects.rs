@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crds::peer::{PairingStatus, PeerReflectorStatus};
-use crds::reflector::ValidReflector;
+use crds::reflector::{ReflectorStatus, ValidReflector};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -66,6 +66,8 @@ pub struct HeldReflector {
     pub generation: i64,
     /// Its spec.
     pub valid: ValidReflector,
+    /// Its status as the server has it, as far as it can be read.
+    pub status: Option<ReflectorStatus>,
     /// What goes to disk.
     pub(super) kept: Box<str>,
 }
@@ -127,7 +129,9 @@ pub(super) fn reflector(value: &Value) -> Result<Read<HeldReflector>, String> {
             .collect::<String>()
     })?;
     let uid = text(value, "/metadata/uid").ok_or("it has no uid")?.to_owned();
-    Ok(Read::Held(HeldReflector { uid, generation: generation(value), valid, kept: kept.to_string().into() }))
+    let status = value.get("status").and_then(|status| serde_json::from_value(status.clone()).ok());
+    let (generation, kept) = (generation(value), kept.to_string().into());
+    Ok(Read::Held(HeldReflector { uid, generation, valid, status, kept }))
 }
 
 /// Leaves out what nobody here reads, before many are held at a time: a fleet's peers carry a status of each member.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crds::EndpointId;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock;
 use crate::metrics::Metrics;
@@ -166,6 +166,11 @@ impl Audit {
     /// True while the log cannot be written. The next event tries again.
     pub fn failing(&self) -> bool {
         self.shared.failing()
+    }
+
+    /// Follows [`Audit::failing`].
+    pub fn follow_failing(&self) -> watch::Receiver<bool> {
+        self.shared.follow_failing()
     }
 
     /// True while new sessions must be denied because the log cannot be written.
