@@ -144,7 +144,7 @@ pub(super) async fn follow(cluster: Handle, audit: Audit, cancel: CancellationTo
         tokio::select! {
             biased;
             () = cancel.cancelled() => return,
-            changed = changes.changed() => if changed.is_err() { return },
+            more = changes.changed() => if more.is_err() { return },
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod admission;
 mod fleets;
+mod kept;
 mod pairing;
 mod running;
 mod whole;
