@@ -12,6 +12,7 @@ pub mod cli;
 mod clock;
 mod conditions;
 mod driver;
+mod fleets;
 mod kinds;
 mod lease;
 mod metrics;

@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin;
+use crate::fleets;
 use crate::kinds::Kinds;
 use crate::lease::{Keeper, Place, Standing};
 use crate::metrics::Metrics;
@@ -81,7 +82,11 @@ pub(crate) async fn run(options: Options) -> Result<()> {
         stop: stop.clone(),
     };
     // One line each; it adds the watches that only it needs.
-    let controllers = [reflectors::controller(&shared, &mut watches), peers::controller(&shared)];
+    let controllers = [
+        reflectors::controller(&shared, &mut watches),
+        peers::controller(&shared),
+        fleets::controller(&shared),
+    ];
 
     let mut tasks = Tasks::new();
     let health = admin::serve(listener, Arc::new(shared.clone()), shared.metrics.clone(), stop.clone());

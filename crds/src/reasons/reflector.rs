@@ -38,6 +38,7 @@ reasons! {
         Draining: "It lets running tests end before it stops." => "Wait; this takes at most five minutes.",
         Suspended: "spec.suspend is true." => "Remove spec.suspend to serve again.",
         AuditFull: "The audit log cannot be written, and spec.audit.onFailure is Deny." => "Make room on the claim.",
+        UsageNotRecorded: "Usage cannot be written, so no test is granted." => "Make room on the claim.",
         SelfConnectFailed: "It cannot connect to itself." => "Look at its log; a firewall on the node may drop its port.",
         HardwareSufficient: "The self-test found nothing that limits tests." => "Nothing to do.",
         HardwareLimited: "The self-test found what limits tests on this host." => "Read the message; results name the same bottleneck.",

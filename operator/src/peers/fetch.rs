@@ -23,9 +23,10 @@ pub(super) fn fetch(kinds: &Kinds, room: &Room, peer: Arc<ReflectorPeer>, id: Op
         Some(Reference::Fleet(name)) => all(kinds, &namespace, name, &peer),
         None => None,
     };
-    let names: Vec<String> =
+    let reflectors: Vec<String> =
         named.iter().flat_map(|named| &named.reflectors).map(|one| one.name.clone()).collect();
-    let older = id.and_then(|id| room.older(&key, id, &names, |fleet| members(kinds, &namespace, fleet)));
+    let older =
+        id.and_then(|id| room.older(&key, id, &reflectors, |fleet| members(kinds, &namespace, fleet)));
     let waiting_beside = room.waiting_beside(&key, &peer.spec.reflector_ref);
     Found { peer, named, older, waiting_beside }
 }
@@ -33,22 +34,16 @@ pub(super) fn fetch(kinds: &Kinds, room: &Room, peer: Arc<ReflectorPeer>, id: Op
 fn one(kinds: &Kinds, namespace: &str, name: &str) -> Option<Named> {
     let object = kinds.reflectors.cache.get(&ObjectRef::new(name).within(namespace))?;
     let readable = object.0.as_ref().ok();
-    let access =
-        readable.map(|object| object.spec.access.as_ref().and_then(|access| access.approval.as_ref()));
-    Some(Named {
-        uid: object.uid()?,
-        approval: approval(access),
-        is_fleet: false,
-        reflectors: vec![endpoint(name, readable)],
-    })
+    let approval = readable.map_or(Approval::Manual, |object| approval(object.spec.access.as_ref()));
+    Some(Named { uid: object.uid()?, approval, is_fleet: false, reflectors: vec![endpoint(name, readable)] })
 }
 
 fn all(kinds: &Kinds, namespace: &str, name: &str, peer: &ReflectorPeer) -> Option<Named> {
     let object: Arc<DeserializeGuard<ReflectorFleet>> =
         kinds.fleets.cache.get(&ObjectRef::new(name).within(namespace))?;
     let readable = object.0.as_ref().ok();
-    let template = readable.map(|fleet| &fleet.spec.template.spec);
-    let access = template.map(|spec| spec.access.as_ref().and_then(|access| access.approval.as_ref()));
+    let approval =
+        readable.map_or(Approval::Manual, |fleet| approval(fleet.spec.template.spec.access.as_ref()));
     let names: Vec<String> = match readable {
         Some(fleet) => names(fleet),
         // Nobody leaves a fleet that cannot be read.
@@ -58,7 +53,7 @@ fn all(kinds: &Kinds, namespace: &str, name: &str, peer: &ReflectorPeer) -> Opti
     };
     let reflectors =
         names.iter().map(|name| endpoint(name, kinds.reflectors.find(namespace, name).as_deref())).collect();
-    Some(Named { uid: object.uid()?, approval: approval(access), is_fleet: true, reflectors })
+    Some(Named { uid: object.uid()?, approval, is_fleet: true, reflectors })
 }
 
 fn members(kinds: &Kinds, namespace: &str, fleet: &str) -> Vec<String> {
@@ -69,11 +64,11 @@ fn names(fleet: &ReflectorFleet) -> Vec<String> {
     fleet.status.iter().flat_map(|status| &status.members).map(|member| member.reflector.clone()).collect()
 }
 
-/// Automatic by default; what cannot be read, or is not known, lets nobody in by itself.
-fn approval(said: Option<Option<&reflector::Approval>>) -> Approval {
-    match said {
-        Some(None | Some(reflector::Approval::Automatic)) => Approval::Automatic,
-        None | Some(Some(_)) => Approval::Manual,
+/// Automatic by default; what is not known lets nobody in by itself.
+fn approval(access: Option<&reflector::AccessSpec>) -> Approval {
+    match access.and_then(|access| access.approval.as_ref()) {
+        None | Some(reflector::Approval::Automatic) => Approval::Automatic,
+        Some(reflector::Approval::Manual | reflector::Approval::Unknown(_)) => Approval::Manual,
     }
 }
 
@@ -81,7 +76,7 @@ fn endpoint(name: &str, object: Option<&Reflector>) -> Endpoint {
     let status = object.and_then(|object| object.status.as_ref());
     Endpoint {
         name: name.to_owned(),
-        endpoint_id: status.and_then(|status| status.endpoint_id.clone()),
+        id: status.and_then(|status| status.endpoint_id.clone()),
         address: status.and_then(|status| status.addresses.first().cloned()),
     }
 }

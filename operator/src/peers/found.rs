@@ -37,7 +37,7 @@ pub(super) enum Approval {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Endpoint {
     pub(super) name: String,
-    pub(super) endpoint_id: Option<String>,
+    pub(super) id: Option<String>,
     pub(super) address: Option<String>,
 }
 

@@ -207,7 +207,6 @@ mod tests {
         format!("endpointId: {}", id(1))
     }
 
-    /// A2
     #[test]
     fn the_older_of_two_has_the_id_and_the_younger_looks_again_when_it_goes() {
         let mut index = Index::default();

@@ -118,7 +118,7 @@ impl Peers {
             }
         };
         let found = self.fetch(peer, &valid);
-        let decided = self.decide(&found, &valid);
+        let decided = decide_now(&found, &valid);
         if decided.issue.is_none() {
             return self.perform(found, &valid, decided, None).await;
         }
@@ -129,17 +129,12 @@ impl Peers {
             let seen = status::first(&found.peer, clock::now());
             found.peer = self.write(&found.peer, &seen).await?;
         }
-        let decided = self.decide(&found, &valid);
+        let decided = decide_now(&found, &valid);
         self.perform(found, &valid, decided, Some(desk)).await
     }
 
     fn fetch(&self, peer: Arc<ReflectorPeer>, valid: &ValidPeer) -> Found {
         fetch::fetch(&self.shared.kinds, &self.room, peer, valid.endpoint_id)
-    }
-
-    fn decide(&self, found: &Found, valid: &ValidPeer) -> Decision {
-        let now = clock::now().wall;
-        decide(found, valid, valid.suspended || status::is_over(valid, now), now)
     }
 
     async fn perform(
@@ -205,9 +200,14 @@ impl Peers {
 
     async fn write(&self, peer: &ReflectorPeer, ours: &OurStatus) -> Result<Arc<ReflectorPeer>, Error> {
         let answer = Arc::new(self.shared.writer.apply_status(Kind::ReflectorPeer, peer, ours).await?);
-        self.room.wrote(peer, answer.clone());
+        self.room.wrote(peer, &answer);
         Ok(answer)
     }
+}
+
+fn decide_now(found: &Found, valid: &ValidPeer) -> Decision {
+    let now = clock::now().wall;
+    decide(found, valid, valid.suspended || status::is_over(valid, now), now)
 }
 
 /// When time alone changes something: once, at its moment. What comes for many peers at one moment is spread.

@@ -43,11 +43,11 @@ impl Room {
     }
 
     /// The server answered with this to a write that was decided on `before`.
-    pub(super) fn wrote(&self, before: &ReflectorPeer, answer: Arc<ReflectorPeer>) {
-        let key = key(&answer);
+    pub(super) fn wrote(&self, before: &ReflectorPeer, answer: &Arc<ReflectorPeer>) {
+        let key = key(answer);
         self.written.wrote(before.resource_version(), answer.clone(), clock::now());
         let mut inner = self.caught_up();
-        let others = inner.index.update(&key, Some(&answer));
+        let others = inner.index.update(&key, Some(answer));
         inner.to_wake.extend(others);
     }
 

@@ -38,8 +38,7 @@ pub(super) fn secret(
     if !addresses.is_empty() {
         data.insert("address".to_owned(), addresses.join(","));
     }
-    let reachable =
-        named.reflectors.iter().find_map(|one| one.endpoint_id.as_ref().zip(one.address.as_ref()));
+    let reachable = named.reflectors.iter().find_map(|one| one.id.as_ref().zip(one.address.as_ref()));
     if let Some((id, address)) = reachable {
         data.insert("command".to_owned(), format!("reflector test {id}@{address} --code {code}"));
     }

@@ -76,7 +76,7 @@ pub(super) fn found(peer: ReflectorPeer) -> Found {
 pub(super) fn named(names: &[&str]) -> Named {
     let endpoint = |name: &&str| Endpoint {
         name: (*name).to_owned(),
-        endpoint_id: Some(id(99).to_string()),
+        id: Some(id(99).to_string()),
         address: Some(format!("{name}.example:4000")),
     };
     Named {

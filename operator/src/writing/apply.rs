@@ -102,6 +102,20 @@ impl Writer {
         self.send(kind, Verb::Apply, &name, api.patch(&name, &parameters, &patch)).await
     }
 
+    /// Takes out of exactly this version of an object what somebody else put into it: server-side apply gives back what
+    /// is ours and leaves what is theirs. A merge patch, and only of what is to go.
+    pub(crate) async fn take_out<K>(&self, kind: Kind, object: &K, mut patch: Value) -> Result<K, Error>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+        K: Clone + Debug + DeserializeOwned,
+    {
+        let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+        patch["metadata"] = json!({ "uid": object.uid(), "resourceVersion": object.resource_version() });
+        let parameters = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+        let api = self.api::<K>(&namespace);
+        self.send(kind, Verb::Update, &name, api.patch(&name, &parameters, &Patch::Merge(&patch))).await
+    }
+
     /// Writes our part of a status: the full set of the fields we own.
     pub(crate) async fn apply_status<K>(
         &self,

@@ -3,8 +3,9 @@
 //! A lock is held for a map lookup, never across a wait. A running session does not come here at all: it borrows
 //! from its channel, which is sent to only when its verdict changed.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -63,6 +64,8 @@ struct Shared {
     rearm: Notify,
     /// Counts changes of the policy as a whole.
     revision: watch::Sender<u64>,
+    /// When the last change of it reached us, milliseconds since boot.
+    received_mono_ms: AtomicU64,
 }
 
 struct State {
@@ -88,6 +91,7 @@ impl Access {
                 clock,
                 rearm: Notify::new(),
                 revision: watch::Sender::new(0),
+                received_mono_ms: AtomicU64::new(0),
             }),
         }
     }
@@ -138,6 +142,31 @@ impl Access {
         self.change(received_mono_ms, |index| index.delete(key));
     }
 
+    /// What was accepted last, from a disk, while its source is away: it has been away for `spent` already.
+    pub fn restore(&self, all: Vec<(Key, Arc<Object>)>, spent: Duration, why: String) {
+        let now = (self.shared.clock)();
+        self.change(now.mono_ms, |index| index.restore(all, now, spent, why));
+    }
+
+    /// How long the last policy holds while its source is away.
+    pub fn set_offline_grace(&self, grace: Duration) {
+        let now = (self.shared.clock)();
+        self.change(now.mono_ms, |index| {
+            index.set_offline_grace(grace);
+            Changed::These(BTreeSet::new())
+        });
+    }
+
+    /// How long the last policy holds while its source is away.
+    pub fn offline_grace(&self) -> Duration {
+        self.settled().index.offline_grace()
+    }
+
+    /// How fresh the policy is.
+    pub fn source(&self) -> Source {
+        self.settled().index.source().clone()
+    }
+
     /// The feeder lost its source and says why; the grace starts, or goes on.
     pub fn source_away(&self, why: String) {
         let now = (self.shared.clock)();
@@ -158,6 +187,11 @@ impl Access {
     /// Changes whenever a load, an expiry or the end of a grace may have changed somebody's standing.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.shared.revision.subscribe()
+    }
+
+    /// When the last change reached us, milliseconds since boot. Whoever sees a change here sees a time not before its own.
+    pub fn received_mono_ms(&self) -> u64 {
+        self.shared.received_mono_ms.load(Ordering::Acquire)
     }
 
     /// Channels kept, used or not: for metrics and tests.
@@ -206,6 +240,7 @@ impl Access {
 
     fn change(&self, received_mono_ms: u64, mutate: impl FnOnce(&mut Index) -> Changed) {
         let mut state = self.settled();
+        self.shared.received_mono_ms.fetch_max(received_mono_ms, Ordering::AcqRel);
         let changed = mutate(&mut state.index);
         state.publish(&changed, received_mono_ms);
         drop(state);

@@ -121,6 +121,30 @@ impl Index {
         Changed::Everyone
     }
 
+    /// These are the objects that were accepted last, from a disk: their source has been away for `spent` already.
+    pub fn restore(
+        &mut self,
+        all: Vec<(Key, Arc<Object>)>,
+        now: Now,
+        spent: Duration,
+        why: String,
+    ) -> Changed {
+        // Whoever asks between the two would be told that they are current; nobody can.
+        self.reset(all, 0);
+        self.source = Source::Stale { since_mono_ms: now.mono_ms, spent, why };
+        Changed::Everyone
+    }
+
+    /// How long the last policy holds from now on. An absence that lasts counts from its beginning.
+    pub fn set_offline_grace(&mut self, grace: Duration) {
+        self.offline_grace = grace;
+    }
+
+    /// How long the last policy holds.
+    pub fn offline_grace(&self) -> Duration {
+        self.offline_grace
+    }
+
     /// The reflector's own policy changed.
     pub fn set_reflector(&mut self, reflector: ReflectorPolicy) -> Changed {
         if self.reflector == reflector {

@@ -1,11 +1,12 @@
 //! Who may do what.
 //!
-//! In: `ReflectorPeer` objects from a feeder (a directory of manifests now, a Kubernetes watch later), the reflector's
-//! own policy, the clock. Out: one verdict per Endpoint ID, on a watch channel that is sent to only when the verdict
-//! changed. [`index`] decides, [`handle`] carries its answers, [`directory`] feeds it, [`edit`] writes the manifests it
+//! In: `ReflectorPeer` objects from a feeder (a directory of manifests, or the API server), the reflector's own policy,
+//! the clock. Out: one verdict per Endpoint ID, on a watch channel that is sent to only when the verdict
+//! changed. [`index`] decides, [`handle`] carries its answers, [`directory`] or [`cluster`] feeds it, [`edit`] writes the manifests it
 //! reads, [`pairing`] guards the way in for unknown appliances. Nothing here grants by error: what is unknown,
 //! unreadable or stale is refused with the reason.
 
+pub mod cluster;
 pub mod directory;
 pub mod edit;
 pub mod effective;

@@ -1,10 +1,10 @@
 //! The thread that owns the log. It sleeps until an event comes, takes what else is waiting, writes it in one go and
 //! syncs once.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::metrics::Metrics;
 
@@ -27,7 +27,7 @@ pub(super) enum Item {
 /// What the thread and the handles share.
 #[derive(Debug)]
 pub(super) struct Shared {
-    failing: AtomicBool,
+    failing: watch::Sender<bool>,
     /// Lost since the last line that was written.
     lost: AtomicU64,
     head: Mutex<Head>,
@@ -38,7 +38,7 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn new(head: Head, metrics: Metrics) -> Self {
         Self {
-            failing: AtomicBool::new(false),
+            failing: watch::Sender::new(false),
             lost: AtomicU64::new(0),
             head: Mutex::new(head),
             limiter: Mutex::new(Limiter::default()),
@@ -47,7 +47,11 @@ impl Shared {
     }
 
     pub(super) fn failing(&self) -> bool {
-        self.failing.load(Ordering::Acquire)
+        *self.failing.borrow()
+    }
+
+    pub(super) fn follow_failing(&self) -> watch::Receiver<bool> {
+        self.failing.subscribe()
     }
 
     pub(super) fn head(&self) -> Head {
@@ -66,7 +70,7 @@ impl Shared {
     }
 
     fn set_failing(&self, failing: bool) {
-        self.failing.store(failing, Ordering::Release);
+        self.failing.send_if_modified(|was| std::mem::replace(was, failing) != failing);
         self.metrics.audit_failing(failing);
     }
 }

@@ -24,6 +24,7 @@ use crate::metrics::Metrics;
 use crate::server::Server;
 use crate::session::{ActiveSession, Sessions};
 
+use super::feeder::PolicyFrom;
 use super::probe::Probe;
 use super::recent::Recent;
 
@@ -53,6 +54,7 @@ pub(super) struct Desk {
     pub(super) recent: Recent,
     /// One rotation at a time.
     pub(super) rotating: tokio::sync::Mutex<()>,
+    pub(super) policy_from: PolicyFrom,
 }
 
 /// A handler is shared; its answers outlive the call.
@@ -152,6 +154,11 @@ impl Desk {
     }
 
     async fn open_pairing(&self, ttl: Duration) -> Response {
+        if self.policy_from == PolicyFrom::ApiServer {
+            return error(
+                "in a cluster a ReflectorPeer without endpointId gets a code of its own: apply one",
+            );
+        }
         if !self.access.may_pair() {
             return error("the peers folder cannot be read, so nobody can be paired: see `reflector status`");
         }

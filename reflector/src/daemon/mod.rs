@@ -7,8 +7,10 @@ mod admin;
 #[cfg(test)]
 mod ends_tests;
 mod engines;
+mod feeder;
 mod host;
 mod observer;
+mod pod;
 mod probe;
 mod recent;
 #[cfg(test)]

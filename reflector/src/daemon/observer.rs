@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::audit::{Audit, Event, EventType};
+use crate::clock;
+use crate::cluster::status::Witness;
 use crate::engine::measured::Measured;
 use crate::metrics::{ActiveSession, Metrics, Task};
 use crate::reason::EndReason;
@@ -21,11 +23,13 @@ pub(super) struct Records {
     /// Gauges of running sessions; dropping one takes it off.
     active: Mutex<HashMap<Uuid, ActiveSession>>,
     recent: Recent,
+    /// In a cluster: what its peers' status shows.
+    witness: Option<Witness>,
 }
 
 impl Records {
-    pub(super) fn new(audit: Audit, metrics: Metrics, recent: Recent) -> Self {
-        Self { audit, metrics, active: Mutex::default(), recent }
+    pub(super) fn new(audit: Audit, metrics: Metrics, recent: Recent, witness: Option<Witness>) -> Self {
+        Self { audit, metrics, active: Mutex::default(), recent, witness }
     }
 
     fn active(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, ActiveSession>> {
@@ -37,6 +41,9 @@ impl Observer for Records {
     fn granted(&self, record: &SessionRecord) {
         let gauge = self.metrics.session_started(record.plan.test_type);
         self.active().insert(record.test_id, gauge);
+        if let Some(witness) = &self.witness {
+            witness.granted(record.peer);
+        }
         self.audit.record_now(Event {
             params: Some(granted_params(record)),
             decision: Some("allowed"),
@@ -46,6 +53,9 @@ impl Observer for Records {
 
     fn denied(&self, denial: &Denial<'_>) {
         self.metrics.session_denied(denial.denied.reason);
+        if let Some(witness) = &self.witness {
+            witness.denied(denial.peer);
+        }
         let event = Event {
             peer_id: Some(denial.peer),
             peer_name: Some(denial.peer_name.to_string()),
@@ -75,6 +85,9 @@ impl Observer for Records {
         let nothing = Measured::default();
         self.metrics.session_measured(record.measured().unwrap_or(&nothing), record.unread_bytes);
         self.recent.push(record);
+        if let Some(witness) = &self.witness {
+            witness.ended(record, clock::now().wall);
+        }
         self.audit.record_now(Event {
             reason: Some(record.reason().as_str()),
             bytes: Some(record.bytes),

@@ -13,6 +13,7 @@ use crate::ledger::Ledger;
 use crate::metrics::{Metrics, PeerUsage};
 use crate::server::Server;
 
+use super::feeder::{AWAY_BUT_READY, PolicyFrom};
 use super::tallies::Tallies;
 
 /// Looks at the rooms.
@@ -25,12 +26,21 @@ pub(super) struct Probe {
     /// True between bind and drain.
     pub(super) accepting: Arc<AtomicBool>,
     pub(super) tallies: Tallies,
+    pub(super) policy_from: PolicyFrom,
 }
 
 impl Probe {
     /// Whether a policy is in force.
     pub(super) fn policy_in_force(&self) -> bool {
         matches!(self.access.status().state.as_str(), "current" | "stale")
+    }
+
+    /// Whether what is in force is, but for a moment, what the source holds. A folder says so by being there.
+    fn policy_fresh(&self) -> bool {
+        match self.policy_from {
+            PolicyFrom::Folder => true,
+            PolicyFrom::ApiServer => self.access.source().is_fresh(clock::now().mono_ms, AWAY_BUT_READY),
+        }
     }
 
     /// Whether a grant could be written down. Without that none is given; known peers are still answered.
@@ -42,12 +52,19 @@ impl Probe {
     pub(super) fn problems(&self) -> Vec<String> {
         let status = self.access.status();
         let mut problems = Vec::new();
-        match status.state.as_str() {
-            "stale" => problems.push(
-                "the peers folder cannot be read; known peers are served until the grace is over: see `reflector status`"
-                    .to_owned(),
+        let (stale, over) = match self.policy_from {
+            PolicyFrom::Folder => (
+                "the peers folder cannot be read; known peers are served until the grace is over: see `reflector status`",
+                "the peers folder was away for too long: bring it back",
             ),
-            "grace_over" => problems.push("the peers folder was away for too long: bring it back".to_owned()),
+            PolicyFrom::ApiServer => (
+                "the API server is away or our Reflector cannot be used; known peers are served until the grace is over: see `reflector status`",
+                "the API server was away for too long: nobody is served until it answers",
+            ),
+        };
+        match status.state.as_str() {
+            "stale" => problems.push(stale.to_owned()),
+            "grace_over" => problems.push(over.to_owned()),
             _ => {}
         }
         if !status.broken.is_empty() {
@@ -71,6 +88,7 @@ impl HealthSource for Probe {
             identity_loaded: true,
             listener_up: self.accepting.load(Ordering::Acquire),
             policy_loaded: self.policy_in_force(),
+            policy_fresh: self.policy_fresh(),
             uptime_sec: clock::now().mono_ms.saturating_sub(self.started.mono_ms) / 1000,
             problems: self.problems(),
         }

@@ -8,11 +8,13 @@ use std::sync::{Arc, Mutex};
 use anyhow::{Context, Result, anyhow};
 use crds::EndpointId;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
-use crate::access::directory::{self, Directory};
+use crate::access::cluster::Handle;
+use crate::access::directory;
 use crate::admin::server::AdminSocket;
 use crate::audit::Audit;
 use crate::config::Loaded;
@@ -30,6 +32,8 @@ use crate::session::{Routes, Sessions};
 
 use super::admin::Desk;
 use super::engines::Engines;
+use super::feeder::{self, Feeder, in_cluster};
+use super::pod::{self, Pod};
 use super::probe::Probe;
 use super::wire::{open_rooms, wire};
 use super::{host, watcher};
@@ -55,6 +59,8 @@ pub(super) struct Reflector {
     accepting: Arc<AtomicBool>,
     data_on_control_port: bool,
     pairing_at_start: bool,
+    /// In a cluster.
+    cluster: Option<Handle>,
 }
 
 /// What is handed to tasks once.
@@ -63,7 +69,8 @@ struct Unstarted {
     post: Option<Post>,
     health: TcpListener,
     admin: AdminSocket,
-    directory: Directory,
+    feeder: Feeder,
+    pod: Option<Pod>,
 }
 
 pub(super) async fn start(loaded: Loaded, engines: Engines) -> Result<Reflector> {
@@ -83,7 +90,9 @@ pub(super) async fn start(loaded: Loaded, engines: Engines) -> Result<Reflector>
         doors,
         tunnels: Tunnels::default(),
     };
-    let wired = wire(&config, &rooms, &site, engines)?;
+    let in_cluster = in_cluster(&config).await?;
+    let wired = wire(&config, &rooms, &site, engines, in_cluster.as_ref())?;
+    let policy_from = wired.feeder.policy_from();
     let health = host::listen(config.network.listen_address_health, "health")?;
     let (listen, health_listen) = (control.local_addr()?, health.local_addr()?);
     let accepting = Arc::new(AtomicBool::new(true));
@@ -95,6 +104,27 @@ pub(super) async fn start(loaded: Loaded, engines: Engines) -> Result<Reflector>
         started: rooms.started,
         accepting: Arc::clone(&accepting),
         tallies: wired.tallies,
+        policy_from,
+    });
+    let unreachable = watch::Sender::new(None);
+    let pod = in_cluster.zip(wired.cluster.clone()).zip(wired.witness).map(|((here, held), witness)| Pod {
+        rooms: pod::Rooms {
+            own: here.own,
+            held,
+            access: rooms.access.clone(),
+            ledger: rooms.ledger.clone(),
+            audit: rooms.audit.clone(),
+            server: wired.server.clone(),
+            sessions: wired.sessions.clone(),
+            identity: wired.identity.subscribe(),
+            witness,
+            position: rooms.position.as_str(),
+            accepting: Arc::clone(&accepting),
+            unreachable: unreachable.subscribe(),
+        },
+        client: here.client,
+        metrics: rooms.metrics.clone(),
+        unreachable,
     });
     let desk = Arc::new(Desk {
         server: wired.server.clone(),
@@ -113,6 +143,7 @@ pub(super) async fn start(loaded: Loaded, engines: Engines) -> Result<Reflector>
         position: rooms.position.as_str(),
         recent: wired.recent,
         rotating: tokio::sync::Mutex::new(()),
+        policy_from,
     });
     Ok(Reflector {
         server: wired.server,
@@ -122,7 +153,7 @@ pub(super) async fn start(loaded: Loaded, engines: Engines) -> Result<Reflector>
         position: rooms.position.as_str(),
         desk,
         probe,
-        parts: Mutex::new(Some(Unstarted { control, post, health, admin, directory: wired.directory })),
+        parts: Mutex::new(Some(Unstarted { control, post, health, admin, feeder: wired.feeder, pod })),
         ledger: rooms.ledger,
         audit: rooms.audit,
         metrics: rooms.metrics,
@@ -135,6 +166,7 @@ pub(super) async fn start(loaded: Loaded, engines: Engines) -> Result<Reflector>
         accepting,
         data_on_control_port: plain || wired.features.has(Feature::Tunnel),
         pairing_at_start: config.access.pairing_enabled,
+        cluster: wired.cluster,
     })
 }
 
@@ -165,10 +197,14 @@ impl Reflector {
             });
         }
         let cancel = stop.clone();
-        core.spawn(async move {
-            parts.directory.run(cancel).await;
-            Ok("the watch of the peers folder")
-        });
+        core.spawn(async move { Ok(parts.feeder.run(cancel).await) });
+        if let Some(cluster) = self.cluster.clone() {
+            let (audit, cancel) = (self.audit.clone(), stop.clone());
+            core.spawn(async move {
+                feeder::follow(cluster, audit, cancel).await;
+                Ok("what the Reflector says of the audit log")
+            });
+        }
         let (pairing, cancel) = (self.desk.pairing.clone(), stop.clone());
         core.spawn(async move {
             pairing.run(cancel).await;
@@ -193,12 +229,20 @@ impl Reflector {
             self.sessions.clone(),
             self.audit.clone(),
             self.metrics.clone(),
+            parts.pod.as_ref().map(Pod::cuts),
             stop.clone(),
         );
         core.spawn(async move {
             watching.await;
             Ok("the policy watcher")
         });
+        if let Some(pod) = parts.pod {
+            let cancel = stop.clone();
+            core.spawn(async move {
+                pod.run(cancel).await;
+                Ok("the writer of status")
+            });
+        }
         let (desk, cancel) = (Arc::clone(&self.desk), stop.clone());
         core.spawn(async move {
             parts.admin.serve(desk, cancel).await;

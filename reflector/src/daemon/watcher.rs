@@ -12,6 +12,8 @@ use crate::audit::{Audit, Event, EventType};
 use crate::metrics::{self, Metrics, PolicyState};
 use crate::session::Sessions;
 
+use super::pod::Cuts;
+
 type Authorized = HashMap<EndpointId, Arc<str>>;
 
 /// Runs until cancelled; wakes only when the policy changed.
@@ -20,6 +22,7 @@ pub(super) async fn run(
     sessions: Sessions,
     audit: Audit,
     metrics: Metrics,
+    cuts: Option<Cuts>,
     cancel: CancellationToken,
 ) {
     let mut changes = access.changes();
@@ -37,6 +40,9 @@ pub(super) async fn run(
             };
             // Its connections do so too, unless one is stuck: no test goes on for want of its control connection's attention.
             sessions.stop_peer(&id, refusal.end_reason());
+            if let Some(cuts) = &cuts {
+                cuts.lost(id, &refusal);
+            }
             let reason = refusal.reason();
             audit
                 .record(Event {

@@ -1,20 +1,18 @@
 //! The rooms of one process, opened and made known to each other.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Result;
 use crds::EndpointId;
 use tokio::sync::watch;
 
-use crate::access::directory::{self, Directory};
-use crate::access::edit::PeersDir;
-use crate::access::manifest::Mine;
+use crate::access::cluster::Handle;
 use crate::access::pairing::Pairing;
 use crate::access::{Access, ReflectorPolicy, Settings, windows};
 use crate::audit::{self, Audit, OnFailure, Target};
 use crate::clock::{self, Now};
-use crate::config::{self, Config};
+use crate::cluster::status::Witness;
+use crate::config::Config;
 use crate::engine::site::Site;
 use crate::identity::{self, Current, Statement};
 use crate::ledger::Ledger;
@@ -25,10 +23,10 @@ use crate::server::{self, Server, Services};
 use crate::session::{Parts, Routes, Sessions};
 
 use super::engines::{Engines, Placed};
+use super::feeder::{Feeder, Feeding, InCluster, feeding};
 use super::host;
 use super::observer::Records;
 use super::recent::Recent;
-use super::roster::Folder;
 use super::tallies::Tallies;
 
 /// What stands on its own: files, clocks, counters.
@@ -74,19 +72,22 @@ pub(super) struct Wired {
     pub(super) server: Server,
     pub(super) sessions: Sessions,
     pub(super) identity: watch::Sender<Current>,
-    pub(super) directory: Directory,
+    pub(super) feeder: Feeder,
+    /// In a cluster: what is known of its objects.
+    pub(super) cluster: Option<Handle>,
+    /// In a cluster: what happens to its peers.
+    pub(super) witness: Option<Witness>,
 }
 
-pub(super) fn wire(config: &Config, rooms: &Rooms, site: &Site, engines: Engines) -> Result<Wired> {
-    let mine = Mine { name: config.reflector_name(&config::hostname()), fleet: config.access.fleet.clone() };
-    let peers = config.peers_dir();
-    // One that somebody named is not made: perhaps it is a mount that is not there yet, and an empty folder would let in
-    // whoever `authorized_peers` names and a manifest in it suspends.
-    if config.access.peers_dir.is_none() {
-        make_peers_folder(&peers);
-    }
-    let (folder, directory) =
-        Directory::new(peers.clone(), mine.clone(), rooms.access.clone(), Arc::new(clock::now));
+pub(super) fn wire(
+    config: &Config,
+    rooms: &Rooms,
+    site: &Site,
+    engines: Engines,
+    in_cluster: Option<&InCluster>,
+) -> Result<Wired> {
+    let Feeding { feeder, roster, cluster } = feeding(config, rooms, in_cluster);
+    let witness = in_cluster.map(|_| Witness::default());
     let gate = windows::Gate::default();
     let features = engines.features();
     let recent = Recent::default();
@@ -94,7 +95,12 @@ pub(super) fn wire(config: &Config, rooms: &Rooms, site: &Site, engines: Engines
     let sessions = Sessions::new(Parts {
         ledger: rooms.ledger.clone(),
         engines,
-        observer: Arc::new(Records::new(rooms.audit.clone(), rooms.metrics.clone(), recent.clone())),
+        observer: Arc::new(Records::new(
+            rooms.audit.clone(),
+            rooms.metrics.clone(),
+            recent.clone(),
+            witness.clone(),
+        )),
         clock: Arc::new(clock::now),
         windows: Arc::new(move |policy, now| gate.closed_until(&policy.windows, now)),
         routes: Routes::of(&config.network),
@@ -103,11 +109,7 @@ pub(super) fn wire(config: &Config, rooms: &Rooms, site: &Site, engines: Engines
     let server = Server::new(Services {
         access: rooms.access.clone(),
         pairing: rooms.pairing.clone(),
-        roster: Box::new(Folder {
-            peers: PeersDir::new(peers, mine),
-            directory: folder,
-            access: rooms.access.clone(),
-        }),
+        roster,
         sessions: sessions.clone(),
         doors: site.doors.clone(),
         tunnels: site.tunnels.clone(),
@@ -120,9 +122,10 @@ pub(super) fn wire(config: &Config, rooms: &Rooms, site: &Site, engines: Engines
         features,
         require_alpn: config.network.require_alpn,
         started: rooms.started,
+        witness: witness.clone(),
     })?;
     let tallies = Tallies::new(refused, site.doors.clone(), site.tunnels.clone());
-    Ok(Wired { features, recent, tallies, server, sessions, identity, directory })
+    Ok(Wired { features, recent, tallies, server, sessions, identity, feeder, cluster, witness })
 }
 
 fn load_identity(config: &Config, now: Now) -> Result<Current> {
@@ -141,14 +144,6 @@ fn load_identity(config: &Config, now: Now) -> Result<Current> {
         None
     });
     Ok(Current::new(loaded.identity, succession, now.wall)?)
-}
-
-/// Perhaps its mount is not there yet. Nothing is granted until the folder can be read, `status` and `/health` say why,
-/// and it is looked for again; ending here would only hide that behind a restart loop.
-fn make_peers_folder(path: &Path) {
-    if let Err(error) = directory::ensure(path) {
-        tracing::warn!(%error, path = %path.display(), "the peers folder cannot be made: nobody is known until it is there");
-    }
 }
 
 fn open_audit(config: &Config, endpoint_id: EndpointId, metrics: &Metrics) -> Result<Audit> {

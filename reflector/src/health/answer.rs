@@ -21,6 +21,9 @@ pub struct Snapshot {
     pub listener_up: bool,
     /// A policy is loaded and in force.
     pub policy_loaded: bool,
+    /// It is what its source holds, or was so a minute ago. Without that we go on serving but are not ready: a pod that is
+    /// cut off from its API server has no other way to say so.
+    pub policy_fresh: bool,
     /// Seconds since start.
     pub uptime_sec: u64,
     /// Parts that are down although we serve: one sentence each, with what to do. No names of peers, no addresses:
@@ -78,7 +81,10 @@ pub(super) fn live(answered: bool) -> Response<Body> {
 }
 
 pub(super) fn ready(snapshot: &Snapshot) -> Response<Body> {
-    let missing: Vec<&str> = snapshot.missing().collect();
+    let mut missing: Vec<&str> = snapshot.missing().collect();
+    if snapshot.policy_loaded && !snapshot.policy_fresh {
+        missing.push("policy not current");
+    }
     if missing.is_empty() {
         respond(StatusCode::OK, TEXT, "ready\n")
     } else {

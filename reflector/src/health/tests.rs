@@ -50,6 +50,7 @@ async fn served(access: MetricsAccess) -> Served {
         identity_loaded: true,
         listener_up: true,
         policy_loaded: true,
+        policy_fresh: true,
         uptime_sec: 321,
         problems: Vec::new(),
     };
@@ -124,10 +125,11 @@ async fn not_ready_without_identity_listener_or_policy() {
     assert_eq!(served.get("/readyz").await, (200, "ready\n".to_owned()));
     served.set(|now| now.problems = vec!["advice".to_owned()]);
     assert_eq!(served.get("/readyz").await.0, 200, "a problem beside serving is no reason");
-    let parts: [(Part, &str); 3] = [
+    let parts: [(Part, &str); 4] = [
         (|now| &mut now.identity_loaded, "not ready: identity not loaded\n"),
         (|now| &mut now.listener_up, "not ready: listener not up\n"),
         (|now| &mut now.policy_loaded, "not ready: no policy loaded\n"),
+        (|now| &mut now.policy_fresh, "not ready: policy not current\n"),
     ];
     for (part, says) in parts {
         served.set(|now| *part(now) = false);

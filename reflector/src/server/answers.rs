@@ -35,7 +35,7 @@ pub(super) fn server_hello(connection: &Connection) -> Message {
     let services = &connection.shared.services;
     let (policy, bytes_remaining) = match &connection.standing.borrow().verdict {
         Verdict::Allowed(policy) => {
-            services.ledger.seen(connection.peer);
+            seen(connection);
             let quotas = &policy.seen_from(connection.remote.ip()).quotas;
             let usage = services.ledger.usage(&connection.peer).unwrap_or_default();
             (policy_summary(quotas, policy.total_concurrent_tests), usage.remaining(quotas.bytes_per_day))
@@ -56,6 +56,15 @@ pub(super) fn server_hello(connection: &Connection) -> Message {
         bytes_remaining,
         succession,
     })
+}
+
+/// A peer that policy lets in is here.
+pub(super) fn seen(connection: &Connection) {
+    let services = &connection.shared.services;
+    services.ledger.seen(connection.peer);
+    if let Some(witness) = &services.witness {
+        witness.seen(connection.peer, connection.remote.ip(), clock::now().wall);
+    }
 }
 
 pub(super) fn policy_summary(quotas: &Quotas, total_concurrent_tests: u32) -> PolicySummary {

@@ -65,7 +65,7 @@ pub(super) async fn connection(connection: Connection, ending: Ending) {
     }
     let event = answers::about(&connection, EventType::ConnectionDenied);
     if let Verdict::Allowed(_) = connection.verdict() {
-        services.ledger.seen(peer);
+        answers::seen(&connection);
     }
     let Connection { wire, seat, mut sessions, asked, .. } = connection;
     drop(asked);

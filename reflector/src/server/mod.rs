@@ -89,6 +89,11 @@ impl Server {
         Ok(())
     }
 
+    /// Follows how far the process is on its way out.
+    pub fn phase(&self) -> watch::Receiver<Phase> {
+        self.phase.subscribe()
+    }
+
     /// Tells every connection how far the process is on its way out.
     pub fn enter(&self, phase: Phase) {
         self.phase.send_replace(phase);

@@ -7,6 +7,7 @@ use crate::access::Access;
 use crate::access::pairing::Pairing;
 use crate::audit::Audit;
 use crate::clock::Now;
+use crate::cluster::status::Witness;
 use crate::engine::BoxFuture;
 use crate::engine::door::Doors;
 use crate::engine::tunnel::Tunnels;
@@ -77,6 +78,8 @@ pub struct Services {
     pub require_alpn: bool,
     /// When the process started.
     pub started: Now,
+    /// Is told who came and went, in a cluster.
+    pub witness: Option<Witness>,
 }
 
 /// [`Services`] and what the server itself keeps.

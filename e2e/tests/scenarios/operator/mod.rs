@@ -1,6 +1,8 @@
 //! The operator on a real API server: what a Reflector becomes, what is left alone, and what stays when it goes.
 
 mod admission;
+mod fleets;
+mod pairing;
 mod running;
 mod whole;
 

@@ -114,9 +114,9 @@ impl Current<'_> {
     }
 
     /// The code is used or over, and its Secret goes.
-    fn end(self, stage: Stage, state: PairingState) -> Decision {
+    fn end(self, stage: Stage, pairing: PairingState) -> Decision {
         let PairingStatus { round, secret, .. } = self.before.clone();
-        let pairing = PairingStatus { state: Some(state), round, ..PairingStatus::default() };
+        let pairing = PairingStatus { state: Some(pairing), round, ..PairingStatus::default() };
         Decision { withdraw: secret, pairing: Some(pairing), ..self.stay(stage) }
     }
 

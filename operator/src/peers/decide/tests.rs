@@ -106,7 +106,7 @@ fn a_crash_before_the_status_had_the_key_makes_the_code_anew() {
     assert_eq!(lost.withdraw.as_deref(), SECRET);
 }
 
-/// A7
+/// X9
 #[test]
 fn the_sixty_fifth_code_waits_for_a_place() {
     let mut found = found(peer("", ""));
@@ -117,6 +117,7 @@ fn the_sixty_fifth_code_waits_for_a_place() {
     assert_eq!((full.stage, full.issue, full.pairing), (Stage::Full, None, None));
 }
 
+/// A3
 #[test]
 fn a_proven_claim_binds_and_kills_the_code() {
     let bound = at_noon("", &with_claims(&[("attic", claim("attic", 1, UID))]));
@@ -146,6 +147,7 @@ fn a_claim_without_proof_binds_nobody_and_is_told() {
     }
 }
 
+/// A6
 #[test]
 fn of_several_claims_the_first_proven_one_counts() {
     let forged = claim("attic", 1, "another-uid");
@@ -214,7 +216,7 @@ fn an_id_in_the_spec_ends_the_pairing_and_shuts_out_another_that_was_bound() {
     assert_eq!(same.paired_at, Some(Time(moment("2026-01-01T00:00:00Z"))));
 }
 
-/// A5
+/// A8
 #[test]
 fn who_is_shut_out_gets_no_code_and_a_waiting_one_is_withdrawn() {
     for spec in ["suspend: true", "expiresAt: '2026-01-02T11:00:00Z'"] {

@@ -81,6 +81,7 @@ fn each_state_has_its_reason_and_the_words_that_help() {
     }
 }
 
+/// A6
 #[test]
 fn a_fleet_wide_peer_is_ready_when_every_member_has_loaded_it() {
     let mut fleet = declared("", &loaded(1, ""));
@@ -129,7 +130,6 @@ fn that_an_id_was_replaced_is_said_and_stays_said() {
     assert_eq!(says(&second, "Revoked"), (reason, message));
 }
 
-/// A6
 #[test]
 fn quota_is_gone_when_nothing_is_left_today_and_back_the_next_day() {
     let quota = |usage: &str, now: &str| {
@@ -147,7 +147,6 @@ fn quota_is_gone_when_nothing_is_left_today_and_back_the_next_day() {
     assert!(done(&found(peer("", &waiting()))).0.condition("QuotaAvailable").is_none(), "of whom?");
 }
 
-/// F10
 #[test]
 fn what_was_written_is_not_written_again_however_late_it_is() {
     let claimed = format!("pairing: {{ state: Claimed, round: 0, confirm: {} }}", id(1).confirm());

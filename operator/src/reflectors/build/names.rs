@@ -6,6 +6,6 @@ pub(crate) fn child(reflector: &str) -> String {
 }
 
 /// The claim.
-pub(in crate::reflectors) fn claim(reflector: &str) -> String {
+pub(crate) fn claim(reflector: &str) -> String {
     format!("rfl-{reflector}-identity")
 }

@@ -106,7 +106,7 @@ fn only_what_the_pod_starts_with_changes_the_pod() {
     let plain = template("{}");
     for live in [
         "{ quotas: { bytesPerDay: 1G } }",
-        "{ windows: [{ schedule: '0 22 * * *', duration: 8h }] }",
+        "{ windows: [{ schedule: '0 22 * * *', duration: 8h, effect: Deny }] }",
         "{ access: { approval: Manual, offlineGrace: 1h } }",
         "{ suspend: true }",
         "{ audit: { onFailure: Deny } }",

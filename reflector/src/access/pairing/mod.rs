@@ -6,6 +6,7 @@
 //! get here, and nobody while the policy is not current: the server checks both first.
 
 mod code;
+mod guard;
 mod handle;
 mod limits;
 mod outcome;
@@ -15,7 +16,7 @@ mod tests;
 mod window;
 
 pub use code::Code;
+pub use guard::{FAST_WRONG_CODES, Guard, SLOW_CHECK};
 pub use handle::{Pairing, Reservation};
 pub use limits::{CODES_PER_MINUTE, MAX_TRACKED};
 pub use outcome::{Error, Opened, Outcome, Refused};
-pub use window::{FAST_WRONG_CODES, SLOW_CHECK};

@@ -15,14 +15,9 @@ use crate::clock::Now;
 use crate::network::SourceKey;
 
 use super::code::Code;
-use super::limits::{Limiter, Worst};
+use super::guard::{Guard, millis};
+use super::limits::Worst;
 
-/// Wrong codes looked at before checking slows down: enough for clumsy thumbs, 2^-33 of the codes for a guesser.
-pub const FAST_WRONG_CODES: u32 = 100;
-/// After that one code per this long is looked at; searching 40 bits then takes 348 000 years.
-pub const SLOW_CHECK: Duration = Duration::from_secs(10);
-/// Sources named in a status.
-const TOP_SOURCES: usize = 5;
 /// What a second appliance with the right code is told to wait while the first one is being enrolled.
 const IN_USE_WAIT_SEC: u64 = 5;
 
@@ -52,12 +47,7 @@ pub(super) struct Window {
     opened_at: Timestamp,
     expires_at: Timestamp,
     expires_mono_ms: u64,
-    wrong: u32,
-    slowed_since: Option<Timestamp>,
-    next_slow_check_ms: u64,
-    by_source: Limiter<SourceKey>,
-    by_id: Limiter<EndpointId>,
-    worst: Worst,
+    guard: Guard,
     reserved: bool,
 }
 
@@ -68,12 +58,7 @@ impl Window {
             opened_at: now.wall,
             expires_at: now.wall.saturating_add(ttl).unwrap_or(Timestamp::MAX),
             expires_mono_ms: now.mono_ms.saturating_add(millis(ttl)),
-            wrong: 0,
-            slowed_since: None,
-            next_slow_check_ms: 0,
-            by_source: Limiter::default(),
-            by_id: Limiter::default(),
-            worst: Worst::default(),
+            guard: Guard::default(),
             reserved: false,
         }
     }
@@ -101,12 +86,8 @@ impl Window {
 
     /// An appliance presents a code.
     pub(super) fn attempt(&mut self, source: SourceKey, id: EndpointId, text: &str, now: Now) -> Answer {
-        let wait = self.wait_ms(source, id, now.mono_ms);
-        if wait > 0 {
-            return Answer::Wait { seconds: wait.div_ceil(1000) };
-        }
-        if self.slowed_since.is_some() {
-            self.next_slow_check_ms = now.mono_ms.saturating_add(millis(SLOW_CHECK));
+        if let Err(seconds) = self.guard.admit(source, id, now) {
+            return Answer::Wait { seconds };
         }
         if self.code.matches(text) {
             if self.reserved {
@@ -115,14 +96,7 @@ impl Window {
             self.reserved = true;
             return Answer::Reserved;
         }
-        self.wrong = self.wrong.saturating_add(1);
-        self.by_source.record(source, now.mono_ms);
-        self.by_id.record(id, now.mono_ms);
-        self.worst.record(source);
-        if self.wrong >= FAST_WRONG_CODES && self.slowed_since.is_none() {
-            self.slowed_since = Some(now.wall);
-            self.next_slow_check_ms = now.mono_ms.saturating_add(millis(SLOW_CHECK));
-        }
+        self.guard.wrong(source, id, now);
         Answer::Wrong
     }
 
@@ -133,11 +107,11 @@ impl Window {
 
     /// For `reflector status`. Never holds the code.
     pub(super) fn status(&self) -> PairingStatus {
-        let worst = self.worst.top(TOP_SOURCES).into_iter().map(|(source, n)| (source.to_string(), n));
+        let worst = self.guard.top_sources().into_iter().map(|(source, n)| (source.to_string(), n));
         PairingStatus {
             expires_at: self.expires_at,
-            wrong: self.wrong,
-            slowed_since: self.slowed_since,
+            wrong: self.guard.count(),
+            slowed_since: self.guard.slowed_since(),
             top_sources: worst.collect(),
         }
     }
@@ -145,15 +119,7 @@ impl Window {
     /// Sources and IDs remembered, for the test that bounds them.
     #[cfg(test)]
     pub(super) fn tracked(&self) -> usize {
-        self.by_source.len() + self.by_id.len()
-    }
-
-    fn wait_ms(&self, source: SourceKey, id: EndpointId, mono_ms: u64) -> u64 {
-        let slow = match self.slowed_since {
-            Some(_) => self.next_slow_check_ms.saturating_sub(mono_ms),
-            None => 0,
-        };
-        slow.max(self.by_source.wait_ms(&source, mono_ms)).max(self.by_id.wait_ms(&id, mono_ms))
+        self.guard.tracked()
     }
 
     /// As it goes to disk.
@@ -166,9 +132,15 @@ impl Window {
             boot: boot.to_owned(),
             expires_mono_ms: self.expires_mono_ms,
             remaining_ms: millis(self.remaining(now)),
-            wrong: self.wrong,
-            slowed_since: self.slowed_since,
-            worst: self.worst.top(usize::MAX).into_iter().map(|(source, n)| (source.address(), n)).collect(),
+            wrong: self.guard.count(),
+            slowed_since: self.guard.slowed_since(),
+            worst: self
+                .guard
+                .worst
+                .top(usize::MAX)
+                .into_iter()
+                .map(|(source, n)| (source.address(), n))
+                .collect(),
         }
     }
 
@@ -181,18 +153,13 @@ impl Window {
         }
         let left = now.mono_ms.saturating_add(saved.remaining_ms);
         let expires_mono_ms = if same_boot { saved.expires_mono_ms.min(left) } else { left };
-        let slow_wait = if saved.slowed_since.is_some() { millis(SLOW_CHECK) } else { 0 };
+        let worst = Worst::restore(saved.worst.iter().copied());
         let window = Self {
             code: Code::parse(&saved.code)?,
             opened_at: saved.opened_at,
             expires_at: saved.expires_at,
             expires_mono_ms,
-            wrong: saved.wrong,
-            slowed_since: saved.slowed_since,
-            next_slow_check_ms: now.mono_ms.saturating_add(slow_wait),
-            by_source: Limiter::default(),
-            by_id: Limiter::default(),
-            worst: Worst::restore(saved.worst.iter().copied()),
+            guard: Guard::resume(saved.wrong, saved.slowed_since, worst, now),
             reserved: false,
         };
         (!window.is_over(now)).then_some(window)
@@ -216,8 +183,4 @@ pub(super) struct Saved {
     wrong: u32,
     slowed_since: Option<Timestamp>,
     worst: Vec<(IpAddr, u32)>,
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

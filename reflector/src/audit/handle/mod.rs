@@ -2,11 +2,12 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crds::EndpointId;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock;
 use crate::metrics::Metrics;
@@ -91,7 +92,7 @@ pub struct Audit {
     queue: mpsc::Sender<Item>,
     shared: Arc<Shared>,
     endpoint_id: Arc<Mutex<EndpointId>>,
-    on_failure: OnFailure,
+    denies_on_failure: Arc<AtomicBool>,
 }
 
 impl Audit {
@@ -135,7 +136,8 @@ impl Audit {
         // Detached on purpose: it ends when the last handle has been dropped and the queue is empty.
         thread.spawn(move || writer.run(waiting)).map_err(Error::Thread)?;
         let endpoint_id = Arc::new(Mutex::new(settings.endpoint_id));
-        Ok(Self { queue, shared, endpoint_id, on_failure: settings.on_failure })
+        let denies_on_failure = Arc::new(AtomicBool::new(settings.on_failure == OnFailure::Deny));
+        Ok(Self { queue, shared, endpoint_id, denies_on_failure })
     }
 
     /// Records an event that only an authorised peer or an administrator can cause. Waits at most half a second for
@@ -166,9 +168,19 @@ impl Audit {
         self.shared.failing()
     }
 
+    /// Follows [`Audit::failing`].
+    pub fn follow_failing(&self) -> watch::Receiver<bool> {
+        self.shared.follow_failing()
+    }
+
     /// True while new sessions must be denied because the log cannot be written.
     pub fn denies(&self) -> bool {
-        self.on_failure == OnFailure::Deny && self.failing()
+        self.denies_on_failure.load(Ordering::Relaxed) && self.failing()
+    }
+
+    /// What a full disk means from now on.
+    pub fn set_on_failure(&self, on_failure: OnFailure) {
+        self.denies_on_failure.store(on_failure == OnFailure::Deny, Ordering::Relaxed);
     }
 
     /// Resolves when the writer has ended, as after a panic: a reason to end the process, for nothing is recorded any more.

@@ -13,6 +13,7 @@ pub mod patch;
 pub mod peer;
 pub mod schedule;
 pub mod sender;
+pub mod standing;
 pub mod subject;
 pub mod task;
 #[cfg(test)]

@@ -11,8 +11,8 @@ use super::condition::{self, Said};
 /// What this pod knows about itself.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OwnFacts {
-    /// Whose words these are.
-    pub pod_uid: String,
+    /// Whose words these are. They count only when it is said.
+    pub pod_uid: Option<String>,
     /// The key it serves with.
     pub endpoint_id: EndpointId,
     /// This build.
@@ -48,7 +48,7 @@ impl OwnReport {
         let conditions = CONDITIONS.into_iter().zip(said);
         let render = |(kind, said)| condition::render(kind, said, facts.policy_generation, before, now);
         Self(ReflectorStatus {
-            pod_uid: Some(facts.pod_uid.clone()),
+            pod_uid: facts.pod_uid.clone(),
             endpoint_id: Some(facts.endpoint_id.to_string()),
             short_id: Some(facts.endpoint_id.short()),
             version: Some(facts.version.clone()),

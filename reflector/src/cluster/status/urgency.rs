@@ -107,7 +107,7 @@ mod tests {
         let there = own_report(|_| {});
         let other = |change: fn(&mut super::super::OwnFacts)| of(Some(&there), &own_report(change));
         assert_eq!(other(|_| {}), None);
-        assert_eq!(other(|f| f.pod_uid.push('x')), Some(Urgency::Standing));
+        assert_eq!(other(|f| f.pod_uid = None), Some(Urgency::Standing));
         assert_eq!(other(|f| f.version.push('x')), Some(Urgency::Standing));
         assert_eq!(other(|f| f.policy_generation = None), Some(Urgency::Standing));
         assert_eq!(other(|f| f.accepting = f.policy_current.clone()), Some(Urgency::Standing));

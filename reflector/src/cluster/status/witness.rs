@@ -49,6 +49,11 @@ impl Witness {
         Self { hints, shared: Arc::default() }
     }
 
+    /// Where its hints are.
+    pub fn hints(&self) -> &Hints {
+        &self.hints
+    }
+
     /// A peer that policy lets in said hello, or left.
     pub fn seen(&self, id: EndpointId, from: IpAddr, at: Timestamp) {
         self.remember(id, |happened| (happened.seen, happened.address) = (Some(at), Some(from)));

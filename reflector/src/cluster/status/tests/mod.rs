@@ -27,7 +27,7 @@ pub(super) fn at(second: i64) -> Timestamp {
 
 pub(super) fn own_facts() -> OwnFacts {
     OwnFacts {
-        pod_uid: "pod-1".into(),
+        pod_uid: Some("pod-1".into()),
         endpoint_id: EndpointId::from_public_key([1; 32]),
         version: "0.1.0".into(),
         policy_generation: Some(3),

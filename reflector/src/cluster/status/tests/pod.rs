@@ -242,7 +242,7 @@ async fn a_missing_right_stops_its_kind_and_no_other() {
     }
     pod.tell(&own(), own_report(|_| {}));
     pod.api.applied(2).await;
-    pod.tell(&own(), own_report(|facts| facts.pod_uid = "pod-2".into()));
+    pod.tell(&own(), own_report(|facts| facts.pod_uid = Some("pod-2".into())));
     let applied = pod.api.applied(3).await;
     assert!(applied[1..].iter().all(|apply| apply.path.ends_with("/reflectors/attic/status")), "{applied:?}");
     assert_eq!((pod.counted("peer", "forbidden"), pod.counted("peer", "ok")), (1, 0));

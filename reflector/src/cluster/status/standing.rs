@@ -1,0 +1,111 @@
+//! From how the rooms stand to what is said about the reflector. Pure.
+
+use crds::reasons::ReflectorReason as Reason;
+
+use crate::access::source::Source;
+
+use super::condition::Said;
+
+/// What decides whether a test would be granted. In the order in which it is said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Doorway {
+    /// The process is on its way out.
+    pub draining: bool,
+    /// The listener is gone.
+    pub closed: bool,
+    /// `spec.suspend`
+    pub suspended: bool,
+    /// The audit log decides about tests, and cannot be written.
+    pub audit_denies: bool,
+    /// Why usage cannot be written.
+    pub unrecorded: Option<String>,
+    /// Why it cannot connect to itself.
+    pub unreachable: Option<String>,
+}
+
+impl Doorway {
+    /// The condition `Accepting`.
+    pub fn accepting(&self) -> Said {
+        if self.draining {
+            Said::not(Reason::Draining, "")
+        } else if self.closed {
+            Said::not(Reason::ListenFailed, "the control listener has ended")
+        } else if self.suspended {
+            Said::not(Reason::Suspended, "")
+        } else if self.audit_denies {
+            Said::not(Reason::AuditFull, "")
+        } else if let Some(why) = &self.unrecorded {
+            Said::not(Reason::UsageNotRecorded, why)
+        } else if let Some(why) = &self.unreachable {
+            Said::not(Reason::SelfConnectFailed, why)
+        } else {
+            Said::yes(Reason::Listening, "")
+        }
+    }
+}
+
+/// The condition `PolicyCurrent`. `trouble` is why our Reflector cannot be used as it was written.
+pub fn policy_current(source: &Source, trouble: Option<&str>) -> Said {
+    match source {
+        Source::NeverLoaded { why } => {
+            Said::not(Reason::Loading, trouble.or(why.as_deref()).unwrap_or_default())
+        }
+        Source::Current => match trouble {
+            None => Said::yes(Reason::Loaded, ""),
+            Some(trouble) => Said::not(Reason::Loading, trouble),
+        },
+        Source::Stale { why, .. } => match trouble {
+            // The server is there; what it says cannot be used.
+            Some(trouble) => Said::not(Reason::Loading, trouble),
+            None => Said::not(Reason::Stale, why),
+        },
+        Source::GraceOver { why } => Said::not(Reason::Expired, trouble.unwrap_or(why)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_keeps_it_from_granting_is_said_in_order() {
+        let all = Doorway {
+            draining: true,
+            closed: true,
+            suspended: true,
+            audit_denies: true,
+            unrecorded: Some("disk full".into()),
+            unreachable: Some("refused".into()),
+        };
+        assert_eq!(all.accepting(), Said::not(Reason::Draining, ""));
+        let rest = Doorway { draining: false, ..all };
+        assert_eq!(rest.accepting(), Said::not(Reason::ListenFailed, "the control listener has ended"));
+        let rest = Doorway { closed: false, ..rest };
+        assert_eq!(rest.accepting(), Said::not(Reason::Suspended, ""));
+        let rest = Doorway { suspended: false, ..rest };
+        assert_eq!(rest.accepting(), Said::not(Reason::AuditFull, ""));
+        let rest = Doorway { audit_denies: false, ..rest };
+        assert_eq!(rest.accepting(), Said::not(Reason::UsageNotRecorded, "disk full"));
+        let rest = Doorway { unrecorded: None, ..rest };
+        assert_eq!(rest.accepting(), Said::not(Reason::SelfConnectFailed, "refused"));
+        let rest = Doorway { unreachable: None, ..rest };
+        assert_eq!((rest.accepting(), rest), (Said::yes(Reason::Listening, ""), Doorway::default()));
+    }
+
+    #[test]
+    fn a_policy_is_current_only_while_it_is_what_was_written() {
+        let (away, bad) = (|| "away".to_owned(), Some("spec.quotas cannot be used"));
+        let stale = Source::Current.away(7, away());
+        for (source, trouble, expected) in [
+            (Source::Current, None, Said::yes(Reason::Loaded, "")),
+            (Source::Current, bad, Said::not(Reason::Loading, "spec.quotas cannot be used")),
+            (Source::NeverLoaded { why: None }, None, Said::not(Reason::Loading, "")),
+            (Source::NeverLoaded { why: Some(away()) }, None, Said::not(Reason::Loading, "away")),
+            (stale.clone(), None, Said::not(Reason::Stale, "away")),
+            (stale, bad, Said::not(Reason::Loading, "spec.quotas cannot be used")),
+            (Source::GraceOver { why: away() }, None, Said::not(Reason::Expired, "away")),
+        ] {
+            assert_eq!(policy_current(&source, trouble), expected, "{source:?}");
+        }
+    }
+}

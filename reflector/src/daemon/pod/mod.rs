@@ -1,0 +1,79 @@
+//! What makes a reflector one of a cluster, as far as the daemon wires it.
+//!
+//! In: the rooms of the process. Out: facts for `cluster::status`, the hints when to look at them, and the tasks that
+//! tell the cluster.
+
+mod cuts;
+mod facts;
+mod follow;
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::access::Access;
+use crate::access::source::Source;
+use crate::cluster::status::task::Reporter;
+use crate::cluster::status::{Sender, Target};
+use crate::metrics::Metrics;
+
+pub(super) use cuts::Cuts;
+pub(super) use facts::Rooms;
+use follow::Follower;
+
+/// The pod's side of the cluster, ready to run.
+pub(super) struct Pod {
+    pub(super) rooms: Rooms,
+    pub(super) client: kube::Client,
+    pub(super) metrics: Metrics,
+    /// Why the process cannot connect to itself.
+    pub(super) unreachable: watch::Sender<Option<String>>,
+}
+
+impl Pod {
+    /// Who watches over peers that lost their rights.
+    pub(super) fn cuts(&self) -> Cuts {
+        Cuts {
+            access: self.rooms.access.clone(),
+            server: self.rooms.server.clone(),
+            witness: self.rooms.witness.clone(),
+            durable: self.rooms.held.durable(),
+            tasks: TaskTracker::new(),
+        }
+    }
+
+    /// Tells the cluster how things stand, until `cancel`.
+    pub(super) async fn run(self, cancel: CancellationToken) {
+        let Self { rooms, client, metrics, unreachable: _kept } = self;
+        let target = Target { namespace: rooms.own.namespace.clone(), reflector: rooms.own.name.clone() };
+        let (loaded, is_loaded) = watch::channel(false);
+        let hints = rooms.witness.hints().clone();
+        let follower = Follower {
+            hints: hints.clone(),
+            access: rooms.access.clone(),
+            news: rooms.held.changes(),
+            phase: rooms.server.phase(),
+            audit: rooms.audit.follow_failing(),
+            ledger: rooms.ledger.health(),
+            unreachable: rooms.unreachable.clone(),
+        };
+        let access = rooms.access.clone();
+        let sender = Sender::new(client, target);
+        let reporter = Reporter { facts: Arc::new(rooms), hints, sender, metrics, loaded: is_loaded };
+        let announce = cancel.run_until_cancelled(announce(access, loaded));
+        tokio::join!(announce, follower.run(cancel.clone()), reporter.run(cancel.clone()));
+    }
+}
+
+/// Says when the policy was first what the API server has: then it is also known what is written there.
+async fn announce(access: Access, loaded: watch::Sender<bool>) {
+    let mut changes = access.changes();
+    while access.source() != Source::Current {
+        if changes.changed().await.is_err() {
+            return;
+        }
+    }
+    loaded.send_replace(true);
+}
