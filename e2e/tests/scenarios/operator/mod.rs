@@ -3,6 +3,7 @@
 mod admission;
 mod fleets;
 mod pairing;
+mod plugin;
 mod running;
 mod whole;
 
