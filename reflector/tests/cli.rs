@@ -303,3 +303,20 @@ fn a_configured_peer_that_was_revoked_is_listed_once_and_as_suspended() {
     assert_eq!(code, Some(0));
     assert!(told.contains("still named by access.authorized_peers"), "{told}");
 }
+
+/// A folder that nobody reads must not look like a peer that was revoked.
+#[test]
+fn in_a_cluster_peers_are_not_edited_here() {
+    let dir = dir();
+    for command in [&["peers", "add", ID][..], &["peers", "remove", "a"], &["peers", "revoke", "a"]] {
+        let mut program = reflector(dir.path());
+        program.env("REFLECTOR__ACCESS__NAME", "attic").env("REFLECTOR__ACCESS__NAMESPACE", "homes");
+        let output = program.args(command).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{command:?}: {}", err(&output));
+        assert!(
+            err(&output).contains("kubectl on the reflectorpeers of namespace homes"),
+            "{}",
+            err(&output)
+        );
+    }
+}

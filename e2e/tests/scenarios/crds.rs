@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use e2e::scenario::{Scenario, scenario};
+use e2e::scenario::{MINUTE, Scenario, scenario, wait_until};
 use kube::Api;
 use kube::api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, PostParams};
 use serde::Deserialize;
@@ -37,8 +37,9 @@ pub(crate) async fn install(story: &Scenario) -> Result<()> {
         .context("install the definitions")?;
     let names = KINDS.map(|(_, plural)| format!("crd/{plural}.packetparamedic.io"));
     let wait = ["wait", "--for=condition=Established", "--timeout=30s"].map(String::from);
-    story.kubectl(wait.into_iter().chain(names)).await.context("wait for the definitions")?;
-    Ok(())
+    let words: Vec<String> = wait.into_iter().chain(names).collect();
+    // kubectl gives up on a definition so new that it has no conditions.
+    wait_until("the kinds are served", MINUTE, async || story.kubectl(&words).await.map(drop)).await
 }
 
 fn objects(story: &Scenario, kind: &str) -> Result<Api<DynamicObject>> {

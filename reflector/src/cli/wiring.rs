@@ -97,6 +97,7 @@ impl Backend for Wired {
     }
 
     fn peers(&self, config: &Config) -> anyhow::Result<Vec<ManifestPeer>> {
+        standing_alone(config)?;
         let dir = config.peers_dir();
         if !dir.exists() {
             let cure = match config.access.peers_dir {
@@ -124,6 +125,7 @@ impl Backend for Wired {
     }
 
     fn add_peer(&self, config: &Config, peer: &NewPeer) -> anyhow::Result<Edited> {
+        standing_alone(config)?;
         let dir = peers_dir(config);
         directory::ensure(&config.peers_dir()).context("make the peers folder")?;
         let added = dir.add(&edit::NewPeer {
@@ -137,6 +139,7 @@ impl Backend for Wired {
     }
 
     fn remove_peer(&self, config: &Config, peer: &str) -> anyhow::Result<Edited> {
+        standing_alone(config)?;
         let done = match peers_dir(config).remove(peer) {
             Err(edit::Error::UnknownPeer { .. }) if configured(config, peer).is_some() => bail!(
                 "{peer} stands in access.authorized_peers of the configuration: delete it there and restart, or shut it out with `reflector peers revoke`"
@@ -152,6 +155,7 @@ impl Backend for Wired {
     }
 
     fn revoke_peer(&self, config: &Config, peer: &str) -> anyhow::Result<Edited> {
+        standing_alone(config)?;
         let dir = peers_dir(config);
         match dir.revoke(peer) {
             Err(edit::Error::UnknownPeer { .. }) if configured(config, peer).is_some() => {
@@ -169,6 +173,14 @@ impl Backend for Wired {
             done => first(config, &done?),
         }
     }
+}
+
+/// In a cluster nobody reads the peers folder.
+fn standing_alone(config: &Config) -> anyhow::Result<()> {
+    if let Some(namespace) = &config.access.namespace {
+        bail!("in a cluster peers are objects: use kubectl on the reflectorpeers of namespace {namespace}");
+    }
+    Ok(())
 }
 
 /// The key, for commands that must not make one.

@@ -17,7 +17,7 @@ use crate::admin::server::Handler;
 use crate::audit::{Audit, Event, EventType};
 use crate::clock;
 use crate::engine::BoxFuture;
-use crate::health::HealthSource;
+use crate::health::{HealthSource, Policy};
 use crate::identity::{self, Current};
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
@@ -114,7 +114,7 @@ impl Desk {
             listen_address: self.listen.to_string(),
             health_address: self.health_listen.to_string(),
             network_position: self.position.to_owned(),
-            serving: snapshot.listener_up && snapshot.policy_loaded && self.probe.can_record(),
+            serving: snapshot.listener_up && snapshot.policy != Policy::NotLoaded && self.probe.can_record(),
             problems: snapshot.problems,
             connections: u32::try_from(self.server.connections()).unwrap_or(u32::MAX),
             active_tests: u32::try_from(self.sessions.active(None).len()).unwrap_or(u32::MAX),

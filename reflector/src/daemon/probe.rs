@@ -8,7 +8,7 @@ use crate::access::policy::Verdict;
 use crate::audit::Audit;
 use crate::clock::{self, Now};
 use crate::engine::BoxFuture;
-use crate::health::{HealthSource, Snapshot};
+use crate::health::{HealthSource, Policy, Snapshot};
 use crate::ledger::Ledger;
 use crate::metrics::{Metrics, PeerUsage};
 use crate::server::Server;
@@ -35,11 +35,16 @@ impl Probe {
         matches!(self.access.status().state.as_str(), "current" | "stale")
     }
 
-    /// Whether what is in force is, but for a moment, what the source holds. A folder says so by being there.
-    fn policy_fresh(&self) -> bool {
-        match self.policy_from {
+    /// How far the policy can be trusted. A folder is away in front of its owner's eyes; an API server is away from us alone.
+    fn policy(&self) -> Policy {
+        let fresh = match self.policy_from {
             PolicyFrom::Folder => true,
             PolicyFrom::ApiServer => self.access.source().is_fresh(clock::now().mono_ms, AWAY_BUT_READY),
+        };
+        match (self.policy_in_force(), fresh) {
+            (false, _) => Policy::NotLoaded,
+            (true, false) => Policy::Old,
+            (true, true) => Policy::Current,
         }
     }
 
@@ -87,8 +92,7 @@ impl HealthSource for Probe {
         Snapshot {
             identity_loaded: true,
             listener_up: self.accepting.load(Ordering::Acquire),
-            policy_loaded: self.policy_in_force(),
-            policy_fresh: self.policy_fresh(),
+            policy: self.policy(),
             uptime_sec: clock::now().mono_ms.saturating_sub(self.started.mono_ms) / 1000,
             problems: self.problems(),
         }

@@ -12,6 +12,18 @@ const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 /// The version of Prometheus' text format.
 const PROMETHEUS: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 
+/// How far the policy can be trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Policy {
+    /// None is in force.
+    NotLoaded,
+    /// One is, but its source has been away for a while. We go on serving and are not ready: a pod that is cut off from its
+    /// API server has no other way to say so.
+    Old,
+    /// It is what its source holds, or was so a moment ago.
+    Current,
+}
+
 /// How the reflector stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
@@ -19,11 +31,8 @@ pub struct Snapshot {
     pub identity_loaded: bool,
     /// The control port accepts connections.
     pub listener_up: bool,
-    /// A policy is loaded and in force.
-    pub policy_loaded: bool,
-    /// It is what its source holds, or was so a minute ago. Without that we go on serving but are not ready: a pod that is
-    /// cut off from its API server has no other way to say so.
-    pub policy_fresh: bool,
+    /// Whose policy is in force.
+    pub policy: Policy,
     /// Seconds since start.
     pub uptime_sec: u64,
     /// Parts that are down although we serve: one sentence each, with what to do. No names of peers, no addresses:
@@ -37,7 +46,7 @@ impl Snapshot {
         let parts = [
             (self.identity_loaded, "identity not loaded"),
             (self.listener_up, "listener not up"),
-            (self.policy_loaded, "no policy loaded"),
+            (self.policy != Policy::NotLoaded, "no policy loaded"),
         ];
         parts.into_iter().filter(|(there, _)| !there).map(|(_, name)| name)
     }
@@ -82,7 +91,7 @@ pub(super) fn live(answered: bool) -> Response<Body> {
 
 pub(super) fn ready(snapshot: &Snapshot) -> Response<Body> {
     let mut missing: Vec<&str> = snapshot.missing().collect();
-    if snapshot.policy_loaded && !snapshot.policy_fresh {
+    if snapshot.policy == Policy::Old {
         missing.push("policy not current");
     }
     if missing.is_empty() {

@@ -29,7 +29,7 @@ use crate::engine::path;
 use crate::metrics::Metrics;
 use crate::network;
 
-pub use answer::Snapshot;
+pub use answer::{Policy, Snapshot};
 use listener::BoundedListener;
 
 /// How long the core tasks may take to answer `/livez`. The kubelet gives up after one second by default; an answer

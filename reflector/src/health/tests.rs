@@ -15,7 +15,7 @@ use crate::metrics::PerPeer;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-type Part = fn(&mut Snapshot) -> &mut bool;
+type Break = fn(&mut Snapshot);
 
 /// A daemon whose state a test sets.
 struct Fake {
@@ -49,8 +49,7 @@ async fn served(access: MetricsAccess) -> Served {
     let snapshot = Snapshot {
         identity_loaded: true,
         listener_up: true,
-        policy_loaded: true,
-        policy_fresh: true,
+        policy: Policy::Current,
         uptime_sec: 321,
         problems: Vec::new(),
     };
@@ -125,17 +124,18 @@ async fn not_ready_without_identity_listener_or_policy() {
     assert_eq!(served.get("/readyz").await, (200, "ready\n".to_owned()));
     served.set(|now| now.problems = vec!["advice".to_owned()]);
     assert_eq!(served.get("/readyz").await.0, 200, "a problem beside serving is no reason");
-    let parts: [(Part, &str); 4] = [
-        (|now| &mut now.identity_loaded, "not ready: identity not loaded\n"),
-        (|now| &mut now.listener_up, "not ready: listener not up\n"),
-        (|now| &mut now.policy_loaded, "not ready: no policy loaded\n"),
-        (|now| &mut now.policy_fresh, "not ready: policy not current\n"),
+    let parts: [(Break, &str); 4] = [
+        (|now| now.identity_loaded = false, "not ready: identity not loaded\n"),
+        (|now| now.listener_up = false, "not ready: listener not up\n"),
+        (|now| now.policy = Policy::NotLoaded, "not ready: no policy loaded\n"),
+        (|now| now.policy = Policy::Old, "not ready: policy not current\n"),
     ];
+    let whole = served.fake.snapshot();
     for (part, says) in parts {
-        served.set(|now| *part(now) = false);
+        served.set(part);
         assert_eq!(served.get("/readyz").await, (503, says.to_owned()));
         assert_eq!(served.get("/livez").await.0, 200, "not ready is not dead");
-        served.set(|now| *part(now) = true);
+        served.set(|now| *now = whole.clone());
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod admission;
 mod fleets;
+mod kept;
 mod pairing;
 mod plugin;
 mod running;
@@ -21,6 +22,7 @@ use serde_json::{Value, json};
 
 use crate::crds::install;
 use running::Operator;
+pub(crate) use running::built;
 
 /// A Reflector pinned to a node, on ports of its own: scenarios share the nodes.
 fn reflector(name: &str, node: &str, port: u16, more: &Value) -> Value {

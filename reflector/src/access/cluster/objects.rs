@@ -100,7 +100,7 @@ pub(super) fn peer(value: &Value, watched: Watched, own: &Own) -> Option<(Arc<st
         uid: text(value, "/metadata/uid").unwrap_or_default().to_owned(),
         generation: generation(value),
         object: Arc::new(Object {
-            created: created(value),
+            created: Some(created(value)),
             peer: judged.map_err(|broken| named(broken, &name)),
         }),
         pairing: part("/status/pairing").and_then(|pairing| serde_json::from_value(pairing).ok()),
@@ -203,6 +203,6 @@ fn generation(value: &Value) -> i64 {
 }
 
 /// When it cannot be read the object is as young as can be: it takes nobody's place.
-fn created(value: &Value) -> Option<Timestamp> {
-    Some(text(value, "/metadata/creationTimestamp").and_then(|at| at.parse().ok()).unwrap_or(Timestamp::MAX))
+fn created(value: &Value) -> Timestamp {
+    text(value, "/metadata/creationTimestamp").and_then(|at| at.parse().ok()).unwrap_or(Timestamp::MAX)
 }

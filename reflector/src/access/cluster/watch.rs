@@ -161,9 +161,9 @@ impl Watch {
         let mut lines = Lines::default();
         loop {
             let piece = match timeout(self.timing.quiet, body.fill_buf()).await {
-                Err(_) => return Ended::Closed(version),
+                // Nothing for long, or the end.
+                Err(_) | Ok(Ok([])) => return Ended::Closed(version),
                 Ok(Err(error)) => return Ended::Cut(error.to_string()),
-                Ok(Ok([])) => return Ended::Closed(version),
                 Ok(Ok(piece)) => piece,
             };
             let received_mono_ms = (self.clock)().mono_ms;

@@ -80,9 +80,9 @@ impl Running {
         let wait = async {
             while !so(self) {
                 tokio::select! {
-                    changed = changes.changed() => changed.unwrap(),
-                    changed = news.changed() => changed.unwrap(),
-                    changed = durable.changed() => changed.unwrap(),
+                    more = changes.changed() => more.unwrap(),
+                    more = news.changed() => more.unwrap(),
+                    more = durable.changed() => more.unwrap(),
                 }
             }
         };
