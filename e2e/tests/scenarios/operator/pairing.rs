@@ -106,7 +106,7 @@ async fn gone(story: &Scenario, name: &str) -> Result<()> {
 }
 
 /// Writes what the pod of attic would write when this appliance presented this code.
-async fn claim(story: &Scenario, peer: &ReflectorPeer, code: &str, id: EndpointId) -> Result<()> {
+pub(super) async fn claim(story: &Scenario, peer: &ReflectorPeer, code: &str, id: EndpointId) -> Result<()> {
     let salt = story.api::<Reflector>().get("attic").await?.uid().context("its uid")?;
     let code = Code::parse(code).context("that is no code")?;
     let key = SecretKey::derive(&code, &salt, &mut memory())?;
@@ -117,7 +117,7 @@ async fn claim(story: &Scenario, peer: &ReflectorPeer, code: &str, id: EndpointI
 }
 
 /// Writes the pod's part of its entry.
-async fn as_pod(story: &Scenario, peer: &str, entry: &Value) -> Result<()> {
+pub(super) async fn as_pod(story: &Scenario, peer: &str, entry: &Value) -> Result<()> {
     let mut entry = entry.clone();
     entry["name"] = json!("attic");
     let status = json!({
@@ -147,7 +147,7 @@ async fn told(story: &Scenario, about: &str, reason: &str) -> Result<()> {
     .await
 }
 
-fn appliance(byte: u8) -> EndpointId {
+pub(super) fn appliance(byte: u8) -> EndpointId {
     EndpointId::from_public_key([byte; 32])
 }
 
