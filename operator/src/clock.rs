@@ -7,7 +7,7 @@ use jiff::Timestamp;
 pub(crate) struct Now {
     /// Milliseconds since boot, suspend included. Never jumps, and runs on while the process is stopped.
     pub(crate) mono_ms: u64,
-    /// Wall clock, for people to read and for nothing else.
+    /// Wall clock, for people to read, and for what ends at a time that stands in an object.
     pub(crate) wall: Timestamp,
 }
 

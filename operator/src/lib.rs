@@ -1,4 +1,4 @@
-//! The controllers that make the objects of `packetparamedic.io` true in a cluster.
+//! The controllers that make the objects of `packetparamedic.io` true in a cluster, and the kubectl plugin for people.
 //!
 //! In: objects, as watches tell of them. Out: child objects, status and events, written through `writing` only. Each
 //! controller is a driver file that reads like its pipeline and a folder of steps; what decides takes neither client
@@ -17,6 +17,7 @@ mod kinds;
 mod lease;
 mod metrics;
 mod peers;
+pub mod plugin;
 mod reflectors;
 mod run;
 mod settings;

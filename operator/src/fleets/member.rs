@@ -36,6 +36,8 @@ pub(super) fn build_without_a_future(
     there: &Reflector,
 ) -> Result<Reflector, serde_json::Error> {
     let mut member = described(fleet, place, Some(there));
+    // Its node can only be remembered by what somebody may have edited; its name cannot.
+    member.metadata.name.clone_from(&there.metadata.name);
     member.spec.identity.get_or_insert_default().retain = Some(false);
     seal(member)
 }

@@ -125,6 +125,12 @@ fn a_pruned_member_goes_only_when_its_claim_goes_with_it() {
     assert_eq!(desired.spec.identity.as_ref().and_then(|identity| identity.retain), Some(false));
     assert!(first.look_again_soon);
 
+    let mut nameless = gone.clone();
+    nameless.annotations_mut().clear();
+    let mut other = found(fleet.clone(), vec![node("b")], vec![nameless, member(&fleet, "b")]);
+    other.kept_claims.insert("homes-a".into(), true);
+    assert_eq!(steps(&decided(&other)), ["change homes-a"], "whoever took its annotation away");
+
     gone.spec = desired.spec.clone();
     gone.metadata.generation = Some(6);
     let look = |gone: &Reflector, kept: bool| {

@@ -8,7 +8,7 @@ use prometheus::{
     GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 
-use super::labels::{Kind, Outcome, Readiness, Verb};
+use super::labels::{Kind, Outcome, Pairing, Readiness, Verb};
 
 /// A reconcile is a few requests on a local network, or a few that wait for a busy API server.
 const SECONDS: [f64; 9] = [0.001, 0.005, 0.02, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0];
@@ -23,6 +23,7 @@ pub(super) struct Families {
     pub(super) api_writes: IntCounterVec,
     pub(super) objects: IntGaugeVec,
     pub(super) undecodable: IntCounterVec,
+    pub(super) pairings: IntCounterVec,
     pub(super) lease_held: IntGauge,
     watch_age: GaugeVec,
     /// When each kind's watch last said something, in monotonic milliseconds.
@@ -72,6 +73,16 @@ impl Families {
                     &["kind"],
                 ),
             ),
+            pairings: add(
+                &registry,
+                IntCounterVec::new(
+                    opts(
+                        "pairings_total",
+                        "Steps of pairings: waiting made a code, claimed waits for approval, bound let an appliance in, expired ended a code unused, refused met a claim without proof.",
+                    ),
+                    &["result"],
+                ),
+            ),
             lease_held: add(
                 &registry,
                 IntGauge::with_opts(opts("lease_held", "1 while this process holds the Lease.")),
@@ -101,6 +112,9 @@ impl Families {
             }
             self.reconcile_seconds.with_label_values(&[kind.value()]);
             self.undecodable.with_label_values(&[kind.value()]);
+        }
+        for result in Pairing::ALL {
+            self.pairings.with_label_values(&[result.value()]);
         }
         for kind in Kind::ALL {
             for verb in Verb::ALL {

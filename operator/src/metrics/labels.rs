@@ -121,6 +121,36 @@ impl Verb {
     }
 }
 
+/// A step of a pairing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pairing {
+    /// A code was made.
+    Waiting,
+    /// A proven claim waits for approval.
+    Claimed,
+    /// An appliance was bound.
+    Bound,
+    /// Nobody came in time, or the peer was shut out before.
+    Expired,
+    /// A claim proved nothing.
+    Refused,
+}
+
+impl Pairing {
+    pub(super) const ALL: [Self; 5] =
+        [Self::Waiting, Self::Claimed, Self::Bound, Self::Expired, Self::Refused];
+
+    pub(super) const fn value(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Claimed => "claimed",
+            Self::Bound => "bound",
+            Self::Expired => "expired",
+            Self::Refused => "refused",
+        }
+    }
+}
+
 /// The `Ready` condition of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Readiness {

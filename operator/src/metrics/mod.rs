@@ -13,7 +13,7 @@ use prometheus::TextEncoder;
 
 use crate::clock;
 use families::Families;
-pub(crate) use labels::{Kind, Outcome, Readiness, Verb};
+pub(crate) use labels::{Kind, Outcome, Pairing, Readiness, Verb};
 
 /// The counters of this operator. Clones share them.
 #[derive(Debug, Clone)]
@@ -60,6 +60,11 @@ impl Metrics {
         self.all.undecodable.with_label_values(&[kind.value()]).inc();
     }
 
+    /// A pairing came a step further.
+    pub(crate) fn pairing(&self, result: Pairing) {
+        self.all.pairings.with_label_values(&[result.value()]).inc();
+    }
+
     /// Whether this process may write because of the Lease.
     pub(crate) fn lease_held(&self, held: bool) {
         self.all.lease_held.set(i64::from(held));
@@ -87,6 +92,7 @@ mod tests {
             r#"reflector_operator_api_writes_total{kind="Deployment",verb="apply"} 0"#,
             r#"reflector_operator_objects{kind="Reflector",ready="unknown"} 0"#,
             r#"reflector_operator_undecodable_total{kind="Reflector"} 0"#,
+            r#"reflector_operator_pairings_total{result="refused"} 0"#,
             "reflector_operator_lease_held 0",
             "reflector_operator_build_info{version=",
             "process_resident_memory_bytes",

@@ -192,7 +192,12 @@ impl Peers {
         }
         self.write(peer, &ours).await?;
         let before = peer.status.as_ref().map_or(&[][..], |status| &status.conditions);
-        for note in status::notes(before, &ours, refused) {
+        let notes = status::notes(before, &ours, refused);
+        let pairing = peer.status.as_ref().and_then(|status| status.pairing.as_ref());
+        for step in status::steps(pairing, &ours, &notes) {
+            self.shared.metrics.pairing(step);
+        }
+        for note in notes {
             self.shared.recorder.tell(&**peer, &note).await;
         }
         Ok(true)

@@ -30,6 +30,7 @@ use crate::shared::Shared;
 use crate::undecodable::{self, OurPart};
 use crate::watches::Watches;
 use crate::writing::{self, transition};
+pub(crate) use build::labels::REFLECTOR as REFLECTOR_LABEL;
 pub(crate) use build::names::{child as child_name, claim as claim_name};
 use caches::{Caches, Written};
 use status::{OurStatus, Progress};

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use crds::EndpointId;
 use kube::Client;
 use tokio_util::sync::CancellationToken;
 
@@ -15,8 +14,8 @@ use crate::access::manifest::Mine;
 use crate::audit::{Audit, OnFailure};
 use crate::cluster::{Own, Pod, connect};
 use crate::config::{self, Config};
-use crate::engine::{BoxFuture, sys};
-use crate::server::{Enrolled, Roster};
+use crate::engine::sys;
+use crate::server::Roster;
 use crate::{access::directory, clock};
 
 use super::roster::Folder;
@@ -56,7 +55,8 @@ pub(super) enum Feeder {
 /// A feeder, and what others ask it.
 pub(super) struct Feeding {
     pub(super) feeder: Feeder,
-    pub(super) roster: Box<dyn Roster>,
+    /// Where appliances are written down that a window lets in; in a cluster they are objects.
+    pub(super) roster: Option<Box<dyn Roster>>,
     /// In a cluster.
     pub(super) cluster: Option<Handle>,
 }
@@ -108,7 +108,7 @@ fn from_folder(config: &Config, rooms: &Rooms) -> Feeding {
         Directory::new(peers.clone(), mine.clone(), rooms.access.clone(), Arc::new(clock::now));
     let roster =
         Folder { peers: PeersDir::new(peers, mine), directory: folder, access: rooms.access.clone() };
-    Feeding { feeder: Feeder::Folder(directory), roster: Box::new(roster), cluster: None }
+    Feeding { feeder: Feeder::Folder(directory), roster: Some(Box::new(roster)), cluster: None }
 }
 
 fn from_api_server(config: &Config, rooms: &Rooms, place: &InCluster) -> Feeding {
@@ -124,11 +124,7 @@ fn from_api_server(config: &Config, rooms: &Rooms, place: &InCluster) -> Feeding
         synchronised: || sys::clock_is_synchronised().unwrap_or(false),
         heard: Box::new(move || metrics.policy_event()),
     });
-    Feeding {
-        feeder: Feeder::ApiServer(Box::new(cluster)),
-        roster: Box::new(NoFolder),
-        cluster: Some(handle),
-    }
+    Feeding { feeder: Feeder::ApiServer(Box::new(cluster)), roster: None, cluster: Some(handle) }
 }
 
 /// Keeps to what the Reflector says of a full disk, until `cancel`.
@@ -146,14 +142,5 @@ pub(super) async fn follow(cluster: Handle, audit: Audit, cancel: CancellationTo
             () = cancel.cancelled() => return,
             more = changes.changed() => if more.is_err() { return },
         }
-    }
-}
-
-/// In a cluster peers are objects: nothing is enrolled here.
-struct NoFolder;
-
-impl Roster for NoFolder {
-    fn enrol(&self, _: EndpointId) -> BoxFuture<Result<Enrolled, String>> {
-        Box::pin(async { Err("in a cluster an appliance is paired by its ReflectorPeer".to_owned()) })
     }
 }

@@ -107,10 +107,12 @@ pub(super) async fn start(loaded: Loaded, engines: Engines) -> Result<Reflector>
         policy_from,
     });
     let unreachable = watch::Sender::new(None);
-    let pod = in_cluster.zip(wired.cluster.clone()).zip(wired.witness).map(|((here, held), witness)| Pod {
+    let in_cluster = in_cluster.zip(wired.cluster.clone()).zip(wired.witness.zip(wired.codes));
+    let pod = in_cluster.map(|((here, held), (witness, codes))| Pod {
         rooms: pod::Rooms {
             own: here.own,
             held,
+            codes,
             access: rooms.access.clone(),
             ledger: rooms.ledger.clone(),
             audit: rooms.audit.clone(),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use crds::EndpointId;
 use tokio::sync::watch;
 
@@ -11,6 +11,7 @@ use crate::access::pairing::Pairing;
 use crate::access::{Access, ReflectorPolicy, Settings, windows};
 use crate::audit::{self, Audit, OnFailure, Target};
 use crate::clock::{self, Now};
+use crate::cluster::pairing::Codes;
 use crate::cluster::status::Witness;
 use crate::config::Config;
 use crate::engine::site::Site;
@@ -19,7 +20,7 @@ use crate::ledger::Ledger;
 use crate::link::features::Features;
 use crate::metrics::{CommitResult, Metrics, PerPeer};
 use crate::network::{self, Position};
-use crate::server::{self, Server, Services};
+use crate::server::{self, Entrance, Server, Services};
 use crate::session::{Parts, Routes, Sessions};
 
 use super::engines::{Engines, Placed};
@@ -77,6 +78,8 @@ pub(super) struct Wired {
     pub(super) cluster: Option<Handle>,
     /// In a cluster: what happens to its peers.
     pub(super) witness: Option<Witness>,
+    /// In a cluster: the codes that wait for appliances.
+    pub(super) codes: Option<Codes>,
 }
 
 pub(super) fn wire(
@@ -88,6 +91,14 @@ pub(super) fn wire(
 ) -> Result<Wired> {
     let Feeding { feeder, roster, cluster } = feeding(config, rooms, in_cluster);
     let witness = in_cluster.map(|_| Witness::default());
+    let codes = in_cluster.zip(cluster.clone()).zip(witness.clone()).map(|((place, held), witness)| {
+        Codes::new(place.own.clone(), held, rooms.access.clone(), witness, Arc::new(clock::now))
+    });
+    let entrance = match (roster, &codes) {
+        (Some(roster), _) => Entrance::Window { pairing: rooms.pairing.clone(), roster },
+        (None, Some(codes)) => Entrance::Codes(codes.clone()),
+        (None, None) => bail!("there is no way in for new appliances: a bug"),
+    };
     let gate = windows::Gate::default();
     let features = engines.features();
     let recent = Recent::default();
@@ -108,8 +119,7 @@ pub(super) fn wire(
     let (identity, live) = watch::channel(rooms.current.clone());
     let server = Server::new(Services {
         access: rooms.access.clone(),
-        pairing: rooms.pairing.clone(),
-        roster,
+        entrance,
         sessions: sessions.clone(),
         doors: site.doors.clone(),
         tunnels: site.tunnels.clone(),
@@ -125,7 +135,7 @@ pub(super) fn wire(
         witness: witness.clone(),
     })?;
     let tallies = Tallies::new(refused, site.doors.clone(), site.tunnels.clone());
-    Ok(Wired { features, recent, tallies, server, sessions, identity, feeder, cluster, witness })
+    Ok(Wired { features, recent, tallies, server, sessions, identity, feeder, cluster, witness, codes })
 }
 
 fn load_identity(config: &Config, now: Now) -> Result<Current> {

@@ -68,6 +68,7 @@ labels! {
     /// What became of a pairing code.
     PairingResult {
         Paired => "paired",
+        Waits => "waits",
         WrongCode => "wrong_code",
         Limited => "limited",
         Closed => "closed",

@@ -92,7 +92,7 @@ impl Connection {
     ) -> Self {
         let standing = shared.services.access.subscribe(peer);
         let phase = shared.phase.clone();
-        let window = shared.services.pairing.watch();
+        let window = shared.services.entrance.watch();
         Self {
             wire: Wire::new(stream),
             seat,

@@ -78,6 +78,6 @@ impl Connection {
 
     pub(super) fn may_pair(&self, refusal: &Refusal) -> bool {
         let services = &self.shared.services;
-        matches!(refusal, Refusal::Unknown) && services.access.may_pair() && services.pairing.is_open()
+        matches!(refusal, Refusal::Unknown) && services.access.may_pair() && services.entrance.is_open()
     }
 }

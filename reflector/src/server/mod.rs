@@ -26,7 +26,7 @@ mod streams;
 mod wire;
 
 pub use revocations::{Revocation, Revocations};
-pub use shared::{Enrolled, Phase, Roster, Services};
+pub use shared::{Enrolled, Entrance, Phase, Roster, Services};
 
 use std::io;
 use std::net::SocketAddr;

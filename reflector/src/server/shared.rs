@@ -1,12 +1,14 @@
 //! What every connection of one server shares.
 
 use crds::EndpointId;
+use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::access::Access;
 use crate::access::pairing::Pairing;
 use crate::audit::Audit;
 use crate::clock::Now;
+use crate::cluster::pairing::Codes;
 use crate::cluster::status::Witness;
 use crate::engine::BoxFuture;
 use crate::engine::door::Doors;
@@ -46,14 +48,43 @@ pub struct Enrolled {
     pub problem: Option<String>,
 }
 
+/// The way in for appliances that no policy knows.
+pub enum Entrance {
+    /// A window that somebody opens here, and where its appliance is written down.
+    Window {
+        /// The window.
+        pairing: Pairing,
+        /// Where new peers are written down.
+        roster: Box<dyn Roster>,
+    },
+    /// The codes of objects that wait in a cluster.
+    Codes(Codes),
+}
+
+impl Entrance {
+    /// Follows until when a code could be presented; `None` while none could. Restricted connections end with it.
+    pub(super) fn watch(&self) -> watch::Receiver<Option<Timestamp>> {
+        match self {
+            Self::Window { pairing, .. } => pairing.watch(),
+            Self::Codes(codes) => codes.watch(),
+        }
+    }
+
+    /// Whether a code could be presented now.
+    pub(super) fn is_open(&self) -> bool {
+        match self {
+            Self::Window { pairing, .. } => pairing.is_open(),
+            Self::Codes(codes) => codes.watch().borrow().is_some(),
+        }
+    }
+}
+
 /// Handles a server hands to its connections.
 pub struct Services {
     /// Who may do what.
     pub access: Access,
-    /// The open pairing window.
-    pub pairing: Pairing,
-    /// Where new peers are written down.
-    pub roster: Box<dyn Roster>,
+    /// The way in for appliances that no policy knows.
+    pub entrance: Entrance,
     /// Admission and running sessions.
     pub sessions: Sessions,
     /// Where plain data on the control port finds its session.

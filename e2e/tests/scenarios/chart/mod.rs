@@ -1,5 +1,9 @@
 //! The chart of the operator: what helm makes of it, and what a real API server makes of that.
 
+mod alerts;
+mod install;
+mod render;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -25,11 +29,15 @@ pub(crate) async fn rendered(story: &Scenario, options: &[&str]) -> Result<Strin
 pub(crate) async fn apply(story: &Scenario, templates: &[&str]) -> Result<()> {
     let options: Vec<&str> = templates.iter().flat_map(|path| ["--show-only", path]).collect();
     let text = rendered(story, &options).await?;
-    let folder = tempfile::tempdir().context("make a folder for manifests")?;
-    let file = folder.path().join("chart.yaml");
-    std::fs::write(&file, text).context("write manifests")?;
-    let apply = ["apply", "--server-side", "--force-conflicts", "--warnings-as-errors", "--filename"];
-    let file = file.display().to_string();
-    story.kubectl(apply.into_iter().chain([file.as_str()])).await.context("apply the chart")?;
+    kubectl(story, &["apply", "--server-side", "--force-conflicts", "--warnings-as-errors"], &text).await?;
     Ok(())
+}
+
+/// What kubectl says of manifests.
+async fn kubectl(story: &Scenario, words: &[&str], manifests: &str) -> Result<String> {
+    let folder = tempfile::tempdir().context("make a folder for manifests")?;
+    let file = folder.path().join("manifests.yaml");
+    std::fs::write(&file, manifests).context("write manifests")?;
+    let file = file.display().to_string();
+    story.kubectl(words.iter().copied().chain(["--filename", &file])).await
 }

@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 
 use crate::crds::install;
 use running::Operator;
+pub(crate) use running::built;
 
 /// A Reflector pinned to a node, on ports of its own: scenarios share the nodes.
 fn reflector(name: &str, node: &str, port: u16, more: &Value) -> Value {

@@ -122,7 +122,7 @@ fn root() -> &'static Path {
 }
 
 /// Built as tests are, once; afterwards this is a moment.
-pub(super) async fn built(package: &str, program: &str) -> Result<PathBuf> {
+pub(crate) async fn built(package: &str, program: &str) -> Result<PathBuf> {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--quiet", "--package", package, "--bin", program]);
     let status = cargo.current_dir(root()).stdin(Stdio::null()).kill_on_drop(true).status().await;

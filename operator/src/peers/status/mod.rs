@@ -1,7 +1,7 @@
 //! What the operator says about a peer: from findings and a decision to the fields it owns. Pure.
 //!
 //! `verdicts` answers each condition's question, `usage` adds up what the members of a fleet counted, `said` words it,
-//! `notes` picks the events.
+//! `notes` picks the events and what is counted.
 
 mod notes;
 mod said;
@@ -19,7 +19,7 @@ use super::decide::Decision;
 use super::found::Found;
 use crate::clock::Now;
 use crate::conditions;
-pub(super) use notes::notes;
+pub(super) use notes::{notes, steps};
 pub(super) use verdicts::{is_over, is_used_up, quota_edge, spread};
 
 /// What we own of the status. Server-side apply takes away what is left out, so this is always all of it.

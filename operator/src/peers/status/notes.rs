@@ -1,9 +1,11 @@
-//! Which changes are told as events. Pure.
+//! Which changes are told as events, and which are counted. Pure.
 
+use crds::peer::{PairingState, PairingStatus};
 use crds::reasons::PeerReason as Reason;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::OurStatus;
+use crate::metrics::Pairing;
 use crate::writing::{Note, Severity, transition};
 
 /// Steps of a pairing that goes well, and what passes by itself, are no warnings.
@@ -11,6 +13,25 @@ const EXPECTED: [Reason; 5] =
     [Reason::Waiting, Reason::Claimed, Reason::PairingRequired, Reason::Suspended, Reason::EndpointIdChanged];
 /// Not told: nothing has changed for anybody, or it passes by itself within seconds.
 const UNTOLD: [Reason; 3] = [Reason::NotRevoked, Reason::NotLoaded, Reason::Reconciling];
+
+/// The steps a pairing takes from one status to another, to be counted.
+pub(in crate::peers) fn steps(
+    before: Option<&PairingStatus>,
+    after: &OurStatus,
+    notes: &[Note],
+) -> Vec<Pairing> {
+    let at = |pairing: Option<&PairingStatus>| pairing.map(|one| (one.state.clone(), one.round));
+    let step = match after.pairing.as_ref().and_then(|pairing| pairing.state.as_ref()) {
+        _ if at(before) == at(after.pairing.as_ref()) => None,
+        Some(PairingState::Waiting) => Some(Pairing::Waiting),
+        Some(PairingState::Claimed) => Some(Pairing::Claimed),
+        Some(PairingState::Bound) => Some(Pairing::Bound),
+        Some(PairingState::Expired) => Some(Pairing::Expired),
+        Some(PairingState::Unknown(_)) | None => None,
+    };
+    let refused = notes.iter().any(|note| note.reason == Reason::ClaimRefused.as_str());
+    step.into_iter().chain(refused.then_some(Pairing::Refused)).collect()
+}
 
 /// What to tell when conditions go from `before` to `after`: each reason once. `refused`: reflectors that claim without
 /// proof, told when that is news.

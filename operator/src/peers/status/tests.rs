@@ -4,6 +4,7 @@ use crds::peer::validate;
 
 use super::*;
 use crate::clock::Now;
+use crate::metrics::Pairing;
 use crate::peers::decide::decide;
 use crate::peers::testing::{at, found, id, moment, named, peer, waiting};
 use crate::writing::{Note, Severity};
@@ -249,6 +250,28 @@ fn each_step_of_a_pairing_is_told_once() {
     assert_eq!(told(&forged, &forged), []);
     let suspended = found(peer("suspend: true", &format!("endpointId: {}", id(1))));
     assert_eq!(told(&loaded, &suspended), one("Suspended", Severity::Normal));
+}
+
+#[test]
+fn each_step_of_a_pairing_is_counted_once() {
+    let counted = |before: &Found, after: &Found| {
+        let (old, _) = done(before);
+        let (new, decision) = done(after);
+        let notes = notes(&old.conditions, &new, &decision.refused);
+        steps(old.pairing.as_ref(), &new, &notes)
+    };
+    let (none, waits) = (found(peer("", "")), found(peer("", &waiting())));
+    let expired = found(peer("", "pairing: { state: Expired, round: 0 }"));
+    let bound = found(peer("", &format!("endpointId: {}, pairing: {{ state: Bound, round: 0 }}", id(1))));
+    let forged =
+        format!("{}, reflectors: [{{ name: attic, claim: {{ endpointId: {} }} }}]", waiting(), id(1));
+    let forged = found(peer("", &forged));
+    assert_eq!(counted(&none, &waits), [Pairing::Waiting]);
+    assert_eq!(counted(&waits, &waits), []);
+    assert_eq!(counted(&waits, &expired), [Pairing::Expired]);
+    assert_eq!(counted(&forged, &bound), [Pairing::Bound]);
+    assert_eq!(counted(&waits, &forged), [Pairing::Refused]);
+    assert_eq!(counted(&forged, &forged), []);
 }
 
 #[test]

@@ -73,7 +73,8 @@ fn owner(plan: &Plan) -> OwnerReference {
         name: plan.name.clone(),
         uid: plan.uid.clone(),
         controller: Some(true),
-        block_owner_deletion: Some(true),
+        // It would need a right on the finalizers of Reflectors, and nobody has to wait for a child to go.
+        block_owner_deletion: None,
     }
 }
 

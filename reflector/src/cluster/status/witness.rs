@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crds::EndpointId;
+use crds::pairing::CodeKey;
 use crds::peer::{Claim, LastTest, Revocation};
 use jiff::Timestamp;
 
@@ -40,7 +41,7 @@ pub struct Witness {
 struct Memory {
     peers: HashMap<EndpointId, Happened>,
     /// By the uid of the peer's object: its appliance is not known yet.
-    claims: HashMap<Arc<str>, Claim>,
+    claims: HashMap<Arc<str>, (Claim, CodeKey)>,
 }
 
 impl Witness {
@@ -83,14 +84,9 @@ impl Witness {
         self.remember(id, |happened| happened.revocation = Some(revocation));
     }
 
-    /// An appliance presented the code of this peer's object, or its claim is over.
-    pub fn claimed(&self, uid: &Arc<str>, claim: Option<Claim>) {
-        let mut memory = self.lock();
-        match claim {
-            Some(claim) => drop(memory.claims.insert(Arc::clone(uid), claim)),
-            None => drop(memory.claims.remove(uid)),
-        }
-        drop(memory);
+    /// An appliance presented the code of this peer's object, which stands for that key.
+    pub fn claimed(&self, uid: &Arc<str>, claim: Claim, key: CodeKey) {
+        self.lock().claims.insert(Arc::clone(uid), (claim, key));
         self.hints.leave(Hint::Everything);
     }
 
@@ -99,14 +95,16 @@ impl Witness {
         self.lock().peers.get(id).cloned().unwrap_or_default()
     }
 
-    /// The claim that is made on a peer's object here.
-    pub fn claim(&self, uid: &str) -> Option<Claim> {
+    /// The claim that is made on a peer's object here, and the key of the code it was made with.
+    pub fn claim(&self, uid: &str) -> Option<(Claim, CodeKey)> {
         self.lock().claims.get(uid).cloned()
     }
 
-    /// Only these are still known: the rest is forgotten.
-    pub fn keep(&self, known: impl Fn(&EndpointId) -> bool) {
-        self.lock().peers.retain(|id, _| known(id));
+    /// Only these appliances, and claims on these objects, are still of interest: the rest is forgotten.
+    pub fn keep(&self, known: impl Fn(&EndpointId) -> bool, pairs: impl Fn(&str) -> bool) {
+        let mut memory = self.lock();
+        memory.peers.retain(|id, _| known(id));
+        memory.claims.retain(|uid, _| pairs(uid));
     }
 
     fn remember(&self, id: EndpointId, change: impl FnOnce(&mut Happened)) {
@@ -159,16 +157,20 @@ mod tests {
             witness.seen(id(n), "192.0.2.7".parse().unwrap(), at(0));
         }
         assert_eq!(witness.lock().peers.len(), MOST_SUBJECTS);
-        witness.keep(|known| *known == id(3));
+        witness.keep(|known| *known == id(3), |_| true);
         assert_eq!(witness.lock().peers.keys().collect::<Vec<_>>(), [&id(3)]);
     }
 
     #[test]
     fn a_claim_stands_until_it_is_over() {
         let (witness, uid) = (Witness::default(), Arc::from("uid-1"));
-        witness.claimed(&uid, Some(Claim { from: Some("192.0.2.7".into()), ..Claim::default() }));
-        assert_eq!(witness.claim("uid-1").unwrap().from.as_deref(), Some("192.0.2.7"));
-        witness.claimed(&uid, None);
+        let code = crds::pairing::Code::parse("abCD2345").unwrap();
+        let mut memory = crds::pairing::memory();
+        let key = crds::pairing::SecretKey::derive(&code, "uid-attic", &mut memory).unwrap().code_key();
+        let claim = Claim { from: Some("192.0.2.7".into()), ..Claim::default() };
+        witness.claimed(&uid, claim.clone(), key.clone());
+        assert_eq!(witness.claim("uid-1"), Some((claim, key)));
+        witness.keep(|_| true, |_| false);
         assert_eq!(witness.claim("uid-1"), None);
     }
 }

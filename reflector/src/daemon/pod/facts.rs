@@ -1,10 +1,11 @@
 //! What the process knows of itself and of its peers, as status shows it. Reads what is in memory.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crds::EndpointId;
-use crds::peer::RefKind;
+use crds::peer::{Claim, PairingState, RefKind};
 use crds::reasons::ReflectorReason;
 use tokio::sync::watch;
 
@@ -14,6 +15,7 @@ use crate::access::policy::{Refusal, Verdict};
 use crate::audit::Audit;
 use crate::clock::Now;
 use crate::cluster::Own;
+use crate::cluster::pairing::Codes;
 use crate::cluster::status::peer::{self, EntryFacts};
 use crate::cluster::status::standing::{self, Doorway};
 use crate::cluster::status::{
@@ -28,6 +30,7 @@ use crate::session::Sessions;
 pub(crate) struct Rooms {
     pub(crate) own: Own,
     pub(crate) held: Handle,
+    pub(crate) codes: Codes,
     pub(crate) access: Access,
     pub(crate) ledger: Ledger,
     pub(crate) audit: Audit,
@@ -51,7 +54,10 @@ impl Facts for Rooms {
                 self.held.look(|held| held.peer(&name).map(subject)).into_iter().collect()
             }
             Hint::Everything => {
-                self.witness.keep(|id| self.object_of(id).is_some());
+                let pairing: BTreeSet<String> = self.held.look(|held| {
+                    held.peers().filter(|peer| pairs(peer)).map(|peer| peer.uid.clone()).collect()
+                });
+                self.witness.keep(|id| self.object_of(id).is_some(), |uid| pairing.contains(uid));
                 self.held.look(|held| {
                     held.reflector().map(own).into_iter().chain(held.peers().map(subject)).collect()
                 })
@@ -152,8 +158,26 @@ impl Rooms {
             seen_before: used.last_seen.and_then(|at| moment.as_wall(at)),
             test_before: used.last_test.as_ref().map(peer::remembered_test),
             happened: enforced.map(|(id, _)| self.witness.of(id)).unwrap_or_default(),
-            claim: self.witness.claim(&held.uid),
-            pairing: None,
+            claim: self.claim(held),
+            pairing: waits(held).then(|| self.codes.counts()).flatten(),
+        }
+    }
+
+    /// The claim that stands: as long as its code does, and until somebody approved it. One whose code was replaced is
+    /// withdrawn.
+    fn claim(&self, held: &HeldPeer) -> Option<Claim> {
+        let pairing = held.pairing.as_ref()?;
+        let made = self.witness.claim(&held.uid);
+        match pairing.state {
+            Some(PairingState::Waiting) => {
+                let (claim, key) = made?;
+                (pairing.code_key.as_ref() == Some(&key.to_string())).then_some(claim)
+            }
+            // Perhaps the process before this one made it.
+            Some(PairingState::Claimed) => {
+                made.map(|(claim, _)| claim).or_else(|| held.entry.as_ref()?.claim.clone())
+            }
+            _ => None,
         }
     }
 
@@ -174,6 +198,16 @@ fn object_in(verdict: &Verdict) -> Option<&Arc<str>> {
             None
         }
     }
+}
+
+/// A claim on it may still count.
+fn pairs(peer: &HeldPeer) -> bool {
+    let open = |state: &PairingState| matches!(state, PairingState::Waiting | PairingState::Claimed);
+    peer.pairing.as_ref().and_then(|pairing| pairing.state.as_ref()).is_some_and(open)
+}
+
+fn waits(peer: &HeldPeer) -> bool {
+    peer.pairing.as_ref().is_some_and(|pairing| pairing.state == Some(PairingState::Waiting))
 }
 
 fn own(reflector: &HeldReflector) -> Subject {

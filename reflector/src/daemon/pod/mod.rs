@@ -59,11 +59,17 @@ impl Pod {
             ledger: rooms.ledger.health(),
             unreachable: rooms.unreachable.clone(),
         };
-        let access = rooms.access.clone();
+        let (access, codes) = (rooms.access.clone(), rooms.codes.clone());
         let sender = Sender::new(client, target);
+        let counted = metrics.clone();
         let reporter = Reporter { facts: Arc::new(rooms), hints, sender, metrics, loaded: is_loaded };
         let announce = cancel.run_until_cancelled(announce(access, loaded));
-        tokio::join!(announce, follower.run(cancel.clone()), reporter.run(cancel.clone()));
+        tokio::join!(
+            announce,
+            follower.run(cancel.clone()),
+            codes.run(&counted, cancel.clone()),
+            reporter.run(cancel.clone())
+        );
     }
 }
 

@@ -1,0 +1,174 @@
+//! `why`: what the conditions of an object mean, and what to do.
+
+use anyhow::{Result, bail, ensure};
+use crds::reasons::{FleetReason, PeerReason, ReflectorReason};
+use crds::{Reflector, ReflectorFleet, ReflectorPeer};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use serde_json::json;
+
+use super::answer::{Answer, written};
+use super::args::Format;
+use super::cluster::Cluster;
+use super::peers::today;
+use super::text::{ago, count, is_fine, line, plain};
+use crate::clock;
+
+/// What is asked about.
+#[derive(Debug, Clone, PartialEq)]
+enum Subject {
+    Peer(Box<ReflectorPeer>),
+    Reflector(Box<Reflector>),
+    Fleet(Box<ReflectorFleet>),
+}
+
+pub(super) async fn run(cluster: &Cluster, name: &str, format: Option<Format>) -> Result<Answer> {
+    let found = find(cluster, name).await?;
+    let subject = match found.as_slice() {
+        [only] => only,
+        [] => bail!("there is no peer, Reflector or fleet {name} in namespace {}", cluster.namespace),
+        _ => bail!("there are several of that name: say peer/{name}, reflector/{name} or fleet/{name}"),
+    };
+    let now = clock::now().wall;
+    let text = match format {
+        None => subject.draw(name, now),
+        Some(format) => {
+            let all: Vec<_> = subject.conditions().iter().map(|one| subject.explained(one)).collect();
+            written(&json!({ "name": name, "conditions": all }), format)?
+        }
+    };
+    Ok(Answer::text(text))
+}
+
+async fn find(cluster: &Cluster, name: &str) -> Result<Vec<Subject>> {
+    let (kind, name) = name.split_once('/').map_or((None, name), |(kind, name)| (Some(kind), name));
+    ensure!(!name.is_empty(), "say whose: peer/NAME, reflector/NAME or fleet/NAME");
+    let wants = |names: [&str; 3]| kind.is_none_or(|kind| names.contains(&kind));
+    let mut found = Vec::new();
+    if wants(["peer", "rpeer", "reflectorpeer"]) {
+        found.extend(cluster.find(name).await?.map(Box::new).map(Subject::Peer));
+    }
+    if wants(["reflector", "rfl", "reflectors"]) {
+        found.extend(cluster.find(name).await?.map(Box::new).map(Subject::Reflector));
+    }
+    if wants(["fleet", "rfleet", "reflectorfleet"]) {
+        found.extend(cluster.find(name).await?.map(Box::new).map(Subject::Fleet));
+    }
+    Ok(found)
+}
+
+impl Subject {
+    fn conditions(&self) -> &[Condition] {
+        match self {
+            Self::Peer(peer) => peer.status.as_ref().map_or(&[], |status| &status.conditions),
+            Self::Reflector(reflector) => reflector.status.as_ref().map_or(&[], |status| &status.conditions),
+            Self::Fleet(fleet) => fleet.status.as_ref().map_or(&[], |status| &status.conditions),
+        }
+    }
+
+    /// What a reason means and what to do. A newer operator may have one we do not know.
+    fn words(&self, reason: &str) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Peer(_) => reason.parse::<PeerReason>().ok().map(|one| (one.explanation(), one.remedy())),
+            Self::Reflector(_) => {
+                reason.parse::<ReflectorReason>().ok().map(|one| (one.explanation(), one.remedy()))
+            }
+            Self::Fleet(_) => reason.parse::<FleetReason>().ok().map(|one| (one.explanation(), one.remedy())),
+        }
+    }
+
+    fn explained(&self, condition: &Condition) -> serde_json::Value {
+        let mut said = json!({
+            "type": condition.type_, "status": condition.status, "reason": condition.reason, "message": condition.message,
+        });
+        if let Some((means, remedy)) = self.words(&condition.reason) {
+            said["explanation"] = json!(means);
+            said["remedy"] = json!(remedy);
+        }
+        said
+    }
+
+    fn draw(&self, name: &str, now: Timestamp) -> String {
+        let mut out = String::new();
+        for condition in self.conditions() {
+            let since = ago(Some(&condition.last_transition_time), now);
+            let mark = if is_fine(condition) { " " } else { "!" };
+            let (type_, status, reason) =
+                (plain(&condition.type_), plain(&condition.status), plain(&condition.reason));
+            line(&mut out, &format!("{mark} {type_} is {status} for {since}: {reason}"));
+            let words = self.words(&condition.reason);
+            let (means, remedy) =
+                words.unwrap_or(("", "This release of the plugin does not know the reason."));
+            let details = details(&condition.message, means, remedy);
+            for words in [means, &details, remedy]
+                .into_iter()
+                .filter(|line| !line.is_empty() && *line != "Nothing to do.")
+            {
+                line(&mut out, &format!("    {words}"));
+            }
+        }
+        if out.is_empty() {
+            out = format!("Nobody has looked at {} yet. Is the operator running?\n", plain(name));
+        }
+        out.push_str(&self.denied(now));
+        out
+    }
+
+    fn denied(&self, now: Timestamp) -> String {
+        let Self::Peer(peer) = self else { return String::new() };
+        match today(peer, now).and_then(|usage| usage.denied_today).unwrap_or(0) {
+            0 => String::new(),
+            denied => format!(
+                "  {} denied today: the reflector's audit log and kubectl reflector logs have the reasons.\n",
+                count(denied, "request")
+            ),
+        }
+    }
+}
+
+/// What a message says beyond what the table says already.
+fn details(message: &str, means: &str, remedy: &str) -> String {
+    let message = plain(message);
+    let rest = message.strip_prefix(means).unwrap_or(&message);
+    rest.strip_suffix(remedy).unwrap_or(rest).trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::ResourceExt as _;
+
+    use super::*;
+    use crate::plugin::testing::{golden, now, picture};
+
+    #[test]
+    fn golden_why() {
+        let all = picture();
+        let asked = |name: &str, subject: &Subject| {
+            format!("$ kubectl reflector why {name}\n{}", subject.draw(name, now()))
+        };
+        let reflectors = all.reflectors.into_iter().filter(|one| !one.name_any().starts_with("homes"));
+        let parts = reflectors
+            .map(|one| asked(&one.name_any(), &Subject::Reflector(Box::new(one))))
+            .chain(all.peers.into_iter().map(|one| asked(&one.name_any(), &Subject::Peer(Box::new(one)))))
+            .chain(all.fleets.into_iter().map(|one| asked(&one.name_any(), &Subject::Fleet(Box::new(one)))));
+        let text: String = parts.collect();
+        golden("why.txt", &text);
+    }
+
+    #[test]
+    fn what_the_table_says_is_not_said_twice() {
+        assert_eq!(details("It means. port 4000. Do it.", "It means.", "Do it."), "port 4000.");
+        assert_eq!(details("words of a stranger", "It means.", "Do it."), "words of a stranger");
+        assert_eq!(details("", "", ""), "");
+    }
+
+    #[test]
+    fn an_object_nobody_has_looked_at_and_a_reason_of_the_future_are_said() {
+        let mut reflector = picture().reflectors.remove(0);
+        reflector.status.as_mut().unwrap().conditions[0].reason = "InventedLater".into();
+        let subject = Subject::Reflector(Box::new(reflector.clone()));
+        assert!(subject.draw("attic", now()).contains("does not know the reason"));
+        reflector.status = None;
+        assert!(Subject::Reflector(Box::new(reflector)).draw("attic", now()).contains("operator"));
+    }
+}
