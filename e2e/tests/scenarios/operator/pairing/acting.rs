@@ -100,7 +100,7 @@ pub(super) async fn gone(story: &Scenario, name: &str) -> Result<()> {
 }
 
 /// The pod of a reflector.
-pub(super) struct Pod<'a> {
+pub(in super::super) struct Pod<'a> {
     pub(super) story: &'a Scenario,
     pub(super) reflector: &'a str,
     /// uid of the object its peers name.
@@ -109,13 +109,13 @@ pub(super) struct Pod<'a> {
 
 impl<'a> Pod<'a> {
     /// Of attic, which its peers name.
-    pub(super) async fn attic(story: &'a Scenario) -> Result<Self> {
+    pub(in super::super) async fn attic(story: &'a Scenario) -> Result<Self> {
         let salt = story.api::<Reflector>().get("attic").await?.uid().context("its uid")?;
         Ok(Self { story, reflector: "attic", salt })
     }
 
     /// Writes what it would write when this appliance presented this code.
-    pub(super) async fn claims(&self, peer: &ReflectorPeer, code: &str, id: EndpointId) -> Result<()> {
+    pub(in super::super) async fn claims(&self, peer: &ReflectorPeer, code: &str, id: EndpointId) -> Result<()> {
         let code = Code::parse(code).context("that is no code")?;
         let key = SecretKey::derive(&code, &self.salt, &mut memory())?;
         let uid = peer.uid().context("its uid")?;
@@ -125,7 +125,7 @@ impl<'a> Pod<'a> {
     }
 
     /// Writes its part of its entry.
-    pub(super) async fn says(&self, peer: &str, entry: &Value) -> Result<()> {
+    pub(in super::super) async fn says(&self, peer: &str, entry: &Value) -> Result<()> {
         let mut entry = entry.clone();
         entry["name"] = json!(self.reflector);
         let status = json!({
@@ -156,6 +156,6 @@ pub(super) async fn told(story: &Scenario, about: &str, reason: &str) -> Result<
     .await
 }
 
-pub(super) fn appliance(byte: u8) -> EndpointId {
+pub(in super::super) fn appliance(byte: u8) -> EndpointId {
     EndpointId::from_public_key([byte; 32])
 }

@@ -1,7 +1,7 @@
 //! Pairing on a real API server: the operator makes codes, and this test is the person who reads one and the pod that
 //! saw it typed (`acting`).
 
-mod acting;
+pub(super) mod acting;
 mod fleets;
 
 use anyhow::{Context as _, Result, ensure};
