@@ -35,11 +35,13 @@ pub(crate) async fn install(story: &Scenario) -> Result<()> {
         .kubectl(["apply", "--server-side", "--force-conflicts", "--warnings-as-errors", "-f", &yaml])
         .await
         .context("install the definitions")?;
-    let names = KINDS.map(|(_, plural)| format!("crd/{plural}.packetparamedic.io"));
-    let wait = ["wait", "--for=condition=Established", "--timeout=30s"].map(String::from);
-    let words: Vec<String> = wait.into_iter().chain(names).collect();
-    // kubectl gives up on a definition so new that it has no conditions.
-    wait_until("the kinds are served", MINUTE, async || story.kubectl(&words).await.map(drop)).await
+    // kubectl takes a definition without conditions, as it is at first, for an error.
+    wait_until("the definitions are established", MINUTE, async || {
+        let names = KINDS.map(|(_, plural)| format!("crd/{plural}.packetparamedic.io"));
+        let wait = ["wait", "--for=condition=Established", "--timeout=5s"].map(String::from);
+        story.kubectl(wait.into_iter().chain(names)).await.map(drop)
+    })
+    .await
 }
 
 fn objects(story: &Scenario, kind: &str) -> Result<Api<DynamicObject>> {

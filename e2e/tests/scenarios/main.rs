@@ -9,6 +9,7 @@ mod chart;
 mod clocks;
 mod crashes;
 mod crds;
+mod deploy;
 mod disks;
 mod failing;
 mod helm;

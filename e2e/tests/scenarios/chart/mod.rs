@@ -34,7 +34,7 @@ pub(crate) async fn apply(story: &Scenario, templates: &[&str]) -> Result<()> {
 }
 
 /// What kubectl says of manifests.
-async fn kubectl(story: &Scenario, words: &[&str], manifests: &str) -> Result<String> {
+pub(crate) async fn kubectl(story: &Scenario, words: &[&str], manifests: &str) -> Result<String> {
     let folder = tempfile::tempdir().context("make a folder for manifests")?;
     let file = folder.path().join("manifests.yaml");
     std::fs::write(&file, manifests).context("write manifests")?;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use super::pairing::{appliance, as_pod, claim};
+use super::pairing::acting::{Pod, appliance};
 use super::running::{Operator, built};
 use super::{create, reflector, says};
 use crate::chart;
@@ -51,7 +51,7 @@ async fn present(story: &Scenario, peer: &str, byte: u8) -> Result<()> {
     let shown = plugin(story, &["pair", peer, "-o", "json"]).await?.json()?;
     let code = shown["code"].as_str().with_context(|| format!("{shown} has no code"))?;
     let peer: ReflectorPeer = story.api().get(peer).await?;
-    claim(story, &peer, code, appliance(byte)).await
+    Pod::attic(story).await?.claims(&peer, code, appliance(byte)).await
 }
 
 /// X3, X9: pairing, explanation, export and revocation by hand.
@@ -103,7 +103,7 @@ async fn a_person_pairs_looks_exports_and_revokes() {
             let entry = json!({
                 "loadedGeneration": generation, "loadedEndpointId": appliance(1), "revocation": revocation,
             });
-            as_pod(story, "den", &entry).await
+            Pod::attic(story).await?.says("den", &entry).await
         };
         let (revoked, enforced) = tokio::join!(plugin(story, &["revoke", "den"]), enforce);
         enforced?;

@@ -1,0 +1,27 @@
+-- Healthy: every member is Ready and made from the newest template.
+local function said(status, condition)
+  local message = condition.message
+  if message == nil or message == "" then message = condition.reason end
+  return { status = status, message = message }
+end
+
+if obj.status == nil or obj.status.observedGeneration ~= obj.metadata.generation then
+  return { status = "Progressing", message = "Waiting for the operator" }
+end
+local is = {}
+for _, condition in ipairs(obj.status.conditions or {}) do
+  is[condition.type] = condition
+end
+if is.Stalled ~= nil and is.Stalled.status == "True" then
+  return said("Degraded", is.Stalled)
+end
+if is.Ready == nil then
+  return { status = "Progressing", message = "Waiting for the operator" }
+end
+if is.Ready.status == "True" then
+  return said("Healthy", is.Ready)
+end
+if is.Ready.status == "Unknown" or (is.Reconciling ~= nil and is.Reconciling.status == "True") then
+  return said("Progressing", is.Ready)
+end
+return said("Degraded", is.Ready)
