@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use e2e::scenario::{Scenario, scenario};
+use e2e::scenario::{MINUTE, Scenario, scenario, wait_until};
 use kube::Api;
 use kube::api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, PostParams};
 use serde::Deserialize;
@@ -35,10 +35,13 @@ pub(crate) async fn install(story: &Scenario) -> Result<()> {
         .kubectl(["apply", "--server-side", "--force-conflicts", "--warnings-as-errors", "-f", &yaml])
         .await
         .context("install the definitions")?;
-    let names = KINDS.map(|(_, plural)| format!("crd/{plural}.packetparamedic.io"));
-    let wait = ["wait", "--for=condition=Established", "--timeout=30s"].map(String::from);
-    story.kubectl(wait.into_iter().chain(names)).await.context("wait for the definitions")?;
-    Ok(())
+    // kubectl takes a definition without conditions, as it is at first, for an error.
+    wait_until("the definitions are established", MINUTE, async || {
+        let names = KINDS.map(|(_, plural)| format!("crd/{plural}.packetparamedic.io"));
+        let wait = ["wait", "--for=condition=Established", "--timeout=5s"].map(String::from);
+        story.kubectl(wait.into_iter().chain(names)).await.map(drop)
+    })
+    .await
 }
 
 fn objects(story: &Scenario, kind: &str) -> Result<Api<DynamicObject>> {

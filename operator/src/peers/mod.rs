@@ -153,11 +153,16 @@ impl Peers {
             return Err(error);
         }
         let mut wrote = decided.withdraw.is_some() || decided.issue.is_some();
-        wrote |= self.report(&found, &Progress::Done(valid, &decided), &decided.refused).await?;
+        let answer = self.report(&found, &Progress::Done(valid, &decided), &decided.refused).await?;
+        wrote |= answer.is_some();
+        let mut newest = answer.unwrap_or_else(|| found.peer.clone());
         for gone in found.departed() {
             // Our key of its entry was dropped with the status; what is left is its pod's, which is no more.
             let manager = reflectors::child_name(gone);
-            self.shared.writer.withdraw_status(Kind::ReflectorPeer, &*found.peer, &manager).await?;
+            let writer = &self.shared.writer;
+            let answer = Arc::new(writer.withdraw_status(Kind::ReflectorPeer, &*newest, &manager).await?);
+            self.room.wrote(&newest, &answer);
+            newest = answer;
             wrote = true;
         }
         let outcome = if wrote { Outcome::Ok } else { Outcome::Unchanged };
@@ -178,19 +183,19 @@ impl Peers {
         Ok(())
     }
 
-    /// Writes the status if it says something new, and tells the events of it. Says whether it did.
+    /// Writes the status if it says something new, and tells the events of it. What the server answered, if it did.
     async fn report(
         &self,
         found: &Found,
         progress: &Progress<'_>,
         refused: &[String],
-    ) -> Result<bool, Error> {
+    ) -> Result<Option<Arc<ReflectorPeer>>, Error> {
         let ours = status::status(found, progress, clock::now());
         let peer = &found.peer;
         if ours.is_in(peer, found.named.as_ref().is_some_and(|named| named.is_fleet)) {
-            return Ok(false);
+            return Ok(None);
         }
-        self.write(peer, &ours).await?;
+        let answer = self.write(peer, &ours).await?;
         let before = peer.status.as_ref().map_or(&[][..], |status| &status.conditions);
         let notes = status::notes(before, &ours, refused);
         let pairing = peer.status.as_ref().and_then(|status| status.pairing.as_ref());
@@ -200,7 +205,7 @@ impl Peers {
         for note in notes {
             self.shared.recorder.tell(&**peer, &note).await;
         }
-        Ok(true)
+        Ok(Some(answer))
     }
 
     async fn write(&self, peer: &ReflectorPeer, ours: &OurStatus) -> Result<Arc<ReflectorPeer>, Error> {

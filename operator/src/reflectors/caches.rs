@@ -72,7 +72,7 @@ fn trim_claim(claim: &mut PersistentVolumeClaim) {
     }
 }
 
-/// Why it has no pod; numbers of replicas are not looked at.
+/// Why it has no pod, and whether the one it has is of its newest description.
 fn trim_deployment(deployment: &mut Deployment) {
     if let Some(status) = &mut deployment.status {
         let mut conditions = status.conditions.take().unwrap_or_default();
@@ -82,6 +82,8 @@ fn trim_deployment(deployment: &mut Deployment) {
         }
         *status = DeploymentStatus {
             conditions: Some(conditions).filter(|all| !all.is_empty()),
+            observed_generation: status.observed_generation,
+            updated_replicas: status.updated_replicas,
             ..DeploymentStatus::default()
         };
     }
@@ -144,10 +146,10 @@ mod tests {
     }
 
     #[test]
-    fn of_a_deployment_only_the_reason_why_it_has_no_pod_is_kept_beside_its_spec() {
+    fn of_a_deployment_is_kept_why_it_has_no_pod_or_an_old_one() {
         let mut deployment: Deployment = serde_json::from_value(json!({
             "metadata": { "name": "d" },
-            "status": { "replicas": 1, "observedGeneration": 4, "conditions": [
+            "status": { "replicas": 2, "updatedReplicas": 1, "observedGeneration": 4, "conditions": [
                 { "type": "Progressing", "status": "True" },
                 { "type": "ReplicaFailure", "status": "True", "message": "m", "lastUpdateTime": "2026-01-02T00:00:00Z" },
             ] },
@@ -157,7 +159,10 @@ mod tests {
         let status = serde_json::to_value(deployment.status).unwrap();
         assert_eq!(
             status,
-            json!({ "conditions": [{ "type": "ReplicaFailure", "status": "True", "message": "m" }] })
+            json!({
+                "updatedReplicas": 1, "observedGeneration": 4,
+                "conditions": [{ "type": "ReplicaFailure", "status": "True", "message": "m" }],
+            })
         );
     }
 }

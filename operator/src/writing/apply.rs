@@ -133,15 +133,14 @@ impl Writer {
     }
 
     /// Takes away all another manager said in a status: that of a pod that is no more.
-    pub(crate) async fn withdraw_status<K>(&self, kind: Kind, object: &K, manager: &str) -> Result<(), Error>
+    pub(crate) async fn withdraw_status<K>(&self, kind: Kind, object: &K, manager: &str) -> Result<K, Error>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
         K: Clone + Debug + DeserializeOwned,
     {
         let api = self.api::<K>(&object.namespace().unwrap_or_default());
         let types = [K::api_version(&()).into_owned(), K::kind(&()).into_owned()];
-        self.status_as(manager, kind, &api, types, object.meta(), &json!({})).await?;
-        Ok(())
+        self.status_as(manager, kind, &api, types, object.meta(), &json!({})).await
     }
 
     /// The same for an object that cannot be read as its kind.

@@ -1,7 +1,8 @@
 //! What was written and has not come back through a watch yet.
 //!
 //! A reconcile right after a write would see the object as it was before, and write, or tell, once more. Until the
-//! cache moves on from the version that was seen at the write, what the server answered counts instead.
+//! cache moves on from the version that was seen at the write, and from those of our own writes in between, what the
+//! server answered last counts instead.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,6 +17,8 @@ const LATE: Duration = Duration::from_secs(60);
 /// Most writes on their way: more than are sent in [`LATE`] by any operator. Beyond it the oldest is forgotten, which
 /// costs one write that changes nothing. Test: `what_never_comes_back_is_forgotten`.
 const MOST: usize = 4_096;
+/// Most writes of one object on their way: the members of a fleet, and what else a reconcile writes.
+const CHAIN: usize = 72;
 
 /// Writes on their way back, by namespace and name.
 #[derive(Debug)]
@@ -25,8 +28,8 @@ pub(crate) struct Overlay<K> {
 
 #[derive(Debug)]
 struct Written<K> {
-    /// The version the cache had when it was written.
-    before: Option<String>,
+    /// The version the cache had when it was written first, and those of our writes since, the last one's apart.
+    before: Vec<Option<String>>,
     answer: Arc<K>,
     at_ms: u64,
 }
@@ -48,7 +51,9 @@ impl<K: ResourceExt> Overlay<K> {
         let key = (namespace.to_owned(), name.to_owned());
         let version = cached.as_ref().and_then(|object| object.resource_version());
         match written.get(&key) {
-            Some(entry) if entry.before == version && !entry.is_late(now) => Some(entry.answer.clone()),
+            Some(entry) if entry.before.contains(&version) && !entry.is_late(now) => {
+                Some(entry.answer.clone())
+            }
             Some(_) => {
                 written.remove(&key);
                 cached
@@ -70,8 +75,11 @@ impl<K: ResourceExt> Overlay<K> {
         // A second write before the first came back is still measured from what the cache has.
         let key = (answer.namespace().unwrap_or_default(), answer.name_any());
         let before = match written.remove(&key) {
-            Some(entry) if entry.answer.resource_version() == before => entry.before,
-            _ => before,
+            Some(mut entry) if entry.answer.resource_version() == before && entry.before.len() < CHAIN => {
+                entry.before.push(before);
+                entry.before
+            }
+            _ => vec![before],
         };
         written.insert(key, Written { before, answer, at_ms: now.mono_ms });
     }
@@ -123,6 +131,9 @@ mod tests {
         overlay.wrote(Some("1".into()), map("a", "5"), at(0));
         overlay.wrote(Some("5".into()), map("a", "7"), at(1));
         assert_eq!(seen(&overlay, Some(map("a", "1")), at(2)).as_deref(), Some("7"));
+        assert_eq!(seen(&overlay, Some(map("a", "5")), at(3)).as_deref(), Some("7"), "the first came back");
+        assert_eq!(seen(&overlay, Some(map("a", "8")), at(4)).as_deref(), Some("8"), "somebody else wrote");
+        assert_eq!(seen(&overlay, Some(map("a", "5")), at(5)).as_deref(), Some("5"));
     }
 
     #[test]

@@ -12,18 +12,18 @@ use super::running::Operator;
 use crate::crds::install;
 
 /// A label of nodes that is this story's alone.
-fn label(story: &Scenario, name: &str) -> String {
+pub(super) fn label(story: &Scenario, name: &str) -> String {
     format!("{}.example/{name}", story.namespace)
 }
 
-async fn set_label(story: &Scenario, node: &str, label: &str, value: Option<&str>) -> Result<()> {
+pub(super) async fn set_label(story: &Scenario, node: &str, label: &str, value: Option<&str>) -> Result<()> {
     let nodes: Api<Node> = Api::all(story.client.clone());
     let labels = json!({ "metadata": { "labels": { label: value } } });
     nodes.patch(node, &PatchParams::default(), &Patch::Merge(&labels)).await.context("label a node")?;
     Ok(())
 }
 
-async fn create(story: &Scenario, selector: &str, port: u16, more: &Value) -> Result<()> {
+pub(super) async fn create(story: &Scenario, selector: &str, port: u16, more: &Value) -> Result<()> {
     let mut spec = json!({
         "nodeSelector": { selector: "yes" },
         "template": { "spec": {

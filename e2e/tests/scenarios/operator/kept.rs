@@ -22,6 +22,8 @@ use crate::crds::install;
 
 /// What the operator calls the account of a Reflector called attic.
 const ACCOUNT: &str = "rfl-attic";
+/// Long enough for a restart on a busy machine, short enough to wait for its end.
+const GRACE: &str = "40s";
 /// A command of the reflector answers, or hangs.
 const COMMAND: Duration = Duration::from_secs(20);
 
@@ -61,8 +63,11 @@ async fn known_peers_are_served_while_the_api_server_is_away_and_over_a_restart(
         pod.serves("it serves its peer after a restart", &known).await?;
         pod.refuses("the suspended peer, after a restart", &late).await?;
 
+        pod.policy("the grace is over", "grace_over").await?;
+        pod.refuses("its peer, when the grace is over", &known).await?;
         story.bed.start("apiserver").await?;
         pod.policy("it knows that the API server is back", "current").await?;
+        pod.serves("it serves its peer again", &known).await?;
         story.kubectl(["delete", "reflectorpeer", "known"]).await?;
         pod.refuses("the peer that was deleted", &known).await
     })
@@ -96,7 +101,10 @@ impl Pod {
             "apiVersion": "packetparamedic.io/v1alpha1",
             "kind": "Reflector",
             "metadata": { "name": "attic" },
-            "spec": { "quotas": { "cooldown": "0s", "testsPerHour": 100 } },
+            "spec": {
+                "quotas": { "cooldown": "0s", "testsPerHour": 100 },
+                "access": { "offlineGrace": GRACE },
+            },
         });
         let attic: Reflector = serde_json::from_value(attic).context("read the Reflector")?;
         let attic = story.api().create(&PostParams::default(), &attic).await.context("create it")?;

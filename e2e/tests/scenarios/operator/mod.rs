@@ -4,6 +4,7 @@ mod admission;
 mod fleets;
 mod kept;
 mod pairing;
+mod plugin;
 mod running;
 mod whole;
 

@@ -45,7 +45,7 @@ pub(super) async fn run(cluster: &Cluster, wanted: &Pair, format: Option<Format>
             round
         }
         Plan::Join(round) => round,
-        Plan::Paired(id) => return show::paired(&wanted.name, &id, format),
+        Plan::Over(end) => return over(&wanted.name, &end, format),
     };
     let code = code(cluster, &wanted.name, round).await?;
     if !wanted.wait {
@@ -59,11 +59,20 @@ pub(super) async fn run(cluster: &Cluster, wanted: &Pair, format: Option<Format>
         emit(&show::code(&code, clock::now().wall, std::io::stdout().is_terminal()));
     }
     let end = wait(cluster, &code).await?;
+    over(&wanted.name, &end, format)
+}
+
+fn over(peer: &str, end: &End, format: Option<Format>) -> Result<Answer> {
     let text = match format {
-        Some(format) => written(&show::ended(&code, &end), format)?,
-        None => show::end(&code, &end),
+        Some(format) => written(&show::ended(peer, end), format)?,
+        None => show::end(peer, end),
     };
-    Ok(Answer { text, exit: end.exit() })
+    let exit = match end {
+        End::Bound(_) => Exit::Done,
+        End::Claimed(_) => Exit::Part,
+        End::Expired => Exit::No,
+    };
+    Ok(Answer { text, exit })
 }
 
 /// The code of this round, from its Secret.
@@ -77,7 +86,7 @@ async fn code(cluster: &Cluster, peer: &str, round: i64) -> Result<Code> {
     };
     let pairing = pairing(&found).cloned().unwrap_or_default();
     let Some(secret) = pairing.secret.filter(|_| pairing.state == Some(PairingState::Waiting)) else {
-        bail!("the pairing of {peer} is over: kubectl reflector pair {peer} --again makes a new code");
+        bail!("the pairing of {peer} ended in this moment: ask once more");
     };
     let entries: BTreeMap<String, String> = cluster.secret(&secret).await?;
     let symbols = entries.get("code").with_context(|| format!("Secret {secret} has no code"))?.clone();
@@ -122,14 +131,4 @@ fn left(at: Timestamp, now: Timestamp) -> Duration {
 
 fn pairing(peer: &ReflectorPeer) -> Option<&PairingStatus> {
     peer.status.as_ref()?.pairing.as_ref()
-}
-
-impl End {
-    fn exit(&self) -> Exit {
-        match self {
-            Self::Bound(_) => Exit::Done,
-            Self::Claimed(_) => Exit::Part,
-            Self::Expired => Exit::No,
-        }
-    }
 }

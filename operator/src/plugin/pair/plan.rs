@@ -20,8 +20,8 @@ pub(super) enum Plan {
     Raise(i64),
     /// A code is there, or on its way: its round.
     Join(i64),
-    /// It has its appliance: the Endpoint ID.
-    Paired(String),
+    /// Nothing: it ended already, so.
+    Over(End),
 }
 
 /// `reflectors` are those of the namespace, when nobody said which.
@@ -39,27 +39,14 @@ pub(super) fn plan(there: Option<&ReflectorPeer>, wanted: &Pair, reflectors: &[R
     ensure!(peer.spec.suspend != Some(true), "{name} is suspended: remove spec.suspend first");
     if let Some(id) = &peer.spec.endpoint_id {
         ensure!(!wanted.again, "spec.endpointId says who {name} is: make another peer for another appliance");
-        return Ok(Plan::Paired(id.clone()));
+        return Ok(Plan::Over(End::Bound(id.clone())));
     }
-    let status = peer.status.clone().unwrap_or_default();
-    let pairing = status.pairing.unwrap_or_default();
     let asked = peer.spec.pairing.as_ref().and_then(|pairing| pairing.round).unwrap_or(0);
     if wanted.again {
-        return Ok(Plan::Raise(asked.max(pairing.round.unwrap_or(0)) + 1));
+        let said = peer.status.as_ref().and_then(|status| status.pairing.as_ref()?.round);
+        return Ok(Plan::Raise(asked.max(said.unwrap_or(0)) + 1));
     }
-    let current = pairing.round.unwrap_or(0) == asked;
-    match (pairing.state, status.endpoint_id) {
-        (Some(PairingState::Bound), Some(id)) if current => Ok(Plan::Paired(id)),
-        (Some(PairingState::Expired), _) if current => {
-            bail!("the code of {name} has expired: --again makes a new one")
-        }
-        (Some(PairingState::Claimed), _) if current => {
-            bail!(
-                "an appliance waits for approval: kubectl reflector approve {name}, or --again for a new code"
-            )
-        }
-        _ => Ok(Plan::Join(asked)),
-    }
+    Ok(end(peer, asked).map_or(Plan::Join(asked), Plan::Over))
 }
 
 fn create(wanted: &Pair, reflectors: &[Reflector]) -> Result<ReflectorPeer> {
@@ -186,7 +173,7 @@ mod tests {
         assert_eq!(plan(Some(&waiting), &again, &[]).unwrap(), Plan::Raise(3));
         assert_eq!(raise(3, &again), json!({ "spec": { "pairing": { "round": 3, "ttl": "5m" } } }));
         let bound = peer("", "endpointId: PP-X, pairing: { state: Bound, round: 0 }");
-        assert_eq!(plan(Some(&bound), &wanted(), &[]).unwrap(), Plan::Paired("PP-X".into()));
+        assert_eq!(plan(Some(&bound), &wanted(), &[]).unwrap(), Plan::Over(End::Bound("PP-X".into())));
         assert_eq!(plan(Some(&bound), &again, &[]).unwrap(), Plan::Raise(1));
         let raised = peer("pairing: { round: 1 }", "endpointId: PP-X, pairing: { state: Bound, round: 0 }");
         assert_eq!(plan(Some(&raised), &wanted(), &[]).unwrap(), Plan::Join(1), "the new code is on its way");
@@ -195,14 +182,14 @@ mod tests {
     #[test]
     fn what_cannot_get_a_code_says_what_to_do() {
         let expired = peer("", "pairing: { state: Expired }");
-        assert!(refused(Some(&expired), &wanted(), &[]).contains("--again"));
-        let claimed = peer("", "pairing: { state: Claimed }");
-        assert!(refused(Some(&claimed), &wanted(), &[]).contains("approve kitchen"));
+        assert_eq!(plan(Some(&expired), &wanted(), &[]).unwrap(), Plan::Over(End::Expired));
+        let claimed = peer("", "pairing: { state: Claimed, confirm: 7DN2 }");
+        assert_eq!(plan(Some(&claimed), &wanted(), &[]).unwrap(), Plan::Over(End::Claimed("7DN2".into())));
         let elsewhere = Pair { reflector: Some("cellar".into()), ..wanted() };
         assert!(refused(Some(&expired), &elsewhere, &[]).contains("peer of attic"));
         assert!(refused(Some(&peer("suspend: true", "")), &wanted(), &[]).contains("suspend"));
         let declared = peer("endpointId: PP-X", "");
-        assert_eq!(plan(Some(&declared), &wanted(), &[]).unwrap(), Plan::Paired("PP-X".into()));
+        assert_eq!(plan(Some(&declared), &wanted(), &[]).unwrap(), Plan::Over(End::Bound("PP-X".into())));
         assert!(refused(Some(&declared), &Pair { again: true, ..wanted() }, &[]).contains("another peer"));
     }
 

@@ -2,15 +2,12 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
 use jiff::Timestamp;
 use qrcode::render::unicode::Dense1x2;
 use qrcode::{EcLevel, QrCode};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::plugin::answer::{Answer, written};
-use crate::plugin::args::Format;
 use crate::plugin::text::{line, plain};
 
 /// A code to enter on an appliance.
@@ -80,8 +77,8 @@ pub(super) fn left(left: Duration) -> String {
 }
 
 /// What became of it.
-pub(super) fn end(code: &Code, end: &End) -> String {
-    let peer = plain(&code.peer);
+pub(super) fn end(peer: &str, end: &End) -> String {
+    let peer = plain(peer);
     match end {
         End::Bound(id) => format!("Paired: {peer} is {}.\n", plain(id)),
         End::Claimed(confirm) => format!(
@@ -93,25 +90,17 @@ pub(super) fn end(code: &Code, end: &End) -> String {
 }
 
 /// The same for programs.
-pub(super) fn ended(code: &Code, end: &End) -> Value {
+pub(super) fn ended(peer: &str, end: &End) -> Value {
     let (state, key, value) = match end {
         End::Bound(id) => ("Bound", "endpointId", Some(id)),
         End::Claimed(confirm) => ("Claimed", "confirm", Some(confirm)),
         End::Expired => ("Expired", "", None),
     };
-    let mut said = json!({ "peer": code.peer, "round": code.round, "state": state });
+    let mut said = json!({ "peer": peer, "state": state });
     if let Some(value) = value {
         said[key] = json!(value);
     }
     said
-}
-
-/// One that needs no code.
-pub(super) fn paired(peer: &str, id: &str, format: Option<Format>) -> Result<Answer> {
-    Ok(Answer::text(match format {
-        Some(format) => written(&json!({ "peer": peer, "state": "Bound", "endpointId": id }), format)?,
-        None => format!("{} is paired already: {}\n", plain(peer), plain(id)),
-    }))
 }
 
 #[cfg(test)]
@@ -145,11 +134,11 @@ mod tests {
     #[test]
     fn each_end_says_what_comes_next() {
         let ends = [End::Bound("PP-X".into()), End::Claimed("7DN2-FF6E".into()), End::Expired];
-        let words = ends.clone().map(|end| super::end(&made(), &end));
+        let words = ends.clone().map(|end| super::end("kitchen", &end));
         assert!(words[0].contains("kitchen is PP-X"));
         assert!(words[1].contains("approve kitchen --confirm 7DN2-FF6E"));
         assert!(words[2].contains("--again"));
-        let said = ends.map(|end| ended(&made(), &end)["state"].as_str().unwrap().to_owned());
+        let said = ends.map(|end| ended("kitchen", &end)["state"].as_str().unwrap().to_owned());
         assert_eq!(said, ["Bound", "Claimed", "Expired"]);
     }
 

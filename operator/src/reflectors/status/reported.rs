@@ -1,6 +1,7 @@
 //! What the pod says about itself. Its words count only while they are the running pod's.
 
 use crds::reasons::ReflectorReason as Reason;
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt as _;
 
@@ -12,6 +13,10 @@ use crate::reflectors::validate::Plan;
 /// The last questions: policy loaded, listener accepting, and can it be believed?
 pub(super) fn said(found: &Found, plan: &Plan) -> Said {
     let Some(pod) = found.pods.first() else { return Said::not(Reason::Starting, "there is no pod yet") };
+    // The old pod, still there for a moment, has loaded the newest policy too.
+    if found.children.deployment.as_deref().is_some_and(is_replacing) {
+        return Said::not(Reason::Starting, "its pod is being replaced");
+    }
     let status = found.reflector.status.clone().unwrap_or_default();
     if status.pod_uid.is_none() || status.pod_uid != pod.uid() {
         return Said::not(Reason::Starting, "the pod has not reported yet");
@@ -31,6 +36,12 @@ pub(super) fn said(found: &Found, plan: &Plan) -> Said {
         return Said::not(Reason::PodCutOff, "its own words are good, and its readiness probe fails");
     }
     Said::yes(Reason::Serving, format!("port {}", plan.network.port))
+}
+
+/// Whether the pod of its newest description is still to come.
+fn is_replacing(deployment: &Deployment) -> bool {
+    let status = deployment.status.clone().unwrap_or_default();
+    status.observed_generation < deployment.metadata.generation || status.updated_replicas.unwrap_or(0) < 1
 }
 
 /// In the pod's own words, when we know them.

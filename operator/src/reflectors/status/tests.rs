@@ -215,6 +215,25 @@ fn serving(found: &mut Found, change: &str) {
     found.reflector = Arc::new(reflector);
 }
 
+#[test]
+fn a_pod_that_is_about_to_be_replaced_does_not_count_as_ready() {
+    let ready_pod = pod(
+        "{ phase: Running, containerStatuses: [{ name: r, image: i, imageID: '', ready: true, restartCount: 0, state: { running: {} } }] }",
+    );
+    for (status, expected) in [
+        ("{ observedGeneration: 2, updatedReplicas: 1 }", "Serving"),
+        ("{ observedGeneration: 1, updatedReplicas: 1 }", "Starting"),
+        ("{ observedGeneration: 2 }", "Starting"),
+        ("{}", "Starting"),
+    ] {
+        let mut found = with_pod(ready_pod.clone());
+        serving(&mut found, "");
+        found.children.deployment =
+            Some(Arc::new(yaml(&format!("{{ metadata: {{ name: d, generation: 2 }}, status: {status} }}"))));
+        assert_eq!(ready(&found).1, expected, "{status}");
+    }
+}
+
 /// H5
 #[test]
 fn it_is_ready_only_when_the_running_pod_says_so_and_can_be_believed() {

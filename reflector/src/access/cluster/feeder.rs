@@ -162,6 +162,9 @@ impl Cluster {
         if !matches!(news, News::Away(_)) {
             (self.settings.heard)();
         }
+        if news == News::Quiet {
+            return;
+        }
         let heard = lock(&self.held).hear(watched, news);
         let unchanged = heard.effects.is_empty() && !heard.keep;
         for effect in heard.effects {

@@ -144,7 +144,10 @@ pub(super) fn slim(mut value: Value, own: &Own) -> Value {
     if let Some(entries) = value.pointer_mut("/status/reflectors").and_then(Value::as_array_mut) {
         entries.retain(|entry| entry["name"] == own.name.as_str());
     }
-    if let Some(status) = value.pointer_mut("/status").and_then(Value::as_object_mut) {
+    // Those of our Reflector are told apart from what we would write.
+    if value["kind"] == "ReflectorPeer"
+        && let Some(status) = value.pointer_mut("/status").and_then(Value::as_object_mut)
+    {
         status.swap_remove("conditions");
     }
     value

@@ -299,6 +299,10 @@ fn what_nobody_reads_is_left_out_before_many_are_held() {
     let slim = slim(value, &own());
     assert_eq!(slim["status"], json!({ "endpointId": "PP-X", "reflectors": [{ "name": "attic" }] }));
     assert!(slim["metadata"].get("managedFields").is_none());
+    let mut ours = attic(3, &json!({}));
+    ours["status"] = json!({ "conditions": [{ "type": "Accepting" }] });
+    let kept = super::super::objects::slim(ours.clone(), &own());
+    assert_eq!(kept["status"], ours["status"], "what we wrote is compared with what we would write");
 }
 
 #[derive(Debug, Clone)]

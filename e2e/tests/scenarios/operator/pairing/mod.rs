@@ -1,155 +1,24 @@
 //! Pairing on a real API server: the operator makes codes, and this test is the person who reads one and the pod that
-//! saw it typed.
+//! saw it typed (`acting`).
+
+pub(super) mod acting;
+mod fleets;
 
 use anyhow::{Context as _, Result, ensure};
-use crds::pairing::{Code, SecretKey, Statement, memory};
 use crds::peer::{PairingState, ReflectorPeerStatus};
-use crds::{EndpointId, Reflector, ReflectorPeer};
+use crds::{Reflector, ReflectorPeer};
 use e2e::scenario::{MINUTE, Scenario, scenario, wait_until};
-use futures_util::TryStreamExt as _;
-use k8s_openapi::api::core::v1::{Event, Secret};
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams};
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::events::v1::Event;
+use kube::api::{DeleteParams, ListParams, PostParams};
 use kube::{Api, ResourceExt as _};
-use serde_json::{Value, json};
-use tokio::time::{Instant, timeout};
+use serde_json::json;
+use tokio::time::Instant;
 
 use super::running::Operator;
 use super::{create, reflector};
 use crate::crds::install;
-
-fn peer(name: &str, more: &Value) -> Result<ReflectorPeer> {
-    let mut spec = json!({ "reflectorRef": { "kind": "Reflector", "name": "attic" } });
-    for (key, value) in more.as_object().into_iter().flatten() {
-        spec[key] = value.clone();
-    }
-    let object = json!({
-        "apiVersion": "packetparamedic.io/v1alpha1",
-        "kind": "ReflectorPeer",
-        "metadata": { "name": name },
-        "spec": spec,
-    });
-    serde_json::from_value(object).context("read the peer")
-}
-
-async fn create_peer(story: &Scenario, name: &str, more: &Value) -> Result<ReflectorPeer> {
-    let peers = story.api::<ReflectorPeer>();
-    peers.create(&PostParams::default(), &peer(name, more)?).await.context("create the peer")
-}
-
-/// Waits, through a watch, until a peer's status is as it should be.
-async fn until(
-    story: &Scenario,
-    name: &str,
-    what: &str,
-    is_so: impl Fn(&ReflectorPeerStatus) -> bool,
-) -> Result<ReflectorPeer> {
-    let peers = story.api::<ReflectorPeer>();
-    let seen = async {
-        loop {
-            let now = peers.get(name).await?;
-            if now.status.as_ref().is_some_and(&is_so) {
-                return Ok(now);
-            }
-            let only = WatchParams::default().fields(&format!("metadata.name={name}"));
-            let version = now.resource_version().unwrap_or_default();
-            let mut events = Box::pin(peers.watch(&only, &version).await?);
-            while let Some(event) = events.try_next().await? {
-                if let WatchEvent::Modified(peer) = event
-                    && peer.status.as_ref().is_some_and(&is_so)
-                {
-                    return Ok::<_, kube::Error>(peer);
-                }
-            }
-        }
-    };
-    match timeout(MINUTE, seen).await {
-        Ok(seen) => seen.with_context(|| format!("watch until {name} is {what}")),
-        Err(_) => {
-            let last = peers.get(name).await?.status;
-            anyhow::bail!("waited until {name} is {what}; its status: {last:?}")
-        }
-    }
-}
-
-fn is_in(status: &ReflectorPeerStatus, state: &PairingState) -> bool {
-    status.pairing.as_ref().and_then(|pairing| pairing.state.as_ref()) == Some(state)
-}
-
-fn is_waiting(status: &ReflectorPeerStatus) -> bool {
-    is_in(status, &PairingState::Waiting)
-}
-
-fn says(status: &ReflectorPeerStatus, type_: &str, reason: &str) -> bool {
-    status.conditions.iter().any(|condition| condition.type_ == type_ && condition.reason == reason)
-}
-
-fn secret_of(peer: &ReflectorPeer) -> Result<String> {
-    let pairing = peer.status.as_ref().and_then(|status| status.pairing.as_ref());
-    pairing.and_then(|pairing| pairing.secret.clone()).context("its status names no Secret")
-}
-
-/// What a person reads in a Secret.
-async fn read(story: &Scenario, name: &str, key: &str) -> Result<String> {
-    let secret = story.api::<Secret>().get(name).await.with_context(|| format!("read Secret {name}"))?;
-    let value =
-        secret.data.unwrap_or_default().remove(key).with_context(|| format!("{name} has no {key}"))?;
-    String::from_utf8(value.0).context("read it as text")
-}
-
-async fn gone(story: &Scenario, name: &str) -> Result<()> {
-    let secrets = story.api::<Secret>();
-    wait_until(&format!("Secret {name} is gone"), MINUTE, async || {
-        ensure!(secrets.get_opt(name).await?.is_none(), "it is there");
-        Ok(())
-    })
-    .await
-}
-
-/// Writes what the pod of attic would write when this appliance presented this code.
-async fn claim(story: &Scenario, peer: &ReflectorPeer, code: &str, id: EndpointId) -> Result<()> {
-    let salt = story.api::<Reflector>().get("attic").await?.uid().context("its uid")?;
-    let code = Code::parse(code).context("that is no code")?;
-    let key = SecretKey::derive(&code, &salt, &mut memory())?;
-    let uid = peer.uid().context("its uid")?;
-    let proof = key.prove(&Statement { peer_uid: &uid, reflector: "attic", endpoint_id: id });
-    let claim = json!({ "endpointId": id, "from": "192.0.2.9", "proof": proof });
-    as_pod(story, &peer.name_any(), &json!({ "claim": claim })).await
-}
-
-/// Writes the pod's part of its entry.
-async fn as_pod(story: &Scenario, peer: &str, entry: &Value) -> Result<()> {
-    let mut entry = entry.clone();
-    entry["name"] = json!("attic");
-    let status = json!({
-        "apiVersion": "packetparamedic.io/v1alpha1",
-        "kind": "ReflectorPeer",
-        "metadata": { "name": peer },
-        "status": { "reflectors": [entry] },
-    });
-    let parameters = PatchParams::apply("rfl-attic").force();
-    let peers = story.api::<ReflectorPeer>();
-    peers.patch_status(peer, &parameters, &Patch::Apply(&status)).await.context("write as the pod")?;
-    Ok(())
-}
-
-async fn told(story: &Scenario, about: &str, reason: &str) -> Result<()> {
-    let events: Api<k8s_openapi::api::events::v1::Event> = story.api();
-    wait_until(&format!("{reason} is told of {about}"), MINUTE, async || {
-        let all = events.list(&ListParams::default()).await?;
-        let count = all
-            .iter()
-            .filter(|event| event.regarding.as_ref().and_then(|about| about.name.as_deref()) == Some(about))
-            .filter(|event| event.reason.as_deref() == Some(reason))
-            .count();
-        ensure!(count == 1, "{count} events");
-        Ok(())
-    })
-    .await
-}
-
-fn appliance(byte: u8) -> EndpointId {
-    EndpointId::from_public_key([byte; 32])
-}
+use acting::{Pod, appliance, create_peer, gone, is_in, is_waiting, read, says, secret_of, told, until};
 
 /// A2, A3, A5
 #[tokio::test]
@@ -158,6 +27,7 @@ async fn whoever_presents_the_code_is_bound_and_whoever_only_says_so_is_not() {
         install(story).await?;
         let operator = Operator::start(story, &[]).await?;
         create(story, &reflector("attic", "node-1", 15000, &json!({}))).await?;
+        let attic = Pod::attic(story).await?;
         let began = Instant::now();
         create_peer(story, "den", &json!({})).await?;
         let den = until(story, "den", "Waiting", is_waiting).await?;
@@ -173,7 +43,7 @@ async fn whoever_presents_the_code_is_bound_and_whoever_only_says_so_is_not() {
         ensure!(!public.contains(&code), "the object has the code: {public}");
 
         // A pod that never saw the code, and one that says another appliance presented it.
-        claim(story, &den, "0000-0000", appliance(2)).await?;
+        attic.claims(&den, "0000-0000", appliance(2)).await?;
         told(story, "den", "ClaimRefused").await?;
         let den = story.api::<ReflectorPeer>().get("den").await?;
         let status = den.status.clone().unwrap_or_default();
@@ -181,7 +51,7 @@ async fn whoever_presents_the_code_is_bound_and_whoever_only_says_so_is_not() {
         ensure!(read(story, &name, "code").await? == code, "it is another code");
 
         let began = Instant::now();
-        claim(story, &den, &code.to_lowercase(), appliance(1)).await?;
+        attic.claims(&den, &code.to_lowercase(), appliance(1)).await?;
         let den = until(story, "den", "Bound", |status| is_in(status, &PairingState::Bound)).await?;
         println!("  {:>5.0} ms from the claim to Bound", began.elapsed().as_secs_f64() * 1000.0);
         let status = den.status.clone().unwrap_or_default();
@@ -191,9 +61,9 @@ async fn whoever_presents_the_code_is_bound_and_whoever_only_says_so_is_not() {
         gone(story, &name).await?;
         told(story, "den", "Bound").await?;
 
-        claim(story, &den, &code, appliance(3)).await?;
+        attic.claims(&den, &code, appliance(3)).await?;
         let loaded = json!({ "loadedGeneration": 1, "loadedEndpointId": appliance(1) });
-        as_pod(story, "den", &loaded).await?;
+        attic.says("den", &loaded).await?;
         let den = until(story, "den", "Ready", |status| says(status, "Ready", "Authorized")).await?;
         let bound = den.status.as_ref().and_then(|status| status.endpoint_id.clone());
         ensure!(bound == Some(appliance(1).to_string()), "a used code bound {bound:?}");
@@ -231,10 +101,11 @@ async fn with_manual_approval_a_claim_waits_until_the_spec_names_it() {
         let operator = Operator::start(story, &[]).await?;
         let manual = json!({ "access": { "approval": "Manual" } });
         create(story, &reflector("attic", "node-1", 15100, &manual)).await?;
+        let attic = Pod::attic(story).await?;
         create_peer(story, "den", &json!({})).await?;
         let den = until(story, "den", "Waiting", is_waiting).await?;
         let name = secret_of(&den)?;
-        claim(story, &den, &read(story, &name, "code").await?, appliance(1)).await?;
+        attic.claims(&den, &read(story, &name, "code").await?, appliance(1)).await?;
         let den = until(story, "den", "Claimed", |status| is_in(status, &PairingState::Claimed)).await?;
         let status = den.status.unwrap_or_default();
         let confirm = status.pairing.as_ref().and_then(|pairing| pairing.confirm.clone());
@@ -264,6 +135,7 @@ async fn a_code_ends_at_its_time_and_a_higher_round_is_a_new_one() {
         install(story).await?;
         let operator = Operator::start(story, &[]).await?;
         create(story, &reflector("attic", "node-1", 15200, &json!({}))).await?;
+        let attic = Pod::attic(story).await?;
         create_peer(story, "den", &json!({ "pairing": { "ttl": "2s" } })).await?;
         let den = until(story, "den", "Waiting", is_waiting).await?;
         let first = secret_of(&den)?;
@@ -279,7 +151,7 @@ async fn a_code_ends_at_its_time_and_a_higher_round_is_a_new_one() {
         ensure!(second != first && second.ends_with("-1"), "{second} follows {first}");
         let fresh = read(story, &second, "code").await?;
         ensure!(fresh != code, "it is the old code");
-        claim(story, &den, &code, appliance(1)).await?;
+        attic.claims(&den, &code, appliance(1)).await?;
         told(story, "den", "ClaimRefused").await?;
 
         // A restart inside the window keeps the code.
@@ -330,13 +202,14 @@ async fn a_secret_that_a_crash_left_behind_is_made_anew() {
         until(story, "den", "without its reflector", |status| says(status, "Ready", "ReflectorNotFound"))
             .await?;
         create(story, &reflector("attic", "node-1", 15300, &json!({}))).await?;
+        let attic = Pod::attic(story).await?;
         let den = until(story, "den", "Waiting", is_waiting).await?;
         ensure!(secret_of(&den)? == name);
         let made = secrets.get(&name).await?;
         ensure!(made.uid() != left.uid(), "it was adopted");
         ensure!(made.owner_references().iter().any(|owner| owner.uid == uid), "{:?}", made.metadata);
         let code = read(story, &name, "code").await?;
-        claim(story, &den, &code, appliance(1)).await?;
+        attic.claims(&den, &code, appliance(1)).await?;
         until(story, "den", "Bound", |status| is_in(status, &PairingState::Bound)).await?;
         operator.end().await
     })
@@ -359,7 +232,7 @@ async fn sixty_four_codes_wait_and_the_next_one_waits_for_a_place() {
             let all = peers.list(&ListParams::default()).await?.items;
             let those = |is_so: &dyn Fn(&ReflectorPeerStatus) -> bool| {
                 let those = all.iter().filter(|peer| peer.status.as_ref().is_some_and(is_so));
-                those.map(|peer| peer.name_any()).collect::<Vec<_>>()
+                those.map(kube::ResourceExt::name_any).collect::<Vec<_>>()
             };
             Ok((those(&is_waiting), those(&|status| says(status, "Ready", "TooManyWaiting"))))
         };
