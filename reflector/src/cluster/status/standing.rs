@@ -7,6 +7,7 @@ use crate::access::source::Source;
 use super::condition::Said;
 
 /// What decides whether a test would be granted. In the order in which it is said.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of another room, and any of them may hold")]
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Doorway {
     /// The process is on its way out.

@@ -137,16 +137,15 @@ fn a_test_costs_one_write_that_shows_its_result() {
     model.say(&peer(1), Facts::default());
     let start = 10 * MINUTE;
     model.run_until(start);
-    let mut steps = [
+    let steps = [
         (0, 1, false),      // connected
         (200, 2, true),     // granted
         (25_000, 3, false), // its first half is over
         (25_900, 4, true),  // granted
         (51_000, 5, false), // over
         (51_100, 6, false), // gone
-    ]
-    .into_iter();
-    while let Some((after, bytes, busy)) = steps.next() {
+    ];
+    for (after, bytes, busy) in steps {
         model.run_until(start + after);
         model.say(&peer(1), Facts { bytes, busy, ..Facts::default() });
     }
@@ -257,12 +256,12 @@ fn an_absent_server_stops_everything_and_waits_grow() {
     model.say(&peer(2), Facts::default());
     let mut tries = Vec::new();
     while tries.len() < 5 {
-        let mut tried = 0;
+        let mut requests = 0;
         let until = model.work(|| {
-            tried += 1;
+            requests += 1;
             Err(Trouble::Away)
         });
-        assert_eq!(tried, 1, "one try finds out for all");
+        assert_eq!(requests, 1, "one try finds out for all");
         tries.push(model.now_ms);
         model.now_ms = until.unwrap();
     }
