@@ -12,17 +12,16 @@ use futures_util::{FutureExt as _, Stream, StreamExt as _, stream};
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::{self, Action};
 use kube::runtime::reflector::ObjectRef;
+use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
 use crate::clock;
 use crate::metrics::{Kind, Outcome};
 use crate::shared::Shared;
-use crate::watches::{Object, Watched};
+use crate::watches::{Object, Warmth, Watched};
 
 /// A watch can die without a word; so each object is looked at again now and then. Up to a tenth is added at random.
 const LOOK_AGAIN: Duration = Duration::from_secs(10 * 60);
-/// Until the caches are warm: what is not in a cold one is not missing.
-const WARMING: Duration = Duration::from_millis(200);
 /// Reconciles of one kind at one time: they wait for the API server most of the time, and it should not wait for us.
 const CONCURRENCY: u16 = 16;
 
@@ -87,7 +86,15 @@ pub(crate) fn controller<S: Steps>(
             }
             std::future::ready(())
         });
-    (name, run.boxed())
+    (name, once_warm(shared.warmth.clone(), shared.stop.clone(), run).boxed())
+}
+
+/// What is not in a cold cache is not missing. Waited for once, and not by each object: one list may be refused for as
+/// long as nobody gives the right to it, and `/readyz` says which. What changes meanwhile is kept, once per object.
+async fn once_warm(warmth: Warmth, stop: CancellationToken, run: impl Future<Output = ()>) {
+    if stop.run_until_cancelled(warmth.warm()).await.is_some() {
+        run.await;
+    }
 }
 
 struct Driver<S: Steps> {
@@ -104,10 +111,6 @@ async fn reconcile<S: Steps>(
     let began = clock::now();
     if !shared.standing.may_write(began) {
         return Ok(Action::await_change());
-    }
-    // Not awaited here: it would take a place from an object that can be done.
-    if !shared.warmth.cold().is_empty() {
-        return Ok(Action::requeue(WARMING));
     }
     let done = driver.steps.reconcile(&object).await;
     let took = Duration::from_millis(clock::now().mono_ms.saturating_sub(began.mono_ms));
