@@ -15,6 +15,8 @@ mod gitops;
 mod logs;
 mod pair;
 mod peers;
+#[cfg(test)]
+mod reference;
 mod report;
 mod revoke;
 mod selftest;
