@@ -116,7 +116,7 @@ impl Codes {
             tokio::select! {
                 biased;
                 () = cancel.cancelled() => return,
-                changed = timeout(wait, changes.changed()) => if let Ok(Err(_)) = changed { return },
+                news = timeout(wait, changes.changed()) => if let Ok(Err(_)) = news { return },
             }
         }
     }

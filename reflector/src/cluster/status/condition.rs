@@ -113,7 +113,11 @@ mod tests {
     #[test]
     fn a_condition_keeps_its_time_until_its_status_changes() {
         let listening = accepting(&Said::yes(ReflectorReason::Listening, ""), &[], 100);
-        let again = accepting(&Said::yes(ReflectorReason::Listening, "port 4000"), &[listening.clone()], 200);
+        let again = accepting(
+            &Said::yes(ReflectorReason::Listening, "port 4000"),
+            std::slice::from_ref(&listening),
+            200,
+        );
         assert_eq!(again.last_transition_time.0, at(100));
         let draining = accepting(&Said::not(ReflectorReason::Draining, ""), &[again], 300);
         assert_eq!((draining.last_transition_time.0, &*draining.status), (at(300), "False"));
@@ -141,8 +145,8 @@ mod tests {
     fn the_same_words_at_another_time_are_the_same() {
         let one = accepting(&Said::yes(ReflectorReason::Listening, ""), &[], 1);
         let other = accepting(&Said::yes(ReflectorReason::Listening, ""), &[], 2);
-        assert!(same(&[one.clone()], &[other]));
-        assert!(!same(&[one.clone()], &[]));
+        assert!(same(std::slice::from_ref(&one), &[other]));
+        assert!(!same(std::slice::from_ref(&one), &[]));
         assert!(!same(&[one], &[accepting(&Said::not(ReflectorReason::Draining, ""), &[], 1)]));
     }
 }

@@ -66,7 +66,7 @@ impl Reporter {
                     schedule.looked(&subject, now.mono_ms);
                 }
                 Next::Write(subject, report) => {
-                    self.write(&mut schedule, &mut voice, &subject, &report).await
+                    self.write(&mut schedule, &mut voice, &subject, &report).await;
                 }
                 Next::Wait(until_ms) => {
                     cancel.run_until_cancelled(self.wait(until_ms, now.mono_ms)).await;
@@ -88,7 +88,9 @@ impl Reporter {
         if *hint == Hint::Everything {
             let gone: Vec<Subject> =
                 schedule.subjects().filter(|old| !subjects.contains(old)).cloned().collect();
-            gone.iter().for_each(|subject| schedule.forget(subject));
+            for subject in &gone {
+                schedule.forget(subject);
+            }
         }
         for subject in &subjects {
             self.look(schedule, subject, now);

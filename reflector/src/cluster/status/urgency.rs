@@ -30,10 +30,10 @@ impl Urgency {
 pub fn of(there: Option<&Report>, wanted: &Report) -> Option<Urgency> {
     match (there, wanted) {
         (Some(Report::Own(there)), Report::Own(wanted)) => {
-            if !wanted.decides_like(there) {
-                Some(Urgency::Standing)
-            } else {
+            if wanted.decides_like(there) {
                 (!wanted.shows_like(there)).then_some(Urgency::Numbers)
+            } else {
+                Some(Urgency::Standing)
             }
         }
         (Some(Report::Peer(there)), Report::Peer(wanted)) => entry(&there.entry, &wanted.entry),

@@ -132,8 +132,8 @@ impl Schedule {
         }
         let paused = |subject: &Subject| now_ms < self.forbidden[trouble::kind(subject)].until_ms;
         let Some(first) = self.ready.iter().find(|(_, _, subject)| !paused(subject)).cloned() else {
-            let pauses = self.forbidden.iter().map(|pause| pause.until_ms).filter(|until| *until > now_ms);
-            let rights = if self.ready.is_empty() { None } else { pauses.min() };
+            let ends = self.forbidden.iter().map(|pause| pause.until_ms).filter(|until| *until > now_ms);
+            let rights = if self.ready.is_empty() { None } else { ends.min() };
             let due = self.later.first().map(|(due, _)| *due);
             return Next::Wait([rights, due].into_iter().flatten().min());
         };

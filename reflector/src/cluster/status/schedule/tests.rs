@@ -137,16 +137,15 @@ fn a_test_costs_one_write_that_shows_its_result() {
     model.say(&peer(1), Facts::default());
     let start = 10 * MINUTE;
     model.run_until(start);
-    let mut steps = [
+    let steps = [
         (0, 1, false),      // connected
         (200, 2, true),     // granted
         (25_000, 3, false), // its first half is over
         (25_900, 4, true),  // granted
         (51_000, 5, false), // over
         (51_100, 6, false), // gone
-    ]
-    .into_iter();
-    while let Some((after, bytes, busy)) = steps.next() {
+    ];
+    for (after, bytes, busy) in steps {
         model.run_until(start + after);
         model.say(&peer(1), Facts { bytes, busy, ..Facts::default() });
     }
@@ -255,18 +254,18 @@ fn an_absent_server_stops_everything_and_waits_grow() {
     let mut model = Model::open();
     model.say(&peer(1), Facts::default());
     model.say(&peer(2), Facts::default());
-    let mut tries = Vec::new();
-    while tries.len() < 5 {
+    let mut moments = Vec::new();
+    while moments.len() < 5 {
         let mut tried = 0;
         let until = model.work(|| {
             tried += 1;
             Err(Trouble::Away)
         });
         assert_eq!(tried, 1, "one try finds out for all");
-        tries.push(model.now_ms);
+        moments.push(model.now_ms);
         model.now_ms = until.unwrap();
     }
-    assert_eq!(tries, [0, 1_000, 3_000, 7_000, 15_000]);
+    assert_eq!(moments, [0, 1_000, 3_000, 7_000, 15_000]);
     model.run_until(model.now_ms);
     assert_eq!(model.server.len(), 2);
 }
