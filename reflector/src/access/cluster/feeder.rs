@@ -158,7 +158,7 @@ impl Cluster {
         }
     }
 
-    fn hear(&self, Told { watched, news, received_mono_ms }: Told) {
+    pub(super) fn hear(&self, Told { watched, news, received_mono_ms }: Told) {
         if !matches!(news, News::Away(_)) {
             (self.settings.heard)();
         }

@@ -5,6 +5,8 @@
 //! `wire` reads what comes back; [`Held`] decides what it means; `kept` and `store` keep it over a restart; one task,
 //! [`Cluster::run`], owns them all. Nothing here guesses: an object that cannot be read is denied by name.
 
+#[cfg(test)]
+pub(crate) mod fed;
 mod feeder;
 mod held;
 mod keeper;

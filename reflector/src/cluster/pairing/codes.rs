@@ -112,11 +112,11 @@ impl Codes {
             let first = waiting.iter().map(|waiting| waiting.expires_at).min();
             let left = first.map(|at| Duration::try_from(at.duration_since(now.wall)).unwrap_or_default());
             // A hair later than the end, or the loop would spin.
-            let pause = left.unwrap_or(RECHECK).min(RECHECK).saturating_add(Duration::from_millis(1));
+            let wait = left.unwrap_or(RECHECK).min(RECHECK).saturating_add(Duration::from_millis(1));
             tokio::select! {
                 biased;
                 () = cancel.cancelled() => return,
-                news = timeout(pause, changes.changed()) => if let Ok(Err(_)) = news { return },
+                news = timeout(wait, changes.changed()) => if let Ok(Err(_)) = news { return },
             }
         }
     }

@@ -8,5 +8,7 @@
 mod codes;
 mod hashing;
 pub mod matching;
+#[cfg(test)]
+mod tests;
 
 pub use codes::{Codes, Presented};

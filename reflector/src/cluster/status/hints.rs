@@ -52,7 +52,7 @@ impl Hints {
     }
 
     /// Resolves when something was left since the last time. Cancel-safe: a notice is not lost.
-    pub(super) async fn left(&self) {
+    pub(crate) async fn left(&self) {
         self.shared.wake.notified().await;
     }
 }

@@ -6,14 +6,24 @@ use crate::access::source::Source;
 
 use super::condition::Said;
 
+/// Whether anybody can come in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Listener {
+    /// It takes connections.
+    #[default]
+    Open,
+    /// The process is on its way out.
+    Draining,
+    /// It ended, and nobody asked it to.
+    Gone,
+}
+
 /// What decides whether a test would be granted. In the order in which it is said.
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of another room, and any of them may hold")]
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Doorway {
-    /// The process is on its way out.
-    pub draining: bool,
-    /// The listener is gone.
-    pub closed: bool,
+    /// Whether anybody can come in.
+    pub listener: Listener,
     /// `spec.suspend`
     pub suspended: bool,
     /// The audit log decides about tests, and cannot be written.
@@ -27,11 +37,12 @@ pub struct Doorway {
 impl Doorway {
     /// The condition `Accepting`.
     pub fn accepting(&self) -> Said {
-        if self.draining {
-            Said::not(Reason::Draining, "")
-        } else if self.closed {
-            Said::not(Reason::ListenFailed, "the control listener has ended")
-        } else if self.suspended {
+        match self.listener {
+            Listener::Draining => return Said::not(Reason::Draining, ""),
+            Listener::Gone => return Said::not(Reason::ListenFailed, "the control listener has ended"),
+            Listener::Open => {}
+        }
+        if self.suspended {
             Said::not(Reason::Suspended, "")
         } else if self.audit_denies {
             Said::not(Reason::AuditFull, "")
@@ -71,17 +82,16 @@ mod tests {
     #[test]
     fn what_keeps_it_from_granting_is_said_in_order() {
         let all = Doorway {
-            draining: true,
-            closed: true,
+            listener: Listener::Draining,
             suspended: true,
             audit_denies: true,
             unrecorded: Some("disk full".into()),
             unreachable: Some("refused".into()),
         };
         assert_eq!(all.accepting(), Said::not(Reason::Draining, ""));
-        let rest = Doorway { draining: false, ..all };
+        let rest = Doorway { listener: Listener::Gone, ..all };
         assert_eq!(rest.accepting(), Said::not(Reason::ListenFailed, "the control listener has ended"));
-        let rest = Doorway { closed: false, ..rest };
+        let rest = Doorway { listener: Listener::Open, ..rest };
         assert_eq!(rest.accepting(), Said::not(Reason::Suspended, ""));
         let rest = Doorway { suspended: false, ..rest };
         assert_eq!(rest.accepting(), Said::not(Reason::AuditFull, ""));

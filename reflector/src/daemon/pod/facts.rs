@@ -17,7 +17,7 @@ use crate::clock::Now;
 use crate::cluster::Own;
 use crate::cluster::pairing::Codes;
 use crate::cluster::status::peer::{self, EntryFacts};
-use crate::cluster::status::standing::{self, Doorway};
+use crate::cluster::status::standing::{self, Doorway, Listener};
 use crate::cluster::status::{
     Facts, Hint, OwnFacts, OwnReport, PeerReport, Reach, Report, Said, Seen, Subject, Witness,
 };
@@ -93,10 +93,12 @@ impl Rooms {
         };
         let trouble = self.held.look(|held| held.trouble().map(str::to_owned));
         let phase = *self.server.phase().borrow();
-        let draining = phase != Phase::Serving;
         let doorway = Doorway {
-            draining,
-            closed: !draining && !self.accepting.load(Ordering::Acquire),
+            listener: match (phase, self.accepting.load(Ordering::Acquire)) {
+                (Phase::Draining | Phase::Stopping, _) => Listener::Draining,
+                (Phase::Serving, false) => Listener::Gone,
+                (Phase::Serving, true) => Listener::Open,
+            },
             suspended: reflector.valid.suspended,
             audit_denies: self.audit.denies(),
             unrecorded: self.ledger.health().borrow().failing.as_ref().map(ToString::to_string),

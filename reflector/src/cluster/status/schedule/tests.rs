@@ -254,18 +254,18 @@ fn an_absent_server_stops_everything_and_waits_grow() {
     let mut model = Model::open();
     model.say(&peer(1), Facts::default());
     model.say(&peer(2), Facts::default());
-    let mut tries = Vec::new();
-    while tries.len() < 5 {
-        let mut requests = 0;
+    let mut moments = Vec::new();
+    while moments.len() < 5 {
+        let mut tried = 0;
         let until = model.work(|| {
-            requests += 1;
+            tried += 1;
             Err(Trouble::Away)
         });
-        assert_eq!(requests, 1, "one try finds out for all");
-        tries.push(model.now_ms);
+        assert_eq!(tried, 1, "one try finds out for all");
+        moments.push(model.now_ms);
         model.now_ms = until.unwrap();
     }
-    assert_eq!(tries, [0, 1_000, 3_000, 7_000, 15_000]);
+    assert_eq!(moments, [0, 1_000, 3_000, 7_000, 15_000]);
     model.run_until(model.now_ms);
     assert_eq!(model.server.len(), 2);
 }
