@@ -17,6 +17,7 @@ mod pair;
 mod peers;
 mod report;
 mod revoke;
+mod selftest;
 mod status;
 #[cfg(test)]
 mod testing;
@@ -90,6 +91,7 @@ async fn run(cli: Cli) -> Result<Exit> {
         Command::Export => export::run(&cluster, format).await?,
         Command::Drain(wanted) => drain::run(&cluster, &wanted).await?,
         Command::Logs(wanted) => return logs::run(&cluster, &wanted).await,
+        Command::Test { reflector } => return selftest::run(&cluster, &reflector, &cli.global).await,
         Command::Report => report::run(&cluster, clock::now()).await?,
         Command::Completion { shell } => Answer::text(complete::script(shell)),
     };

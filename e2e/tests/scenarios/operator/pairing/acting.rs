@@ -115,7 +115,12 @@ impl<'a> Pod<'a> {
     }
 
     /// Writes what it would write when this appliance presented this code.
-    pub(in super::super) async fn claims(&self, peer: &ReflectorPeer, code: &str, id: EndpointId) -> Result<()> {
+    pub(in super::super) async fn claims(
+        &self,
+        peer: &ReflectorPeer,
+        code: &str,
+        id: EndpointId,
+    ) -> Result<()> {
         let code = Code::parse(code).context("that is no code")?;
         let key = SecretKey::derive(&code, &self.salt, &mut memory())?;
         let uid = peer.uid().context("its uid")?;
