@@ -19,7 +19,6 @@ pub enum Listener {
 }
 
 /// What decides whether a test would be granted. In the order in which it is said.
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of another room, and any of them may hold")]
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Doorway {
     /// Whether anybody can come in.
