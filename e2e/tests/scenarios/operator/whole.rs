@@ -152,17 +152,14 @@ impl Appliance<'_> {
         let key = self.home.join("key");
         std::fs::write(&config, format!("[identity]\nprivate_key_path = \"{}\"\n", key.display()))?;
         let (out, err) = (self.home.join("out.json"), self.home.join("err.txt"));
-        let mut script = format!(
-            "HOME={home} {program} -c {config}",
+        let script = format!(
+            "HOME={home} {program} -c {config} test {address} --json {more} >{out} 2>{err}; echo $?",
             home = self.home.display(),
             program = self.program.display(),
-            config = config.display()
-        );
-        script += &format!(
-            " test {address} --json {} >{} 2>{}; echo $?",
-            more.join(" "),
-            out.display(),
-            err.display()
+            config = config.display(),
+            more = more.join(" "),
+            out = out.display(),
+            err = err.display()
         );
         let ended = self.story.exec(APPLIANCE, ["sh", "-c", &script]).await?;
         let said = std::fs::read_to_string(&err).unwrap_or_default();
