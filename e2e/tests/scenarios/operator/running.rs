@@ -77,7 +77,6 @@ impl Operator {
         let last = std::cell::Cell::new((quiet().await?, 0));
         wait_until("the operator has nothing more to write", MINUTE, async || {
             let (now, (before, times)) = (quiet().await?, last.get());
-            #[expect(clippy::float_cmp, reason = "they are counts")]
             let same = now == before;
             last.set((now, if same { times + 1 } else { 0 }));
             ensure!(times > 15, "writes and reconciles with a write: {now:?}");

@@ -152,14 +152,14 @@ impl Appliance<'_> {
         let key = self.home.join("key");
         std::fs::write(&config, format!("[identity]\nprivate_key_path = \"{}\"\n", key.display()))?;
         let (out, err) = (self.home.join("out.json"), self.home.join("err.txt"));
-        let mut script = format!(
+        let script = format!(
             "HOME={home} {program} -c {config}",
             home = self.home.display(),
             program = self.program.display(),
             config = config.display()
         );
-        script += &format!(
-            " test {address} --json {} >{} 2>{}; echo $?",
+        let script = format!(
+            "{script} test {address} --json {} >{} 2>{}; echo $?",
             more.join(" "),
             out.display(),
             err.display()
