@@ -11,6 +11,7 @@ mod fetch;
 mod neighbours;
 mod peers;
 mod status;
+mod tally;
 #[cfg(test)]
 mod testing;
 mod validate;
@@ -34,6 +35,7 @@ pub(crate) use build::labels::REFLECTOR as REFLECTOR_LABEL;
 pub(crate) use build::names::{child as child_name, claim as claim_name};
 use caches::{Caches, Written};
 use status::{OurStatus, Progress};
+use tally::Tally;
 
 /// What somebody removes who is told of it (an object of another's, a missing `StorageClass`) wakes nobody here.
 const ELSEWHERE: Duration = Duration::from_secs(60);
@@ -47,8 +49,9 @@ const OURS: OurPart = OurPart {
 /// The controller, with the watches of its children.
 pub(crate) fn controller(shared: &Shared, watches: &mut Watches) -> Controller {
     let caches = Caches::new(watches);
+    let tally = Tally::new(&shared.kinds.peers);
     let wakes = wakes::wakes(&shared.kinds, &caches);
-    let steps = Reflectors { shared: shared.clone(), caches, written: Written::new() };
+    let steps = Reflectors { shared: shared.clone(), caches, tally, written: Written::new() };
     driver::controller("reflectors", steps, &shared.kinds.reflectors, wakes, shared)
 }
 
@@ -56,6 +59,7 @@ pub(crate) fn controller(shared: &Shared, watches: &mut Watches) -> Controller {
 struct Reflectors {
     shared: Shared,
     caches: Caches,
+    tally: Tally,
     written: Written,
 }
 
