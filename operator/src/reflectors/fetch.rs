@@ -64,7 +64,7 @@ const SELECTED_NODE: &str = "volume.kubernetes.io/selected-node";
 
 /// Gathers.
 pub(super) async fn fetch(context: &Reflectors, reflector: Arc<Reflector>) -> Result<Found, Error> {
-    let Reflectors { shared, caches, tally, written } = context;
+    let Reflectors { shared, caches, tally, pace: _, written } = context;
     let client = &shared.client;
     let (namespace, name) = (reflector.namespace().unwrap_or_default(), reflector.name_any());
     let now = clock::now();
