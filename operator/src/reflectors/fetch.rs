@@ -6,21 +6,19 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use crds::ReflectorPeer;
 use crds::reflector::{PeerCounts, Reflector};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::{Node, PersistentVolumeClaim, Pod};
 use k8s_openapi::api::storage::v1::StorageClass;
-use kube::core::DeserializeGuard;
 use kube::{Api, Client, Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
+use super::Reflectors;
 use super::build::{labels, names};
 use super::caches::Caches;
 use super::children::Children;
 use super::neighbours::Neighbour;
-use super::{Reflectors, peers};
 use crate::clock::{self, Now};
 use crate::kinds::Kinds;
 use crate::watches::{Object, Watched};
@@ -66,7 +64,7 @@ const SELECTED_NODE: &str = "volume.kubernetes.io/selected-node";
 
 /// Gathers.
 pub(super) async fn fetch(context: &Reflectors, reflector: Arc<Reflector>) -> Result<Found, Error> {
-    let Reflectors { shared, caches, written } = context;
+    let Reflectors { shared, caches, tally, pace: _, written } = context;
     let client = &shared.client;
     let (namespace, name) = (reflector.namespace().unwrap_or_default(), reflector.name_any());
     let now = clock::now();
@@ -105,7 +103,7 @@ pub(super) async fn fetch(context: &Reflectors, reflector: Arc<Reflector>) -> Re
         gone_node: selected.filter(|node| !shared.kinds.nodes.has("", node)),
         node: node.and_then(|node| shared.kinds.nodes.find("", &node)),
         neighbours: neighbours(&shared.kinds),
-        peers: count(&shared.kinds, &reflector),
+        peers: tally.of(&reflector),
         claim: in_use,
         reflector,
         children,
@@ -185,14 +183,6 @@ fn pods(caches: &Caches, namespace: &str, name: &str) -> Vec<Arc<Pod>> {
 fn neighbours(kinds: &Kinds) -> Vec<Neighbour> {
     let all = kinds.reflectors.cache.state();
     all.iter().filter_map(|object| object.0.as_ref().ok()).filter_map(Neighbour::competing).collect()
-}
-
-fn count(kinds: &Kinds, reflector: &Reflector) -> PeerCounts {
-    let named = |object: &DeserializeGuard<ReflectorPeer>| {
-        object.0.as_ref().is_ok_and(|peer| peers::names(peer, reflector))
-    };
-    let all = kinds.peers.cache.state_filter(named);
-    peers::count(all.iter().filter_map(|object| object.0.as_ref().ok()))
 }
 
 /// What the cache and our own writes know of a Reflector.

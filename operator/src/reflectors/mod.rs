@@ -9,14 +9,16 @@ mod caches;
 mod children;
 mod fetch;
 mod neighbours;
+mod pace;
 mod peers;
 mod status;
+mod tally;
 #[cfg(test)]
 mod testing;
 mod validate;
 mod wakes;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crds::reflector::Reflector;
@@ -33,7 +35,9 @@ use crate::writing::{self, transition};
 pub(crate) use build::labels::REFLECTOR as REFLECTOR_LABEL;
 pub(crate) use build::names::{child as child_name, claim as claim_name};
 use caches::{Caches, Written};
+use pace::Pace;
 use status::{OurStatus, Progress};
+use tally::Tally;
 
 /// What somebody removes who is told of it (an object of another's, a missing `StorageClass`) wakes nobody here.
 const ELSEWHERE: Duration = Duration::from_secs(60);
@@ -47,8 +51,10 @@ const OURS: OurPart = OurPart {
 /// The controller, with the watches of its children.
 pub(crate) fn controller(shared: &Shared, watches: &mut Watches) -> Controller {
     let caches = Caches::new(watches);
+    let tally = Tally::new(&shared.kinds.peers);
     let wakes = wakes::wakes(&shared.kinds, &caches);
-    let steps = Reflectors { shared: shared.clone(), caches, written: Written::new() };
+    let steps =
+        Reflectors { shared: shared.clone(), caches, tally, pace: Mutex::default(), written: Written::new() };
     driver::controller("reflectors", steps, &shared.kinds.reflectors, wakes, shared)
 }
 
@@ -56,7 +62,28 @@ pub(crate) fn controller(shared: &Shared, watches: &mut Watches) -> Controller {
 struct Reflectors {
     shared: Shared,
     caches: Caches,
+    tally: Tally,
+    pace: Mutex<Pace>,
     written: Written,
+}
+
+/// What became of a status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Said {
+    /// It said just this already.
+    Before,
+    Now,
+    /// Only the number of peers differs, which is written in so long.
+    Later(Duration),
+}
+
+impl Said {
+    fn again(self) -> Option<Duration> {
+        match self {
+            Self::Before | Self::Now => None,
+            Self::Later(wait) => Some(wait),
+        }
+    }
 }
 
 /// A reconcile that is tried again.
@@ -122,8 +149,8 @@ impl Reflectors {
         let plan = match validate::validate(&found, &self.shared.settings) {
             Ok(plan) => plan,
             Err(refusal) => {
-                self.report(&found, &Progress::Refused(&refusal)).await?;
-                let again = refusal.waits_for_others().then_some(ELSEWHERE);
+                let said = self.report(&found, &Progress::Refused(&refusal)).await?;
+                let again = said.again().or(refusal.waits_for_others().then_some(ELSEWHERE));
                 return Ok(Done { outcome: Outcome::Invalid, again });
             }
         };
@@ -148,16 +175,22 @@ impl Reflectors {
         if found.claim.is_none() {
             found.claim.clone_from(&found.children.claim);
         }
-        wrote |= self.report(&found, &Progress::Applied(&plan)).await?;
-        Ok(if wrote { Outcome::Ok } else { Outcome::Unchanged }.into())
+        let said = self.report(&found, &Progress::Applied(&plan)).await?;
+        let outcome = if wrote || said == Said::Now { Outcome::Ok } else { Outcome::Unchanged };
+        Ok(Done { outcome, again: said.again() })
     }
 
-    /// Writes the status if it says something new, and tells the event of it. Says whether it did.
-    async fn report(&self, found: &fetch::Found, progress: &Progress<'_>) -> Result<bool, Error> {
+    /// Writes the status if it says something new, and tells the event of it.
+    async fn report(&self, found: &fetch::Found, progress: &Progress<'_>) -> Result<Said, Error> {
         let ours = status::status(found, progress, clock::now());
         let reflector = &found.reflector;
         if ours.is_in(reflector) {
-            return Ok(false);
+            return Ok(Said::Before);
+        }
+        if ours.differs_in_counts_at_most(reflector)
+            && let Some(wait) = self.waits(reflector)
+        {
+            return Ok(Said::Later(wait));
         }
         let conditions = reflector.status.iter().flat_map(|status| &status.conditions);
         let before = conditions.into_iter().find(|condition| condition.type_ == "Ready").cloned();
@@ -165,7 +198,12 @@ impl Reflectors {
         if let Some(note) = ours.ready().and_then(|ready| transition(before.as_ref(), ready)) {
             self.shared.recorder.tell(&**reflector, &note).await;
         }
-        Ok(true)
+        Ok(Said::Now)
+    }
+
+    fn waits(&self, reflector: &Reflector) -> Option<Duration> {
+        let key = (reflector.namespace().unwrap_or_default(), reflector.name_any());
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner).waits(key, clock::now())
     }
 
     async fn write(&self, reflector: &Reflector, ours: &OurStatus) -> Result<Arc<Reflector>, Error> {

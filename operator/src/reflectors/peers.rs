@@ -1,10 +1,9 @@
-//! How many peers a Reflector has, for its status. Pure.
+//! What a peer counts as, and for which Reflectors. Pure.
 //!
-//! Counted from what each peer says of itself; a peer that is denied (a duplicate, an invalid one) counts nowhere.
+//! From what each peer says of itself; a peer that is denied (a duplicate, an invalid one) counts nowhere.
 
 use crds::peer::{PairingState, ReflectorKind};
 use crds::reasons::PeerReason as Reason;
-use crds::reflector::PeerCounts;
 use crds::{Reflector, ReflectorFleet, ReflectorPeer};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource as _, ResourceExt as _};
@@ -52,19 +51,6 @@ pub(super) fn names(peer: &ReflectorPeer, reflector: &Reflector) -> bool {
         ReflectorKind::Unknown(_) => None,
     };
     peer.metadata.namespace == reflector.metadata.namespace && name == Some(wanted.name.as_str())
-}
-
-/// How many of them there are.
-pub(super) fn count<'a>(peers: impl Iterator<Item = &'a ReflectorPeer>) -> PeerCounts {
-    let mut counts = PeerCounts::default();
-    for standing in peers.filter_map(standing) {
-        match standing {
-            Standing::Authorized => counts.authorized += 1,
-            Standing::Pairing => counts.pairing += 1,
-            Standing::Suspended => counts.suspended += 1,
-        }
-    }
-    counts
 }
 
 #[cfg(test)]

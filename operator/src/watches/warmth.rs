@@ -118,6 +118,7 @@ mod tests {
         let waiting =
             [warmth.clone(), warmth.clone()].map(|warmth| tokio::spawn(async move { warmth.warm().await }));
         pods.is_in();
+        tokio::task::yield_now().await;
         assert!(warmth.warm().now_or_never().is_none());
         nodes.is_in();
         for one in waiting {

@@ -45,12 +45,17 @@ impl OurStatus {
 
     /// Whether a status says just this already.
     pub(super) fn is_in(&self, reflector: &Reflector) -> bool {
+        self.differs_in_counts_at_most(reflector)
+            && reflector.status.as_ref().is_some_and(|there| self.peers == there.peers)
+    }
+
+    /// Whether nothing but the number of peers would be news.
+    pub(super) fn differs_in_counts_at_most(&self, reflector: &Reflector) -> bool {
         let Some(there) = &reflector.status else { return false };
         let ours = there.conditions.iter().filter(|condition| conditions::is_ours(&condition.type_));
         self.observed_generation == there.observed_generation
             && self.node == there.node
             && self.addresses == there.addresses
-            && self.peers == there.peers
             && crate::conditions::same(ours, &self.conditions)
     }
 }

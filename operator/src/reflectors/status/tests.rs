@@ -325,8 +325,12 @@ fn the_same_status_an_hour_later_is_no_news_and_keeps_its_times() {
     let later = status(&found, &Progress::Applied(&plan(&found)), at(3_700));
     assert!(later.is_in(&found.reflector));
     assert_eq!(later, before);
+    found.peers.authorized = 7;
+    let counted = applied(&found);
+    assert!(!counted.is_in(&found.reflector) && counted.differs_in_counts_at_most(&found.reflector));
     found.pods.clear();
-    assert!(!applied(&found).is_in(&found.reflector));
+    let other = applied(&found);
+    assert!(!other.is_in(&found.reflector) && !other.differs_in_counts_at_most(&found.reflector));
 }
 
 #[test]
