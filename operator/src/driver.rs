@@ -4,25 +4,25 @@
 //! In: the steps of one kind, and what wakes its objects. Out: reconciles, counted and timed; what failed is tried again
 //! after a wait of its own. On a standby nothing is reconciled. What to do is none of its business.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, Stream, StreamExt as _, stream};
+use kube::Resource as _;
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::{self, Action};
 use kube::runtime::reflector::ObjectRef;
+use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
 use crate::clock;
 use crate::metrics::{Kind, Outcome};
 use crate::shared::Shared;
-use crate::watches::{Object, Watched};
+use crate::watches::{Object, Warmth, Watched};
 
 /// A watch can die without a word; so each object is looked at again now and then. Up to a tenth is added at random.
 const LOOK_AGAIN: Duration = Duration::from_secs(10 * 60);
-/// Until the caches are warm: what is not in a cold one is not missing.
-const WARMING: Duration = Duration::from_millis(200);
 /// Reconciles of one kind at one time: they wait for the API server most of the time, and it should not wait for us.
 const CONCURRENCY: u16 = 16;
 
@@ -87,13 +87,29 @@ pub(crate) fn controller<S: Steps>(
             }
             std::future::ready(())
         });
-    (name, run.boxed())
+    (name, once_warm(shared.warmth.clone(), shared.stop.clone(), run).boxed())
+}
+
+/// What is not in a cold cache is not missing. Waited for once, and not by each object: one list may be refused for as
+/// long as nobody gives the right to it, and `/readyz` says which. What changes meanwhile is kept, once per object.
+async fn once_warm(warmth: Warmth, stop: CancellationToken, run: impl Future<Output = ()>) {
+    if stop.run_until_cancelled(warmth.warm()).await.is_some() {
+        run.await;
+    }
 }
 
 struct Driver<S: Steps> {
     steps: S,
     shared: Shared,
-    backoff: Mutex<Backoff<ObjectRef<DeserializeGuard<S::Object>>>>,
+    backoff: Mutex<Failing<S::Object>>,
+}
+
+type Failing<K> = Backoff<ObjectRef<DeserializeGuard<K>>>;
+
+impl<S: Steps> Driver<S> {
+    fn failures(&self) -> MutexGuard<'_, Failing<S::Object>> {
+        self.backoff.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 async fn reconcile<S: Steps>(
@@ -105,17 +121,17 @@ async fn reconcile<S: Steps>(
     if !shared.standing.may_write(began) {
         return Ok(Action::await_change());
     }
-    // Not awaited here: it would take a place from an object that can be done.
-    if !shared.warmth.cold().is_empty() {
-        return Ok(Action::requeue(WARMING));
+    let name = ObjectRef::from_obj(&*object);
+    if let Some(left) = driver.failures().holds(&name, object.meta().generation, began) {
+        return Ok(Action::requeue(left));
     }
     let done = driver.steps.reconcile(&object).await;
     let took = Duration::from_millis(clock::now().mono_ms.saturating_sub(began.mono_ms));
     let outcome = done.as_ref().map_or(Outcome::Error, |done| done.outcome);
     shared.metrics.reconciled(S::KIND, outcome, took);
-    tracing::debug!(object = %ObjectRef::from_obj(&*object), outcome = outcome.value(), "reconciled");
+    tracing::debug!(object = %name, outcome = outcome.value(), "reconciled");
     let done = done?;
-    driver.backoff.lock().unwrap_or_else(PoisonError::into_inner).forget(&ObjectRef::from_obj(&*object));
+    driver.failures().forget(&name);
     Ok(Action::requeue(next(done, random())))
 }
 
@@ -131,8 +147,8 @@ fn retry<S: Steps>(
     _error: &S::Error,
     driver: Arc<Driver<S>>,
 ) -> Action {
-    let mut backoff = driver.backoff.lock().unwrap_or_else(PoisonError::into_inner);
-    Action::requeue(backoff.failed(&ObjectRef::from_obj(&*object), random()))
+    let (name, generation) = (ObjectRef::from_obj(&*object), object.meta().generation);
+    Action::requeue(driver.failures().failed(&name, generation, random(), clock::now()))
 }
 
 /// Spreads what would otherwise come at once; when there is no randomness, nothing is spread.

@@ -29,8 +29,8 @@ pub(crate) struct Shared {
 }
 
 impl crate::admin::Health for Shared {
-    fn cold(&self) -> Vec<&'static str> {
-        self.warmth.cold()
+    fn cold(&self) -> Vec<String> {
+        self.warmth.cold().iter().map(ToString::to_string).collect()
     }
 
     fn before_scrape(&self, metrics: &Metrics) {

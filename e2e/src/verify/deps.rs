@@ -18,8 +18,10 @@ const RUNTIME: [&str; 2] = ["tokio", "async-std"];
 /// A clone of the advisory database is 10 MB; a network that cannot deliver it in a minute is as good as none.
 const FETCH: Duration = Duration::from_secs(60);
 
-/// `crds` must not link a runtime, whoever else does.
+/// The two programs do not know each other, and `crds` must not link a runtime, whoever else does.
 pub(super) fn layers(job: &Job) -> Result<Outcome> {
+    absent(job, &["-p", "operator"], &["reflector", "e2e"])?;
+    absent(job, &["-p", "reflector"], &["operator", "e2e"])?;
     absent(job, &["-p", "crds"], &RUNTIME)
 }
 

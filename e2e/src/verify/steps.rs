@@ -69,7 +69,7 @@ pub(super) const STEPS: &[Step] = &[
     },
     Step {
         name: "layers",
-        what: "crds builds without tokio",
+        what: "crds builds without tokio; reflector and operator do not know each other",
         when: When::Quick,
         limit: QUICK,
         run: deps::layers,

@@ -171,7 +171,9 @@ data:
 "
     .to_owned();
     for kind in KINDS {
-        made += &format!("  resource.customizations.health.packetparamedic.io_{kind}: |\n");
+        made += "  resource.customizations.health.packetparamedic.io_";
+        made += kind;
+        made += ": |\n";
         for line in text(&format!("{HEALTH}/{kind}/health.lua")).unwrap().lines() {
             made += format!("    {line}").trim_end();
             made.push('\n');

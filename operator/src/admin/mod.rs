@@ -23,8 +23,8 @@ use listener::BoundedListener;
 
 /// What is asked on each `/readyz`, and before each `/metrics`. Must not wait.
 pub(crate) trait Health: Send + Sync + 'static {
-    /// Kinds whose first list has not arrived. Ready means there is none.
-    fn cold(&self) -> Vec<&'static str>;
+    /// Kinds whose first list has not arrived, and why not where that is known. Ready means there is none.
+    fn cold(&self) -> Vec<String>;
     /// Sets what is only known by asking.
     fn before_scrape(&self, metrics: &Metrics);
 }

@@ -14,8 +14,8 @@ struct Caches {
 }
 
 impl Health for Caches {
-    fn cold(&self) -> Vec<&'static str> {
-        if self.warm.load(Ordering::SeqCst) { vec![] } else { vec!["Pod", "Node"] }
+    fn cold(&self) -> Vec<String> {
+        if self.warm.load(Ordering::SeqCst) { vec![] } else { vec!["Pod (forbidden)".into(), "Node".into()] }
     }
 
     fn before_scrape(&self, metrics: &Metrics) {
@@ -45,7 +45,7 @@ async fn it_is_alive_at_once_and_ready_when_every_first_list_is_in() {
     let (address, caches, _stop) = start().await;
     assert_eq!(fetch(address, "/livez").await.0, 200);
     let (status, text) = fetch(address, "/readyz").await;
-    assert_eq!((status, text.as_str()), (503, "waiting for the first list of: Pod, Node\n"));
+    assert_eq!((status, text.as_str()), (503, "waiting for the first list of: Pod (forbidden), Node\n"));
     caches.warm.store(true, Ordering::SeqCst);
     assert_eq!(fetch(address, "/readyz").await.0, 200);
 }

@@ -12,6 +12,7 @@ use super::fetch::{Found, Member, Node};
 use super::member::{self, Place};
 use super::names::{self, CHANGED_WHILE_READY, HOSTNAME, NODE};
 use super::rollout::{self, Candidate};
+use super::rows::{Row, is_ready, is_seen, row, starts};
 
 /// Something to write.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,27 +23,6 @@ pub(super) enum Step {
     Change { there: Arc<Reflector>, desired: Box<Reflector> },
     /// A member that goes.
     Remove(Arc<Reflector>),
-}
-
-/// A member, as the status shows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a question of its own, and a column of the status"
-)]
-pub(super) struct Row {
-    pub(super) name: String,
-    pub(super) node: Option<String>,
-    pub(super) endpoint_id: Option<String>,
-    /// Its node is there and matches: it counts.
-    pub(super) here: bool,
-    pub(super) ready: bool,
-    /// Once the steps are done.
-    pub(super) updated: bool,
-    /// It waits for its turn, or is waited for.
-    pub(super) in_rollout: bool,
-    /// What keeps it from serving passes by itself.
-    pub(super) starts: bool,
 }
 
 /// What to do, and where it stands.
@@ -232,44 +212,4 @@ fn removal(member: &Member) -> Option<Step> {
 
 fn place(node: &Node) -> Place<'_> {
     Place { node: &node.name, hostname: node.labels.get(HOSTNAME).unwrap_or(&node.name) }
-}
-
-fn row(member: &Member) -> Row {
-    let object = &member.object;
-    Row {
-        name: object.name_any(),
-        node: object.annotations().get(NODE).cloned(),
-        endpoint_id: object.status.as_ref().and_then(|status| status.endpoint_id.clone()),
-        here: false,
-        ready: false,
-        updated: false,
-        in_rollout: false,
-        starts: false,
-    }
-}
-
-/// Its own controller is at work on it, or has not seen it yet.
-fn starts(member: &Member) -> bool {
-    let status = member.object.status.as_ref();
-    let says = |type_: &str| {
-        let conditions = status.into_iter().flat_map(|status| &status.conditions);
-        conditions.into_iter().any(|condition| condition.type_ == type_ && condition.status == "True")
-    };
-    member.readable && (!is_seen(&member.object) || says("Reconciling"))
-}
-
-/// The Reflector's controller has looked at it as it is now.
-fn is_seen(member: &Reflector) -> bool {
-    let seen = member.status.as_ref().and_then(|status| status.observed_generation);
-    seen.is_some() && seen == member.metadata.generation
-}
-
-/// Ready, and not as it was before its last change.
-fn is_ready(member: &Member) -> bool {
-    let object = &member.object;
-    let conditions = object.status.iter().flat_map(|status| &status.conditions);
-    let ready = conditions.into_iter().find(|condition| condition.type_ == "Ready");
-    ready.is_some_and(|ready| {
-        ready.status == "True" && ready.observed_generation == object.metadata.generation
-    }) && object.metadata.deletion_timestamp.is_none()
 }

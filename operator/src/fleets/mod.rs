@@ -11,6 +11,7 @@ mod fetch;
 mod member;
 mod names;
 mod rollout;
+mod rows;
 mod status;
 #[cfg(test)]
 mod testing;

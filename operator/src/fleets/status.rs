@@ -5,7 +5,8 @@ use crds::fleet::{FleetMember, MAX_MEMBERS, ReflectorFleet, ReflectorFleetStatus
 use crds::reasons::{ConditionType as Type, FleetReason as Reason};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use super::decide::{Decision, Row};
+use super::decide::Decision;
+use super::rows::Row;
 use crate::clock::Now;
 use crate::conditions::{dated, message, same};
 

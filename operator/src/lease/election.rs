@@ -77,6 +77,8 @@ pub(super) struct Election {
     seen: Option<(Seen, u64)>,
     /// When the renewal that made us the holder was sent.
     held_since: Option<u64>,
+    /// Until when the holder of a Lease that is gone may not know that it is.
+    vacant_from: Option<u64>,
     /// What is in the Lease must be read again before the next decision.
     stale: bool,
     not_before: u64,
@@ -86,7 +88,7 @@ pub(super) struct Election {
 impl Election {
     /// `me` is unique to this process: one that comes back under its old name waits like everybody else.
     pub(super) fn new(me: String) -> Self {
-        Self { me, seen: None, held_since: None, stale: true, not_before: 0, lost: false }
+        Self { me, seen: None, held_since: None, vacant_from: None, stale: true, not_before: 0, lost: false }
     }
 
     /// Until when (monotonic milliseconds, exclusive) this process may write.
@@ -127,6 +129,11 @@ impl Election {
             self.lost = true;
         }
         self.stale = false;
+        if found.is_none() {
+            self.gone(now);
+        } else {
+            self.vacant_from = None;
+        }
         if let Some(seen) = found.as_ref().filter(|_| !ours && !holder.is_empty()) {
             let free = after(since, seen.record.term.max(TERM));
             if now.mono_ms < free {
@@ -135,6 +142,20 @@ impl Election {
             }
         }
         self.seen = found.map(|seen| (seen, since));
+    }
+
+    /// There is no Lease. Who deleted it did not ask its holder, who goes on until its next renewal, and until it stops
+    /// when that is not answered: its term is waited for from now on.
+    fn gone(&mut self, now: Now) {
+        let other = self.seen.as_ref().map(|(seen, _)| &seen.record);
+        let other = other.filter(|record| !record.holder.is_empty() && record.holder != self.me);
+        if let Some(record) = other {
+            self.vacant_from = Some(after(now.mono_ms, record.term.max(TERM)));
+        }
+        if let Some(free) = self.vacant_from.filter(|free| now.mono_ms < *free) {
+            self.stale = true;
+            self.not_before = free.min(after(now.mono_ms, PERIOD));
+        }
     }
 
     /// The Lease could not be read.

@@ -230,6 +230,32 @@ fn a_lease_that_was_given_up_is_taken_at_once() {
     assert!(candidate("three").release(at(3)).is_none(), "who holds nothing gives nothing up");
 }
 
+/// Somebody deletes the Lease; its holder notices at its next renewal, and stops by itself when nobody answers it.
+#[test]
+fn a_deleted_lease_has_no_second_holder_while_the_first_may_write() {
+    let (mut server, mut one, mut other) = (Server::default(), candidate("one"), candidate("other"));
+    server.settle(&mut one, at(0));
+    server.settle(&mut other, at(1));
+    server.lease = None;
+    let period = ms(PERIOD);
+    for now in (1..=4).map(|turn| 1 + turn * period) {
+        assert!(!writes(&other, at(now - 1)), "at {now}");
+        server.settle(&mut other, at(now));
+    }
+    assert!(!writes(&other, at(1 + 4 * period)), "a term from when it was seen to be gone");
+    server.settle(&mut other, at(1 + 5 * period));
+    assert!(writes(&other, at(1 + 5 * period)));
+    assert_eq!(server.turn(&mut one, at(1 + 5 * period)), false, "the first has ended long ago");
+}
+
+/// One that was given up, or never was, is nobody's.
+#[test]
+fn a_lease_that_nobody_held_is_not_waited_for() {
+    let (mut server, mut one) = (Server::default(), candidate("one"));
+    server.settle(&mut one, at(0));
+    assert!(writes(&one, at(0)));
+}
+
 proptest! {
     /// Whatever is lost, late or stopped: nobody writes while somebody else may.
     #[test]

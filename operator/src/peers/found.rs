@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crds::EndpointId;
 use crds::peer::ReflectorPeer;
 
 /// What there is.
@@ -37,7 +38,7 @@ pub(super) enum Approval {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Endpoint {
     pub(super) name: String,
-    pub(super) id: Option<String>,
+    pub(super) id: Option<EndpointId>,
     pub(super) address: Option<String>,
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Kept up to date object by object, because looking at every peer for every peer is what 10 000 of them cannot afford.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crds::EndpointId;
@@ -9,6 +10,7 @@ use crds::peer::{PairingState, ReflectorPeer, ReflectorRef, Seniority, duplicate
 use crds::reasons::PeerReason;
 use kube::ResourceExt as _;
 
+use super::decide::MAX_WAITING;
 use super::reference::{Reference, full_name};
 
 /// A peer, by namespace and name.
@@ -20,6 +22,14 @@ pub(super) struct Index {
     peers: BTreeMap<Key, Known>,
     by_id: BTreeMap<(String, EndpointId), BTreeSet<String>>,
     by_reference: BTreeMap<(String, String), BTreeSet<String>>,
+    queues: BTreeMap<(String, String), Queue>,
+}
+
+/// Those who want a code for one object. Counted, because each of many peers asks for the count.
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: usize,
+    outside: BTreeSet<Seniority<String>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,6 +89,13 @@ impl Index {
                 self.by_id.entry((namespace.clone(), id)).or_default().insert(name.clone());
             }
             let reference = (namespace.clone(), full_name(&new.reference));
+            match new.place {
+                Place::Waiting => self.queues.entry(reference.clone()).or_default().waiting += 1,
+                Place::Outside => {
+                    self.queues.entry(reference.clone()).or_default().outside.insert(new.seniority.clone());
+                }
+                Place::Neither => {}
+            }
             self.by_reference.entry(reference).or_default().insert(name.clone());
             others.extend(self.sharing(namespace, new.id));
             self.peers.insert(key.clone(), new);
@@ -86,8 +103,9 @@ impl Index {
         if let Some(old) = old {
             others.extend(self.sharing(namespace, old.id));
             let now = self.peers.get(key).map(|known| known.place);
-            if old.place == Place::Waiting && now != Some(Place::Waiting) {
-                others.extend(self.outside(namespace, &old.reference));
+            // One that stood outside and goes may have been told of a place; then the place is the next one's.
+            if old.place != Place::Neither && now != Some(Place::Waiting) {
+                others.extend(self.next_outside(namespace, &old.reference));
             }
         }
         others.remove(key);
@@ -100,7 +118,18 @@ impl Index {
         if let Some(id) = old.id {
             drop_from(&mut self.by_id, &(namespace.clone(), id), name);
         }
-        drop_from(&mut self.by_reference, &(namespace.clone(), full_name(&old.reference)), name);
+        let reference = (namespace.clone(), full_name(&old.reference));
+        drop_from(&mut self.by_reference, &reference, name);
+        if let Entry::Occupied(mut queue) = self.queues.entry(reference) {
+            match old.place {
+                Place::Waiting => queue.get_mut().waiting = queue.get().waiting.saturating_sub(1),
+                Place::Outside => drop(queue.get_mut().outside.remove(&old.seniority)),
+                Place::Neither => {}
+            }
+            if queue.get().waiting == 0 && queue.get().outside.is_empty() {
+                queue.remove();
+            }
+        }
     }
 
     fn sharing(&self, namespace: &str, id: Option<EndpointId>) -> Vec<Key> {
@@ -108,13 +137,13 @@ impl Index {
         names.into_iter().flatten().map(|name| (namespace.to_owned(), name.clone())).collect()
     }
 
-    fn outside(&self, namespace: &str, reference: &ReflectorRef) -> Vec<Key> {
-        let all = self.naming(namespace, &full_name(reference));
-        all.into_iter().filter(|key| self.place(key) == Some(Place::Outside)).collect()
-    }
-
-    fn place(&self, key: &Key) -> Option<Place> {
-        self.peers.get(key).map(|known| known.place)
+    /// Whose turn the last free place makes it: the oldest outside, one for each place. Those before it were told when
+    /// the places before it became free.
+    fn next_outside(&self, namespace: &str, reference: &ReflectorRef) -> Option<Key> {
+        let queue = self.queues.get(&(namespace.to_owned(), full_name(reference)))?;
+        let free = MAX_WAITING.saturating_sub(queue.waiting);
+        let next = queue.outside.iter().take(free).last()?;
+        Some((namespace.to_owned(), next.key.clone()))
     }
 
     /// Peers that name an object, given as `Kind/name`.
@@ -125,8 +154,12 @@ impl Index {
 
     /// Other peers whose codes wait on the same object.
     pub(super) fn waiting_beside(&self, key: &Key, reference: &ReflectorRef) -> usize {
-        let all = self.naming(&key.0, &full_name(reference));
-        all.iter().filter(|other| *other != key && self.place(other) == Some(Place::Waiting)).count()
+        let object = full_name(reference);
+        let known = self.peers.get(key);
+        let is_one =
+            known.is_some_and(|own| own.place == Place::Waiting && full_name(&own.reference) == object);
+        let queue = self.queues.get(&(key.0.clone(), object));
+        queue.map_or(0, |queue| queue.waiting).saturating_sub(usize::from(is_one))
     }
 
     /// The peer that has this one's Endpoint ID and is older, with the first reflector where that counts. `fleets` says
@@ -234,19 +267,24 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_is_given_up_is_told_to_those_outside() {
+    fn a_place_that_is_given_up_is_told_to_the_oldest_outside_alone() {
         let mut index = Index::default();
-        for name in ["a", "b"] {
-            put(&mut index, &peer(name, 1, ATTIC, WAITING));
+        for number in 0..MAX_WAITING {
+            put(&mut index, &peer(&format!("w{number}"), 1, ATTIC, WAITING));
         }
-        put(&mut index, &peer("c", 1, ATTIC, OUTSIDE));
-        put(&mut index, &peer("d", 1, HOMES, OUTSIDE));
+        for (name, second) in [("young", 9), ("old", 3), ("older", 2)] {
+            put(&mut index, &peer(name, second, ATTIC, OUTSIDE));
+        }
+        put(&mut index, &peer("elsewhere", 1, HOMES, OUTSIDE));
         let attic: ReflectorRef = yaml(ATTIC);
-        assert_eq!(index.waiting_beside(&key("c"), &attic), 2);
-        assert_eq!(index.waiting_beside(&key("a"), &attic), 1, "its own does not count");
-        assert_eq!(put(&mut index, &peer("a", 1, ATTIC, &bound())), ["c"]);
-        assert_eq!(index.waiting_beside(&key("c"), &attic), 1);
-        assert_eq!(index.update(&key("b"), None).into_iter().collect::<Vec<_>>(), [key("c")]);
+        assert_eq!(index.waiting_beside(&key("young"), &attic), MAX_WAITING);
+        assert_eq!(index.waiting_beside(&key("w0"), &attic), MAX_WAITING - 1, "its own does not count");
+        assert_eq!(put(&mut index, &peer("w0", 1, ATTIC, &bound())), ["older"]);
+        assert_eq!(index.waiting_beside(&key("young"), &attic), MAX_WAITING - 1);
+        assert_eq!(index.update(&key("w1"), None).into_iter().collect::<Vec<_>>(), [key("old")]);
+        let gave_up = index.update(&key("older"), None);
+        assert_eq!(gave_up.into_iter().collect::<Vec<_>>(), [key("young")], "its place is the next one's");
+        assert!(put(&mut index, &peer("old", 3, ATTIC, WAITING)).is_empty());
     }
 
     #[test]
@@ -255,12 +293,15 @@ mod tests {
         let one = peer("a", 1, ATTIC, &bound());
         put(&mut index, &one);
         put(&mut index, &peer("b", 2, ATTIC, &bound()));
+        put(&mut index, &peer("c", 3, ATTIC, WAITING));
+        put(&mut index, &peer("d", 4, ATTIC, OUTSIDE));
         let mut same = one;
         same.metadata.resource_version = Some("9".into());
         assert!(put(&mut index, &same).is_empty());
-        for name in ["a", "b"] {
+        for name in ["a", "b", "c", "d"] {
             index.update(&key(name), None);
         }
         assert!(index.peers.is_empty() && index.by_id.is_empty() && index.by_reference.is_empty());
+        assert!(index.queues.is_empty());
     }
 }

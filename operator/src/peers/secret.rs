@@ -38,7 +38,10 @@ pub(super) fn secret(
     if !addresses.is_empty() {
         data.insert("address".to_owned(), addresses.join(","));
     }
-    let reachable = named.reflectors.iter().find_map(|one| one.id.as_ref().zip(one.address.as_ref()));
+    let reachable = named.reflectors.iter().find_map(|one| {
+        let address = one.address.as_deref().filter(|address| is_plain(address));
+        one.id.zip(address)
+    });
     if let Some((id, address)) = reachable {
         data.insert("command".to_owned(), format!("reflector test {id}@{address} --code {code}"));
     }
@@ -66,6 +69,11 @@ pub(super) fn secret(
         immutable: Some(true),
         ..Secret::default()
     }
+}
+
+/// A node or a person named it, and it is pasted into a shell.
+fn is_plain(address: &str) -> bool {
+    address.chars().all(|c| c.is_ascii_alphanumeric() || ".:-[]".contains(c))
 }
 
 #[cfg(test)]
@@ -99,6 +107,16 @@ mod tests {
                 "command": format!("reflector test {}@attic.example:4000 --code AB102345", id(99)),
             })
         );
+    }
+
+    #[test]
+    fn an_address_that_a_shell_would_run_is_in_no_command() {
+        let mut hostile = named(&["attic"]);
+        hostile.reflectors[0].address = Some("$(sh):4000".to_owned());
+        let data = made(&hostile).string_data.unwrap();
+        assert!(!data.contains_key("command"), "{data:?}");
+        hostile.reflectors[0].address = Some("[2001:db8::10]:4000".to_owned());
+        assert!(made(&hostile).string_data.unwrap().contains_key("command"));
     }
 
     #[test]

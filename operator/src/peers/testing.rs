@@ -76,7 +76,7 @@ pub(super) fn found(peer: ReflectorPeer) -> Found {
 pub(super) fn named(names: &[&str]) -> Named {
     let endpoint = |name: &&str| Endpoint {
         name: (*name).to_owned(),
-        id: Some(id(99).to_string()),
+        id: Some(id(99)),
         address: Some(format!("{name}.example:4000")),
     };
     Named {

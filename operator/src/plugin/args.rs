@@ -95,6 +95,12 @@ pub(super) enum Command {
     Drain(Drain),
     /// What a Reflector's pod logs.
     Logs(Logs),
+    /// Lets a Reflector measure its own host: what its pod answers, and its exit code.
+    Test {
+        /// The Reflector.
+        #[arg(value_name = "REFLECTOR")]
+        reflector: String,
+    },
     /// Everything a person who helps needs: objects, events, logs. Secrets are not read.
     Report,
     /// Prints a completion script.

@@ -46,6 +46,13 @@ pub(super) async fn run(cluster: &Cluster, wanted: &Logs) -> Result<Exit> {
     }
 }
 
+/// The pod of a Reflector.
+pub(super) async fn pod(cluster: &Cluster, name: &str) -> Result<String> {
+    cluster.get::<Reflector>(name).await?;
+    let pods: Vec<Pod> = cluster.labelled(&format!("{REFLECTOR_LABEL}={name}")).await?;
+    newest(pods).with_context(|| format!("{name} has no pod: kubectl reflector why {name} says why"))
+}
+
 /// The one that was made last, which is the one that runs or should.
 fn newest(mut pods: Vec<Pod>) -> Option<String> {
     pods.sort_by_key(|pod| (pod.metadata.deletion_timestamp.is_none(), pod.creation_timestamp()));

@@ -15,8 +15,11 @@ mod gitops;
 mod logs;
 mod pair;
 mod peers;
+#[cfg(test)]
+mod reference;
 mod report;
 mod revoke;
+mod selftest;
 mod status;
 #[cfg(test)]
 mod testing;
@@ -90,6 +93,7 @@ async fn run(cli: Cli) -> Result<Exit> {
         Command::Export => export::run(&cluster, format).await?,
         Command::Drain(wanted) => drain::run(&cluster, &wanted).await?,
         Command::Logs(wanted) => return logs::run(&cluster, &wanted).await,
+        Command::Test { reflector } => return selftest::run(&cluster, &reflector, &cli.global).await,
         Command::Report => report::run(&cluster, clock::now()).await?,
         Command::Completion { shell } => Answer::text(complete::script(shell)),
     };

@@ -184,7 +184,7 @@ fn pods(caches: &Caches, namespace: &str, name: &str) -> Vec<Arc<Pod>> {
 
 fn neighbours(kinds: &Kinds) -> Vec<Neighbour> {
     let all = kinds.reflectors.cache.state();
-    all.iter().filter_map(|object| object.0.as_ref().ok()).filter_map(Neighbour::of).collect()
+    all.iter().filter_map(|object| object.0.as_ref().ok()).filter_map(Neighbour::competing).collect()
 }
 
 fn count(kinds: &Kinds, reflector: &Reflector) -> PeerCounts {

@@ -3,6 +3,7 @@
 //! Two reflectors on the host network of one node cannot share a port. The scheduler would only say that no node fits;
 //! we know whose port it is.
 
+use crds::reasons::ConditionType as Type;
 use crds::reflector::Reflector;
 use crds::reflector::ports::{DEFAULT_HEALTH_PORT, DEFAULT_PORT};
 use jiff::Timestamp;
@@ -53,6 +54,13 @@ impl Neighbour {
         Some(Self::new(reflector, ports))
     }
 
+    /// One that has its ports or is about to take them. Whoever is refused or goes runs nowhere: else a Reflector that
+    /// nobody allows would take a node's ports from other namespaces.
+    pub(super) fn competing(reflector: &Reflector) -> Option<Self> {
+        let goes = reflector.metadata.deletion_timestamp.is_some();
+        Self::of(reflector).filter(|it| !goes && (it.node.is_some() || !is_refused(reflector)))
+    }
+
     /// `namespace/name`.
     pub(super) fn full_name(&self) -> String {
         format!("{}/{}", self.namespace, self.name)
@@ -75,6 +83,16 @@ impl Neighbour {
     }
 }
 
+/// Whether the spec as it is now was refused.
+fn is_refused(reflector: &Reflector) -> bool {
+    let mut conditions = reflector.status.iter().flat_map(|status| &status.conditions);
+    conditions.any(|one| {
+        one.type_ == Type::Stalled.as_str()
+            && one.status == "True"
+            && one.observed_generation == reflector.metadata.generation
+    })
+}
+
 /// The first that has one of my ports on my node, with the port.
 pub(super) fn clash<'a>(me: &Neighbour, others: &'a [Neighbour]) -> Option<(&'a Neighbour, u16)> {
     let place = me.place()?;
@@ -91,6 +109,7 @@ pub(super) fn clash<'a>(me: &Neighbour, others: &'a [Neighbour]) -> Option<(&'a 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reflectors::testing::{reflector, yaml};
 
     fn one(name: &str, second: i64, node: Option<&str>, pinned: Option<&str>, ports: &[u16]) -> Neighbour {
         Neighbour {
@@ -135,5 +154,24 @@ mod tests {
         assert_eq!(winner(&me, &[elsewhere, other_port, anywhere]), None);
         let free = one("free", 2, None, None, &[4000]);
         assert_eq!(winner(&free, &[one("a", 1, Some("pi"), None, &[4000])]), None, "the scheduler decides");
+    }
+
+    #[test]
+    fn one_that_is_refused_and_does_not_run_takes_no_port_from_others() {
+        let mut it = reflector("{ placement: { nodeSelector: { kubernetes.io/hostname: pi } } }");
+        assert!(Neighbour::competing(&it).is_some());
+        let refused = |generation: u8, node: &str| {
+            yaml(&format!(
+                "{{ {node} conditions: [{{ type: Stalled, status: 'True', reason: ImageNotAllowed, message: '', observedGeneration: {generation}, lastTransitionTime: '2026-01-02T00:00:00Z' }}] }}"
+            ))
+        };
+        it.status = Some(refused(3, ""));
+        assert!(Neighbour::competing(&it).is_none());
+        it.status = Some(refused(2, ""));
+        assert!(Neighbour::competing(&it).is_some(), "it was edited since");
+        it.status = Some(refused(3, "node: pi,"));
+        assert!(Neighbour::competing(&it).is_some(), "its pod of before runs");
+        it.metadata.deletion_timestamp = yaml("'2026-01-02T00:00:00Z'");
+        assert!(Neighbour::competing(&it).is_none(), "it goes");
     }
 }

@@ -86,14 +86,14 @@ fn peers(
     all.boxed()
 }
 
-/// Those that wait for a port, whenever a Reflector has others than before, is elsewhere, or went.
+/// Those that wait for a port, whenever a Reflector has others than before, is elsewhere, is refused, or went.
 fn ports(watched: &Watched<Reflector>) -> BoxStream<'static, ObjectRef<Ours>> {
     let mut told = Told::<Option<Neighbour>>::new();
     let cache = watched.cache.clone();
     let all = watched.news().flat_map(move |object| {
         let Ok(reflector) = &object.0 else { return stream::iter(vec![]) };
         let gone = cache.get(&ObjectRef::from_obj(&*object)).is_none();
-        if !told.is_news(&object, Neighbour::of(reflector), gone) {
+        if !told.is_news(&object, Neighbour::competing(reflector), gone) {
             return stream::iter(vec![]);
         }
         stream::iter(those(&cache, waits_for_port))

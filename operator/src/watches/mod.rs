@@ -2,13 +2,14 @@
 //!
 //! In: what each kind is looked at for. Out: a cache per kind, and news for everybody who asks. An object that cannot
 //! be read is counted, logged by name and kept as such: it never stops the others. `news` and `compare` decide what is
-//! told, `watch` asks the API server, and [`Watches`] owns them all.
+//! told, `watch` asks the API server, `warmth` knows whose first list is in, and [`Watches`] owns them all.
 
 mod compare;
 mod news;
+mod warmth;
 mod watch;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -19,6 +20,7 @@ use crate::metrics::{Kind, Metrics};
 use kube::core::DeserializeGuard;
 use news::Board;
 pub(crate) use news::News;
+pub(crate) use warmth::Warmth;
 pub(crate) use watch::{Object, Wanted};
 
 /// Objects as a watch brings them.
@@ -61,7 +63,7 @@ pub(crate) struct Watches {
 impl Watches {
     /// `namespace`: the only one to look at; all, when none.
     pub(crate) fn new(client: Client, namespace: Option<String>, metrics: Metrics) -> Self {
-        Self { client, namespace, metrics, warmth: Warmth::default(), all: Vec::new() }
+        Self { client, namespace, metrics, warmth: Warmth::new(), all: Vec::new() }
     }
 
     /// Adds a kind that lives in namespaces.
@@ -85,10 +87,9 @@ impl Watches {
     fn start<K: Object>(&mut self, wanted: Wanted<K>, api: kube::Api<DeserializeGuard<K>>) -> Watched<K> {
         let kind = wanted.kind;
         let board = Arc::new(Board::default());
-        let (cache, watch) = watch::watch(wanted, api, board.clone(), self.metrics.clone());
+        let first = self.warmth.add(kind);
+        let (cache, watch) = watch::watch(wanted, api, board.clone(), first, self.metrics.clone());
         self.all.push((kind, watch.boxed()));
-        let warm = cache.clone();
-        self.warmth.add(kind, move || warm.wait_until_ready().now_or_never().is_some());
         Watched { cache, board }
     }
 
@@ -107,26 +108,6 @@ impl Watches {
             .boxed()
         });
         futures_util::future::select_all(all).await.0
-    }
-}
-
-type IsWarm = Box<dyn Fn() -> bool + Send + Sync>;
-
-/// Which first lists are in. Clones share the answer.
-#[derive(Clone, Default)]
-pub(crate) struct Warmth {
-    all: Arc<Mutex<Vec<(Kind, IsWarm)>>>,
-}
-
-impl Warmth {
-    fn add(&self, kind: Kind, is_warm: impl Fn() -> bool + Send + Sync + 'static) {
-        self.all.lock().unwrap_or_else(PoisonError::into_inner).push((kind, Box::new(is_warm)));
-    }
-
-    /// Kinds whose first list has not arrived: what is not in such a cache is not missing.
-    pub(crate) fn cold(&self) -> Vec<&'static str> {
-        let all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        all.iter().filter(|(_, is_warm)| !is_warm()).map(|(kind, _)| kind.value()).collect()
     }
 }
 

@@ -12,6 +12,7 @@ use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 
 use super::news::Board;
+use super::warmth::First;
 use super::{Cached, compare};
 use crate::metrics::{Kind, Metrics};
 
@@ -40,6 +41,7 @@ pub(super) fn watch<K: Object>(
     wanted: Wanted<K>,
     api: Api<DeserializeGuard<K>>,
     board: Arc<Board<K>>,
+    first: First,
     metrics: Metrics,
 ) -> (Cached<K>, impl Future<Output = ()> + Send + 'static) {
     let (cache, mut writer) = store::store::<DeserializeGuard<K>>();
@@ -55,16 +57,31 @@ pub(super) fn watch<K: Object>(
             match event {
                 Ok(event) => {
                     metrics.watched(wanted.kind);
-                    board.tell(&take_in(&reader, &mut writer, event, &wanted, &metrics));
+                    let is_list = matches!(event, Event::InitDone);
+                    let news = take_in(&reader, &mut writer, event, &wanted, &metrics);
+                    if is_list {
+                        first.is_in();
+                    }
+                    board.tell(&news);
                 }
                 Err(error) => {
                     let kind = wanted.kind.value();
+                    first.failed(&words(&error));
                     tracing::warn!(kind, error = &error as &dyn std::error::Error, "watch");
                 }
             }
         }
     };
     (cache, run)
+}
+
+/// The server's own words, where there are some: they name the right or the definition that is missing.
+fn words(error: &watcher::Error) -> String {
+    let mut innermost: &dyn std::error::Error = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    format!("{error}: {innermost}")
 }
 
 /// Puts an event into the cache. Returns the objects that somebody may have to look at: after a gap also those that

@@ -1,8 +1,8 @@
 //! What was written and has not come back through a watch yet.
 //!
 //! A reconcile right after a write would see the object as it was before, and write, or tell, once more. Until the
-//! cache moves on from the version that was seen at the write, and from those of our own writes in between, what the
-//! server answered last counts instead.
+//! cache has reached the version that the server answered with, that answer counts instead: also while it brings what
+//! others wrote in between, which the answer has, too.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,7 +28,8 @@ pub(crate) struct Overlay<K> {
 
 #[derive(Debug)]
 struct Written<K> {
-    /// The version the cache had when it was written first, and those of our writes since, the last one's apart.
+    /// The version the cache had when it was written first, and those of our writes since, the last one's apart: for
+    /// an object that was not there, and for versions that are no numbers.
     before: Vec<Option<String>>,
     answer: Arc<K>,
     at_ms: u64,
@@ -51,7 +52,7 @@ impl<K: ResourceExt> Overlay<K> {
         let key = (namespace.to_owned(), name.to_owned());
         let version = cached.as_ref().and_then(|object| object.resource_version());
         match written.get(&key) {
-            Some(entry) if entry.before.contains(&version) && !entry.is_late(now) => {
+            Some(entry) if entry.is_ahead_of(version.as_ref()) && !entry.is_late(now) => {
                 Some(entry.answer.clone())
             }
             Some(_) => {
@@ -82,6 +83,18 @@ impl<K: ResourceExt> Overlay<K> {
             _ => vec![before],
         };
         written.insert(key, Written { before, answer, at_ms: now.mono_ms });
+    }
+}
+
+impl<K: ResourceExt> Written<K> {
+    /// Versions are numbers that grow, whatever is written, on every API server there is today. Where they are not,
+    /// only those that we know to be older are.
+    fn is_ahead_of(&self, version: Option<&String>) -> bool {
+        let number = |version: &String| version.parse::<u64>().ok();
+        match (version.and_then(number), self.answer.resource_version().as_ref().and_then(number)) {
+            (Some(cached), Some(answered)) => cached < answered,
+            _ => self.before.iter().any(|before| before.as_ref() == version),
+        }
     }
 }
 
@@ -134,6 +147,24 @@ mod tests {
         assert_eq!(seen(&overlay, Some(map("a", "5")), at(3)).as_deref(), Some("7"), "the first came back");
         assert_eq!(seen(&overlay, Some(map("a", "8")), at(4)).as_deref(), Some("8"), "somebody else wrote");
         assert_eq!(seen(&overlay, Some(map("a", "5")), at(5)).as_deref(), Some("5"));
+    }
+
+    #[test]
+    fn what_others_wrote_in_between_does_not_take_our_write_away() {
+        let overlay = Overlay::new();
+        overlay.wrote(Some("9".into()), map("a", "11"), at(0));
+        assert_eq!(seen(&overlay, Some(map("a", "10")), at(1)).as_deref(), Some("11"), "as numbers");
+        assert_eq!(seen(&overlay, Some(map("a", "11")), at(2)).as_deref(), Some("11"));
+        overlay.wrote(None, map("a", "14"), at(3));
+        assert_eq!(seen(&overlay, Some(map("a", "13")), at(4)).as_deref(), Some("14"), "its first event");
+    }
+
+    #[test]
+    fn versions_that_are_no_numbers_are_older_only_when_we_saw_them() {
+        let overlay = Overlay::new();
+        overlay.wrote(Some("x".into()), map("a", "y"), at(0));
+        assert_eq!(seen(&overlay, Some(map("a", "x")), at(1)).as_deref(), Some("y"));
+        assert_eq!(seen(&overlay, Some(map("a", "w")), at(2)).as_deref(), Some("w"));
     }
 
     #[test]

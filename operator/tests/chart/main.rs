@@ -2,6 +2,8 @@
 //!
 //! What helm and an API server make of it is told in the scenarios of `e2e`.
 
+#![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
+
 mod monitoring;
 mod values;
 

@@ -5,12 +5,12 @@ use std::fs::File;
 use std::io::BufWriter;
 
 use anyhow::{Context as _, Result, ensure};
-use crds::{Reflector, ReflectorPeer};
+use crds::{Reflector, ReflectorFleet, ReflectorPeer};
 use e2e::image::{self, Name};
 use e2e::scenario::{MINUTE, Scenario, alone, wait_until};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Service};
 use kube::ResourceExt as _;
 use kube::api::ListParams;
 use serde_json::json;
@@ -118,6 +118,8 @@ async fn a_release_runs_reflectors_with_the_rights_of_the_chart_and_goes_without
         let pod = running_pod(story).await?;
         told_as_an_event(story).await?;
         given_a_code(story).await?;
+        given_a_service_and_no_longer(story).await?;
+        made_a_member(story).await?;
         let claims = story.api::<PersistentVolumeClaim>();
         let claim = claims.get("rfl-attic-identity").await?.uid();
 
@@ -176,6 +178,52 @@ async fn given_a_code(story: &Scenario) -> Result<()> {
         let pairing = peer.status.unwrap_or_default().pairing.unwrap_or_default();
         let secret = pairing.secret.context("no Secret is named")?;
         story.kubectl(["get", "secret", &secret]).await.map(drop)
+    })
+    .await
+}
+
+/// A Service is made off the host's network, and removed on it.
+async fn given_a_service_and_no_longer(story: &Scenario) -> Result<()> {
+    let services = story.api::<Service>();
+    for (host, there) in [(false, true), (true, false)] {
+        let cellar = json!({
+            "apiVersion": "packetparamedic.io/v1alpha1",
+            "kind": "Reflector",
+            "metadata": { "name": "cellar" },
+            "spec": {
+                "placement": { "nodeSelector": { "kubernetes.io/hostname": NODE } },
+                "network": { "port": 14820, "healthPort": 14821, "hostNetwork": host },
+            },
+        });
+        kubectl(story, &["apply"], &cellar.to_string()).await?;
+        wait_until(&format!("a Service is there: {there}"), MINUTE, async || {
+            let service = services.get_opt("rfl-cellar").await?;
+            ensure!(service.is_some() == there, "{service:?}");
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+/// A fleet's members are Reflectors that the operator makes and removes.
+async fn made_a_member(story: &Scenario) -> Result<()> {
+    let fleet = json!({
+        "apiVersion": "packetparamedic.io/v1alpha1",
+        "kind": "ReflectorFleet",
+        "metadata": { "name": "homes" },
+        "spec": {
+            "nodeSelector": { "kubernetes.io/hostname": NODE },
+            "template": { "spec": { "network": { "port": 14830, "healthPort": 14831 } } },
+        },
+    });
+    kubectl(story, &["apply"], &fleet.to_string()).await?;
+    let reflectors = story.api::<Reflector>();
+    wait_until("the fleet has a member and lists it", MINUTE, async || {
+        let fleet = story.api::<ReflectorFleet>().get("homes").await?.status.unwrap_or_default();
+        let member = fleet.members.first().with_context(|| format!("no member: {:?}", fleet.conditions))?;
+        ensure!(reflectors.get_opt(&member.reflector).await?.is_some(), "{} is not there", member.reflector);
+        Ok(())
     })
     .await
 }

@@ -3,6 +3,7 @@
 mod alerts;
 mod install;
 mod render;
+mod rights;
 
 use std::path::{Path, PathBuf};
 

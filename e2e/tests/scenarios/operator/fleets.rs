@@ -45,7 +45,7 @@ pub(super) async fn create(story: &Scenario, selector: &str, port: u16, more: &V
     Ok(())
 }
 
-async fn edit<K>(story: &Scenario, name: &str, patch: &Value) -> Result<()>
+pub(super) async fn edit<K>(story: &Scenario, name: &str, patch: &Value) -> Result<()>
 where
     K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
     K: Clone + std::fmt::Debug + serde::de::DeserializeOwned,

@@ -4,6 +4,7 @@ use std::process::Stdio;
 
 use anyhow::{Context as _, Result, ensure};
 use crds::ReflectorPeer;
+use e2e::image::{self, Name};
 use e2e::scenario::{MINUTE, Scenario, scenario, wait_until};
 use kube::ResourceExt as _;
 use serde_json::{Value, json};
@@ -12,8 +13,11 @@ use tokio::time::timeout;
 
 use super::pairing::acting::{Pod, appliance};
 use super::running::{Operator, built};
-use super::{create, reflector};
+use super::{create, reflector, says};
+use crate::chart;
 use crate::crds::install;
+
+const IMAGE: &str = "bed.example/reflector:plugin";
 
 /// What it printed, what it complained of, and how it ended.
 struct Ended {
@@ -32,7 +36,7 @@ impl Ended {
 async fn plugin(story: &Scenario, words: &[&str]) -> Result<Ended> {
     let program = built("operator", "kubectl-reflector").await?;
     let folder = program.parent().context("find its folder")?;
-    let path = std::env::join_paths([folder])?;
+    let path = std::env::join_paths([folder, story.bed.tools()])?;
     let mut kubectl = Command::new(story.bed.tools().join("kubectl"));
     kubectl.arg("reflector").args(words).args(["--namespace", &story.namespace]);
     kubectl.env("PATH", path).env("KUBECONFIG", story.bed.kubeconfig());
@@ -149,6 +153,52 @@ async fn a_person_approves_what_the_appliance_shows_and_git_is_not_overruled() {
         ensure!(matches!(forced.code, Some(0 | 2)), "{}", forced.err);
         let peer: ReflectorPeer = story.api().get("den").await?;
         ensure!(peer.spec.suspend == Some(true), "it was not edited");
+        operator.end().await
+    })
+    .await;
+}
+
+/// F1: what only a pod that runs can answer.
+#[tokio::test]
+async fn a_person_reads_logs_tests_the_host_and_drains_a_reflector_that_runs() {
+    scenario("plugin-pod", async |story: &mut Scenario| {
+        install(story).await?;
+        chart::apply(story, &["templates/access/endpoint.yaml"]).await?;
+        let program = built("reflector", "reflector").await?;
+        let home = tempfile::tempdir().context("make a folder for the image")?;
+        let archive = home.path().join("image.tar");
+        let file = std::fs::File::create(&archive).context("create the archive of the image")?;
+        image::write(&Name::new(IMAGE)?, &[image::program(&program)?], std::io::BufWriter::new(file))?;
+        story.bed.import_into("node-2", &archive).await?;
+        let operator = Operator::start(story, &[]).await?;
+        let more = json!({ "image": { "tag": "plugin", "pullPolicy": "Never" } });
+        create(story, &reflector("attic", "node-2", 15700, &more)).await?;
+        says(story, "attic", "Ready", "True", "Serving").await?;
+
+        let status = plugin(story, &["status", "attic"]).await?;
+        ensure!(
+            status.code == Some(0) && status.out.contains("Ready (Serving)"),
+            "{}{}",
+            status.out,
+            status.err
+        );
+        let logs = plugin(story, &["logs", "attic", "--tail", "5"]).await?;
+        ensure!(logs.code == Some(0) && !logs.out.is_empty(), "{}{}", logs.out, logs.err);
+        let test = plugin(story, &["test", "attic", "-o", "json"]).await?;
+        ensure!(matches!(test.code, Some(0 | 2)), "{}{}", test.out, test.err);
+        ensure!(test.json()?.get("verdict").is_some(), "{}", test.out);
+
+        let drained = plugin(story, &["drain", "attic", "--timeout", "1m"]).await?;
+        ensure!(
+            drained.code == Some(0) && drained.out.contains("is drained"),
+            "{}{}",
+            drained.out,
+            drained.err
+        );
+        says(story, "attic", "Ready", "False", "Suspended").await?;
+        let undone = plugin(story, &["drain", "attic", "--undo"]).await?;
+        ensure!(undone.code == Some(0), "{}", undone.err);
+        says(story, "attic", "Ready", "True", "Serving").await?;
         operator.end().await
     })
     .await;

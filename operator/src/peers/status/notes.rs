@@ -9,10 +9,11 @@ use crate::metrics::Pairing;
 use crate::writing::{Note, Severity, transition};
 
 /// Steps of a pairing that goes well, and what passes by itself, are no warnings.
-const EXPECTED: [Reason; 5] =
-    [Reason::Waiting, Reason::Claimed, Reason::PairingRequired, Reason::Suspended, Reason::EndpointIdChanged];
-/// Not told: nothing has changed for anybody, or it passes by itself within seconds.
-const UNTOLD: [Reason; 3] = [Reason::NotRevoked, Reason::NotLoaded, Reason::Reconciling];
+const EXPECTED: [Reason; 4] =
+    [Reason::Waiting, Reason::Claimed, Reason::Suspended, Reason::EndpointIdChanged];
+/// Not told: nothing has changed for anybody, it passes by itself within seconds, or `Ready` has the better reason.
+const UNTOLD: [Reason; 4] =
+    [Reason::NotRevoked, Reason::NotLoaded, Reason::Reconciling, Reason::PairingRequired];
 
 /// The steps a pairing takes from one status to another, to be counted.
 pub(in crate::peers) fn steps(

@@ -248,6 +248,9 @@ fn each_step_of_a_pairing_is_told_once() {
     assert_eq!(told(&bound, &loaded), one("Authorized", Severity::Normal));
     assert_eq!(told(&waits, &forged), one("ClaimRefused", Severity::Warning));
     assert_eq!(told(&forged, &forged), []);
+    let mut alone = found(peer("", ""));
+    alone.named = None;
+    assert_eq!(told(&waits, &alone), one("ReflectorNotFound", Severity::Warning));
     let suspended = found(peer("suspend: true", &format!("endpointId: {}", id(1))));
     assert_eq!(told(&loaded, &suspended), one("Suspended", Severity::Normal));
 }

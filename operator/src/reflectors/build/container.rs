@@ -42,7 +42,8 @@ pub(super) fn build(plan: &Plan) -> Container {
         }),
         startup_probe: Some(probe(plan, "/livez", 2, STARTUP_ATTEMPTS)),
         liveness_probe: Some(probe(plan, "/livez", 10, 3)),
-        readiness_probe: Some(probe(plan, "/readyz", 5, 1)),
+        // One answer that is late during a throughput test is no news; 15 s of silence are.
+        readiness_probe: Some(probe(plan, "/readyz", 5, 3)),
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         volume_mounts: Some(mounts(plan)),
         ..Container::default()

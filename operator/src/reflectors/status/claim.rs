@@ -7,7 +7,7 @@ use super::conditions::Said;
 use crate::reflectors::fetch::Found;
 
 pub(super) fn said(found: &Found) -> Said {
-    if let Some(node) = &found.gone_node {
+    if let Some(node) = found.gone_node.as_ref().filter(|_| is_stuck(found)) {
         let moved = format!(
             "its volume is on {node}, which is not a node any more. A copy of the key is adopted with \
              spec.identity.importSecretRef; a claim is moved by recreating it with the volume's data"
@@ -32,6 +32,14 @@ pub(super) fn said(found: &Found) -> Said {
         "Lost" => Said::not(Reason::ClaimLost, format!("claim {name}")),
         _ => Said::not(Reason::ClaimPending, format!("claim {name}")),
     }
+}
+
+/// Storage that any node reaches remembers the node of its first pod, too: that node may go, and the pod runs elsewhere.
+/// Only a pod that is on no node that exists, and gets none, is held by it.
+fn is_stuck(found: &Found) -> bool {
+    let Some(pod) = found.pods.first().filter(|_| found.node.is_none()) else { return false };
+    let placed = pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some());
+    placed || super::pod::scheduled(found).is_false()
 }
 
 /// A claim of ours that was there before its Reflector holds the identity of an earlier one.

@@ -156,6 +156,23 @@ fn a_claim_in_trouble_is_said_before_the_pod() {
 }
 
 #[test]
+fn a_volume_that_moved_with_its_pod_is_not_on_a_node_that_is_gone() {
+    let gone = |mut found: Found| {
+        found.claim = Some(bound());
+        found.gone_node = Some("pi-gone".into());
+        found
+    };
+    let mut moved = gone(with_pod(container(RUNNING)));
+    moved.node = Some(Arc::new(yaml("{ metadata: { name: pi } }")));
+    assert_eq!(ready(&moved).1, "Starting");
+    let mut between = moved.clone();
+    (between.node, between.pods) = (None, vec![]);
+    assert_eq!(ready(&between).1, "Starting", "the next pod is not made yet");
+    let words = "0/1 nodes are available: 1 node(s) didn't match PersistentVolume's node affinity.";
+    assert_eq!(ready(&gone(waiting(words))).1, "NodeGone", "it cannot move");
+}
+
+#[test]
 fn a_claim_that_waits_for_its_first_pod_is_not_what_holds_the_pod_up() {
     let mut found = waiting("0/1 nodes are available: 1 Insufficient memory.");
     found.claim = Some(claim("Pending", "2026-01-02T00:00:01Z"));

@@ -2,15 +2,16 @@
 //! saw it typed (`acting`).
 
 pub(super) mod acting;
+mod crashes;
 mod fleets;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use crds::peer::{PairingState, ReflectorPeerStatus};
 use crds::{Reflector, ReflectorPeer};
 use e2e::scenario::{MINUTE, Scenario, scenario, wait_until};
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::events::v1::Event;
-use kube::api::{DeleteParams, ListParams, PostParams};
+use kube::api::{DeleteParams, ListParams};
 use kube::{Api, ResourceExt as _};
 use serde_json::json;
 use tokio::time::Instant;
@@ -179,38 +180,6 @@ async fn a_code_ends_at_its_time_and_a_higher_round_is_a_new_one() {
         })
         .await?;
         gone(story, &second).await?;
-        operator.end().await
-    })
-    .await;
-}
-
-/// What a crash between the Secret and the status leaves behind is somebody's object of our name, as far as anyone can
-/// tell: it is replaced unread.
-#[tokio::test]
-async fn a_secret_that_a_crash_left_behind_is_made_anew() {
-    scenario("pairing-crash", async |story: &mut Scenario| {
-        install(story).await?;
-        let den = create_peer(story, "den", &json!({})).await?;
-        let uid = den.uid().context("its uid")?;
-        let name = format!("pairing-{}-0", &uid[..8]);
-        let left: Secret = serde_json::from_value(
-            json!({ "metadata": { "name": name }, "stringData": { "code": "LEFTOVER" } }),
-        )?;
-        let secrets = story.api::<Secret>();
-        let left = secrets.create(&PostParams::default(), &left).await?;
-        let operator = Operator::start(story, &[]).await?;
-        until(story, "den", "without its reflector", |status| says(status, "Ready", "ReflectorNotFound"))
-            .await?;
-        create(story, &reflector("attic", "node-1", 15300, &json!({}))).await?;
-        let attic = Pod::attic(story).await?;
-        let den = until(story, "den", "Waiting", is_waiting).await?;
-        ensure!(secret_of(&den)? == name);
-        let made = secrets.get(&name).await?;
-        ensure!(made.uid() != left.uid(), "it was adopted");
-        ensure!(made.owner_references().iter().any(|owner| owner.uid == uid), "{:?}", made.metadata);
-        let code = read(story, &name, "code").await?;
-        attic.claims(&den, &code, appliance(1)).await?;
-        until(story, "den", "Bound", |status| is_in(status, &PairingState::Bound)).await?;
         operator.end().await
     })
     .await;
