@@ -2,6 +2,7 @@
 //!
 //! Nothing is loaded before every list is in; what is missing would look like a deletion. From then on each change acts by
 //! itself, also while another watch is away. The policy is current while every watch stands and our Reflector can be used.
+//! One file, because each rule here is about what the others have left behind.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
