@@ -23,7 +23,10 @@ fn described() -> Vec<Described> {
         let bare = line.trim_start();
         let depth = (line.len() - bare.len()) / 2;
         if let Some(comment) = bare.strip_prefix('#') {
-            words = format!("{words} {}", comment.trim()).trim().to_owned();
+            if !words.is_empty() {
+                words.push(' ');
+            }
+            words.push_str(comment.trim());
         } else if let Some((key, _)) = bare.split_once(':') {
             path.truncate(depth);
             path.push(key.to_owned());
@@ -45,7 +48,7 @@ fn leaves(node: &Value, path: &[String], into: &mut Vec<Vec<String>>) {
         Some(properties) => {
             assert_eq!(node["additionalProperties"], false, "{path:?} takes misspelt values");
             for (key, below) in properties {
-                leaves(below, &[path, &[key.clone()]].concat(), into);
+                leaves(below, &[path, std::slice::from_ref(key)].concat(), into);
             }
         }
         None => into.push(path.to_vec()),
