@@ -2,7 +2,7 @@
 //!
 //! What helm and an API server make of it is told in the scenarios of `e2e`.
 
-#![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
+#![expect(clippy::unwrap_used, reason = "what cannot be read here fails the test that reads it")]
 
 mod monitoring;
 mod values;

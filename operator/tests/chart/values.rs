@@ -23,8 +23,10 @@ fn described() -> Vec<Described> {
         let bare = line.trim_start();
         let depth = (line.len() - bare.len()) / 2;
         if let Some(comment) = bare.strip_prefix('#') {
-            let longer = format!("{words} {}", comment.trim());
-            longer.trim().clone_into(&mut words);
+            if !words.is_empty() {
+                words.push(' ');
+            }
+            words.push_str(comment.trim());
         } else if let Some((key, _)) = bare.split_once(':') {
             path.truncate(depth);
             path.push(key.to_owned());
