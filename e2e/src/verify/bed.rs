@@ -10,8 +10,34 @@ use super::tested;
 
 /// Rounds of starting, killing and ending: one for everybody, ten where time is no object.
 const ROUNDS: [&str; 2] = ["1", "10"];
-/// Which Kubernetes the scenarios are told on: the newest for everybody, the oldest as well where time is no object.
-const LINES: [&[&str]; 2] = [&["newest"], &["newest", "oldest"]];
+/// Which Kubernetes scenarios are told on, and which of them, none named being all: the newest for everybody, and where
+/// time is no object the oldest as well, as far as its API server, its kubelet and its admission have a say.
+const LINES: [&[Line]; 2] = [&[NEWEST], &[NEWEST, OLDEST]];
+const NEWEST: Line = Line { kubernetes: "newest", scenarios: &[] };
+const OLDEST: Line = Line {
+    kubernetes: "oldest",
+    scenarios: &[
+        "argocd::",
+        "chart::",
+        "crds::",
+        "deploy::",
+        "helm::",
+        "host_network::",
+        "images::",
+        "operator::a_reflector_becomes",
+        "operator::admission::",
+        "operator::fleets::",
+        "operator::pairing::who",
+        "operator::whole::",
+        "services::",
+        "storage::",
+    ],
+};
+
+struct Line {
+    kubernetes: &'static str,
+    scenarios: &'static [&'static str],
+}
 
 /// Starts it unless it runs; one that ran before runs on.
 pub(super) fn run(job: &Job) -> Result<Outcome> {
@@ -21,10 +47,10 @@ pub(super) fn run(job: &Job) -> Result<Outcome> {
         return Ok(Outcome::Skipped { why, in_ci: InCi::Fails });
     }
     if bed::Bed::running().is_ok() {
-        tell(job)?;
+        tell(job, &NEWEST)?;
     } else {
-        for kubernetes in LINES[usize::from(job.place.long)] {
-            on_a_new_bed(job, kubernetes)?;
+        for line in LINES[usize::from(job.place.long)] {
+            on_a_new_bed(job, line)?;
         }
         job.stage("starting it, killing it, starting it again, ending it, looking for traces");
         job.run(cargo_bed(&["check", "--rounds", ROUNDS[usize::from(job.place.long)]]))?;
@@ -32,20 +58,22 @@ pub(super) fn run(job: &Job) -> Result<Outcome> {
     tested::outcome(job, "scenarios")
 }
 
-fn on_a_new_bed(job: &Job, kubernetes: &str) -> Result<()> {
+fn on_a_new_bed(job: &Job, line: &Line) -> Result<()> {
+    let kubernetes = line.kubernetes;
     job.stage(format!("building and starting the {kubernetes} Kubernetes"));
     let mut words = vec!["up", "--kubernetes", kubernetes];
     words.extend(job.place.long.then_some("--argocd"));
     let up = job.run(cargo_bed(&words));
-    let told = up.and_then(|()| tell(job)).and_then(|()| job.run(cargo_bed(&["status"])));
+    let told = up.and_then(|()| tell(job, line)).and_then(|()| job.run(cargo_bed(&["status"])));
     // Also after a failure: what there was to see of a scenario is kept in target/scenarios, of a start in this log.
     let down = job.run(cargo_bed(&["down"]));
     told.and(down)
 }
 
-fn tell(job: &Job) -> Result<()> {
+fn tell(job: &Job, line: &Line) -> Result<()> {
     job.stage("scenarios");
-    let mut scenarios = job.cargo_command(&["test", "--package", "e2e", "--test", "scenarios"]);
+    let mut scenarios = job.cargo_command(&["test", "--package", "e2e", "--test", "scenarios", "--"]);
+    scenarios.args(line.scenarios);
     scenarios.env("REFLECTOR_BED_REQUIRED", "1");
     job.run(scenarios)
 }
@@ -55,4 +83,29 @@ fn cargo_bed(words: &[&str]) -> Command {
     let mut command = Command::new("/proc/self/exe");
     command.arg("bed").args(words);
     command
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn what_the_oldest_is_told_exists() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
+        for name in OLDEST.scenarios {
+            let (room, rest) = name.split_once("::").unwrap();
+            let part = rest.split("::").next().unwrap();
+            let texts = [
+                folder.join(format!("{room}.rs")),
+                folder.join(room).join("mod.rs"),
+                folder.join(room).join(format!("{part}.rs")),
+                folder.join(room).join(part).join("mod.rs"),
+            ];
+            let text: String = texts.iter().filter_map(|path| std::fs::read_to_string(path).ok()).collect();
+            let test = rest.rsplit("::").next().unwrap();
+            assert!(text.contains(&format!("fn {test}")) || (test.is_empty() && !text.is_empty()), "{name}");
+        }
+    }
 }

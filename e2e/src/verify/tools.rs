@@ -29,7 +29,8 @@ pub(super) fn ensure(job: &Job, tool: &Tool) -> Result<PathBuf> {
         }
     }
     job.stage(format!("installing {} {}", tool.name, tool.version));
-    let mut command = job.cargo_command(&["install", "--locked", tool.name, "--version", tool.version]);
+    let mut command =
+        job.cargo_command(&["install", "--debug", "--locked", tool.name, "--version", tool.version]);
     command.arg("--root").arg(&root);
     job.run(command).with_context(|| format!("install {} {}", tool.name, tool.version))?;
     Ok(ours)
