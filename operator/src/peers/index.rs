@@ -142,7 +142,7 @@ impl Index {
     fn next_outside(&self, namespace: &str, reference: &ReflectorRef) -> Option<Key> {
         let queue = self.queues.get(&(namespace.to_owned(), full_name(reference)))?;
         let free = MAX_WAITING.saturating_sub(queue.waiting);
-        let next = queue.outside.iter().take(free).last()?;
+        let next = queue.outside.iter().take(free).reduce(|_, later| later)?;
         Some((namespace.to_owned(), next.key.clone()))
     }
 
