@@ -20,7 +20,7 @@ mod wakes;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crds::peer::{ReflectorPeer, ValidPeer, validate};
+use crds::peer::{PairingStatus, ReflectorPeer, ValidPeer, validate};
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 use kube::core::DeserializeGuard;
@@ -106,12 +106,13 @@ impl Peers {
     async fn pipeline(&self, cached: &ReflectorPeer) -> Result<Done, Error> {
         let Some(peer) = self.room.newest(&key(cached)) else { return Ok(Outcome::Unchanged.into()) };
         if peer.metadata.deletion_timestamp.is_some() {
-            // Its Secret goes with it, and each pod denies it by itself.
-            return Ok(Outcome::Unchanged.into());
+            // Each pod denies it by itself, and its Secret goes with it; but a finalizer may hold both for long.
+            return Ok(self.close(&peer).await?.map_or(Outcome::Unchanged, |_| Outcome::Ok).into());
         }
         let valid = match validate(&peer) {
             Ok(valid) => valid,
             Err(problems) => {
+                let peer = self.close(&peer).await?.unwrap_or(peer);
                 let found = fetch::fetch(&self.shared.kinds, &self.room, peer, None);
                 self.report(&found, &Progress::Invalid(&problems), &[]).await?;
                 return Ok(Outcome::Invalid.into());
@@ -131,6 +132,32 @@ impl Peers {
         }
         let decided = decide_now(&found, &valid);
         self.perform(found, &valid, decided, Some(desk)).await
+    }
+
+    /// Ends a code that waits on a peer that lets nobody in any more. What the server answered, if there was anything to
+    /// end.
+    async fn close(&self, peer: &ReflectorPeer) -> Result<Option<Arc<ReflectorPeer>>, Error> {
+        let mut newest = None;
+        if let Some(over) = decide::closed(peer) {
+            let ours = status::with_pairing(peer, over);
+            let pairing = peer.status.as_ref().and_then(|status| status.pairing.as_ref());
+            for step in status::steps(pairing, &ours, &[]) {
+                self.shared.metrics.pairing(step);
+            }
+            newest = Some(self.write(peer, &ours).await?);
+        }
+        let done = self.discard(newest.as_deref().unwrap_or(peer)).await?;
+        Ok(done.or(newest))
+    }
+
+    /// Removes the Secret of a code that is over, then its name from the status. What the server answered, if there was
+    /// one.
+    async fn discard(&self, peer: &ReflectorPeer) -> Result<Option<Arc<ReflectorPeer>>, Error> {
+        let pairing = peer.status.as_ref().and_then(|status| status.pairing.clone()).unwrap_or_default();
+        let Some(name) = &pairing.secret else { return Ok(None) };
+        issue::withdraw(&self.shared.writer, peer, name).await?;
+        let gone = PairingStatus { secret: None, ..pairing };
+        self.write(peer, &status::with_pairing(peer, gone)).await.map(Some)
     }
 
     fn fetch(&self, peer: Arc<ReflectorPeer>, valid: &ValidPeer) -> Found {

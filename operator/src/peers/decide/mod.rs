@@ -11,7 +11,7 @@ mod tests;
 use std::time::Duration;
 
 use crds::EndpointId;
-use crds::peer::{PairingState, PairingStatus, ValidPeer};
+use crds::peer::{PairingState, PairingStatus, ReflectorPeer, ValidPeer};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -85,6 +85,19 @@ pub(super) fn decide(found: &Found, peer: &ValidPeer, shut_out: bool, now: Times
         (_, Some(PairingState::Expired)) if bound.is_none() => current.stay(Stage::Expired),
         _ => current.stay(if bound.is_some() { Stage::Bound } else { Stage::Idle }),
     }
+}
+
+/// What becomes of the pairing of a peer that lets nobody in any more, because it is being deleted or its spec cannot be
+/// used. None, when there is nothing to end.
+pub(super) fn closed(peer: &ReflectorPeer) -> Option<PairingStatus> {
+    let before = peer.status.as_ref()?.pairing.as_ref()?;
+    let waits = before.state == Some(PairingState::Waiting);
+    waits.then(|| PairingStatus {
+        state: Some(PairingState::Expired),
+        round: before.round,
+        secret: before.secret.clone(),
+        ..PairingStatus::default()
+    })
 }
 
 struct Current<'a> {

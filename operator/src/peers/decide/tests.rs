@@ -238,6 +238,17 @@ fn without_the_object_it_names_there_is_no_code() {
     assert_eq!(decided(&alone, NOON).stage, Stage::Expired, "its salt is gone, and the code with it");
 }
 
+#[test]
+fn a_code_ends_with_the_peer_that_asked_for_it() {
+    let over = closed(&peer("", &waiting())).unwrap();
+    assert_eq!((over.state, over.code_key, over.round), (Some(PairingState::Expired), None, Some(0)));
+    assert_eq!(over.secret.as_deref(), SECRET, "until it is removed");
+    for nothing_waits in ["", "pairing: { state: Bound, round: 0 }", "pairing: { state: Claimed, round: 0 }"]
+    {
+        assert_eq!(closed(&peer("", nothing_waits)), None, "{nothing_waits}");
+    }
+}
+
 /// For all of these, deciding on what was decided changes nothing more.
 #[test]
 fn what_was_decided_is_decided_again() {

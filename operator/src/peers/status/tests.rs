@@ -225,6 +225,21 @@ fn the_numbers_of_one_reflector_are_its_pods_and_those_of_a_fleet_are_ours() {
     assert_eq!(one.departed(), ["attic"]);
 }
 
+#[test]
+fn a_pairing_is_changed_without_touching_anything_else() {
+    let before = declared("", &format!("endpointId: {}, {}, {}", id(1), waiting(), loaded(1, "")));
+    let (ours, _) = done(&before);
+    let mut there = (*before.peer).clone();
+    let status = there.status.as_mut().unwrap();
+    status.conditions.clone_from(&ours.conditions);
+    status.observed_generation = Some(3);
+    let expired = PairingStatus { round: Some(7), ..PairingStatus::default() };
+    let changed = with_pairing(&there, expired.clone());
+    assert!(!changed.is_in(&there, false));
+    there.status.as_mut().unwrap().pairing = Some(expired);
+    assert!(changed.is_in(&there, false), "{changed:?}");
+}
+
 fn told(before: &Found, after: &Found) -> Vec<(String, Severity)> {
     let (old, _) = done(before);
     let (new, decision) = done(after);
