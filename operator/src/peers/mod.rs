@@ -166,12 +166,13 @@ impl Peers {
 
     async fn perform(
         &self,
-        found: Found,
+        mut found: Found,
         valid: &ValidPeer,
         mut decided: Decision,
         _desk: Option<MutexGuard<'_, ()>>,
     ) -> Result<Done, Error> {
-        if let Err(error) = self.secrets(&found, &mut decided).await {
+        let makes = decided.issue.is_some();
+        if let Err(error) = self.new_code(&mut found, &mut decided).await {
             // What failed first is what is reported.
             let progress = Progress::Failed(valid, error.words());
             if let Err(second) = self.report(&found, &progress, &[]).await {
@@ -179,10 +180,13 @@ impl Peers {
             }
             return Err(error);
         }
-        let mut wrote = decided.withdraw.is_some() || decided.issue.is_some();
         let answer = self.report(&found, &Progress::Done(valid, &decided), &decided.refused).await?;
-        wrote |= answer.is_some();
+        let mut wrote = makes || answer.is_some();
         let mut newest = answer.unwrap_or_else(|| found.peer.clone());
+        if !makes && decided.withdraw.is_some() {
+            newest = self.discard(&newest).await?.unwrap_or(newest);
+            wrote = true;
+        }
         for gone in found.departed() {
             // Our key of its entry was dropped with the status; what is left is its pod's, which is no more.
             let manager = reflectors::child_name(gone);
@@ -196,17 +200,18 @@ impl Peers {
         Ok(Done { outcome, again: again(&found, valid, &decided, clock::now().wall) })
     }
 
-    /// Removes the Secret that is of no use and makes the one that is wanted.
-    async fn secrets(&self, found: &Found, decided: &mut Decision) -> Result<(), Error> {
-        let writer = &self.shared.writer;
+    /// Makes the code that is wanted. The one before it is over first, whatever becomes of its Secret.
+    async fn new_code(&self, found: &mut Found, decided: &mut Decision) -> Result<(), Error> {
+        let (Some(issue), Some(named)) = (&decided.issue, &found.named) else { return Ok(()) };
+        if let Some(over) = decide::closed(&found.peer) {
+            found.peer = self.write(&found.peer, &status::with_pairing(&found.peer, over)).await?;
+        }
         if let Some(name) = &decided.withdraw {
-            issue::withdraw(writer, &found.peer, name).await?;
+            issue::withdraw(&self.shared.writer, &found.peer, name).await?;
         }
-        if let (Some(issue), Some(named)) = (&decided.issue, &found.named) {
-            let pairing = issue::issue(writer, &found.peer, named, issue).await?;
-            decided.due = pairing.expires_at.as_ref().map(|time| time.0);
-            decided.pairing = Some(pairing);
-        }
+        let pairing = issue::issue(&self.shared.writer, &found.peer, named, issue).await?;
+        decided.due = pairing.expires_at.as_ref().map(|time| time.0);
+        decided.pairing = Some(pairing);
         Ok(())
     }
 

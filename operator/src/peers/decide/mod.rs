@@ -31,7 +31,8 @@ pub(super) struct Decision {
     pub(super) paired_at: Option<Time>,
     /// What `status.pairing` says; when a code is to be made, until it is.
     pub(super) pairing: Option<PairingStatus>,
-    /// The Secret that is of no use any more.
+    /// The Secret that is of no use any more. `pairing` names it until it is removed: a code is over as soon as its key
+    /// is out of the status, and that shall not wait for a Secret.
     pub(super) withdraw: Option<String>,
     pub(super) issue: Option<Issue>,
     /// Reflectors that claim without proof.
@@ -92,12 +93,13 @@ pub(super) fn decide(found: &Found, peer: &ValidPeer, shut_out: bool, now: Times
 pub(super) fn closed(peer: &ReflectorPeer) -> Option<PairingStatus> {
     let before = peer.status.as_ref()?.pairing.as_ref()?;
     let waits = before.state == Some(PairingState::Waiting);
-    waits.then(|| PairingStatus {
-        state: Some(PairingState::Expired),
-        round: before.round,
-        secret: before.secret.clone(),
-        ..PairingStatus::default()
-    })
+    waits.then(|| ended(before, PairingState::Expired))
+}
+
+/// What is left of a pairing whose code is used or over.
+fn ended(before: &PairingStatus, state: PairingState) -> PairingStatus {
+    let PairingStatus { round, secret, .. } = before.clone();
+    PairingStatus { state: Some(state), round, secret, ..PairingStatus::default() }
 }
 
 struct Current<'a> {
@@ -112,13 +114,15 @@ struct Current<'a> {
 impl Current<'_> {
     /// Everything as it is.
     fn stay(self, stage: Stage) -> Decision {
+        let is_left = self.before.state != Some(PairingState::Waiting);
+        let withdraw = self.before.secret.clone().filter(|_| is_left);
         let pairing = Some(self.before).filter(|before| *before != PairingStatus::default());
         Decision {
             stage,
             endpoint_id: self.bound,
             paired_at: self.paired_at,
             pairing,
-            withdraw: None,
+            withdraw,
             issue: None,
             refused: vec![],
             replaced: None,
@@ -128,9 +132,8 @@ impl Current<'_> {
 
     /// The code is used or over, and its Secret goes.
     fn end(self, stage: Stage, pairing: PairingState) -> Decision {
-        let PairingStatus { round, secret, .. } = self.before.clone();
-        let pairing = PairingStatus { state: Some(pairing), round, ..PairingStatus::default() };
-        Decision { withdraw: secret, pairing: Some(pairing), ..self.stay(stage) }
+        let pairing = ended(&self.before, pairing);
+        Decision { withdraw: pairing.secret.clone(), pairing: Some(pairing), ..self.stay(stage) }
     }
 
     fn over(self) -> Decision {
@@ -146,14 +149,16 @@ impl Current<'_> {
         let still_bound = self.before.state == Some(PairingState::Bound) && self.bound == id;
         let replaced = self.bound.filter(|bound| id.is_some_and(|id| id != *bound));
         let (paired_at, now) = (self.paired_at.clone(), seconds(self.now));
-        let secret = self.before.secret.clone();
+        let left = ended(&self.before, PairingState::Expired);
         let decision = if approved {
             Decision { paired_at: Some(Time(now)), ..self.end(Stage::Bound, PairingState::Bound) }
         } else if still_bound {
             Decision { paired_at, ..self.stay(Stage::Bound) }
         } else {
             let decision = self.stay(Stage::Declared);
-            Decision { pairing: None, paired_at: None, withdraw: secret, ..decision }
+            let withdraw = left.secret.clone();
+            let pairing = Some(left).filter(|left| left.secret.is_some());
+            Decision { pairing, paired_at: None, withdraw, ..decision }
         };
         Decision { endpoint_id: id, replaced, ..decision }
     }
@@ -173,11 +178,7 @@ impl Current<'_> {
         let secret = self.before.secret.clone();
         let mut kept = self.before.clone();
         if kept.state == Some(PairingState::Waiting) {
-            kept = PairingStatus {
-                round: kept.round,
-                state: Some(PairingState::Expired),
-                ..PairingStatus::default()
-            };
+            kept = ended(&kept, PairingState::Expired);
         }
         let full = self.found.waiting_beside >= MAX_WAITING;
         let stage = match (full, self.bound) {

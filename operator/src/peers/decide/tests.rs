@@ -57,7 +57,9 @@ fn a_code_is_over_at_its_time_and_once() {
     assert_eq!((over.stage, state(&over)), (Stage::Expired, Some(PairingState::Expired)));
     assert_eq!((over.withdraw.as_deref(), over.due), (SECRET, None));
     let pairing = over.pairing.unwrap();
-    assert_eq!((pairing.code_key, pairing.secret, pairing.round), (None, None, Some(0)));
+    assert_eq!((pairing.code_key, pairing.secret.as_deref(), pairing.round), (None, SECRET, Some(0)));
+    let not_removed = at_noon("", "pairing: { state: Expired, round: 0, secret: pairing-0f1e2d3c-0 }");
+    assert_eq!((not_removed.stage, not_removed.withdraw.as_deref()), (Stage::Expired, SECRET));
     let later = at_noon("", "pairing: { state: Expired, round: 0 }");
     assert_eq!((later.stage, later.issue, later.withdraw), (Stage::Expired, None, None));
 }
@@ -200,8 +202,11 @@ fn with_manual_approval_a_claim_waits_until_the_spec_names_it() {
 #[test]
 fn an_id_in_the_spec_ends_the_pairing_and_shuts_out_another_that_was_bound() {
     let declared = at_noon(&format!("endpointId: {}", id(1)), &waiting());
-    assert_eq!((declared.stage, declared.pairing), (Stage::Declared, None));
+    assert_eq!(declared.stage, Stage::Declared);
     assert_eq!(declared.withdraw.as_deref(), SECRET);
+    assert_eq!(declared.pairing.unwrap().code_key, None);
+    let removed = at_noon(&format!("endpointId: {}", id(1)), "pairing: { state: Expired, round: 0 }");
+    assert_eq!((removed.stage, removed.pairing), (Stage::Declared, None));
     let bound = format!(
         "endpointId: {}, pairedAt: '2026-01-01T00:00:00Z', pairing: {{ state: Bound, round: 0 }}",
         id(2)
@@ -268,7 +273,7 @@ fn what_was_decided_is_decided_again() {
         there.paired_at.clone_from(&once.paired_at);
         let twice = decided(&found(after), "2026-01-02T12:00:07Z");
         assert_eq!((twice.stage, &twice.pairing), (once.stage, &once.pairing), "{status}");
-        assert_eq!((twice.withdraw, twice.issue, twice.replaced), (None, None, None), "{status}");
+        assert_eq!((twice.withdraw, twice.issue, twice.replaced), (once.withdraw, None, None), "{status}");
         assert_eq!((twice.endpoint_id, twice.paired_at), (once.endpoint_id, once.paired_at), "{status}");
     }
 }

@@ -70,7 +70,7 @@ pub(super) fn first(peer: &ReflectorPeer, now: Now) -> OurStatus {
     finish(peer, OurStatus::default(), &verdicts::first(), now)
 }
 
-/// The status as it is, with another pairing.
+/// The status as it is, with another pairing. Tells nothing: no condition changes.
 pub(super) fn with_pairing(peer: &ReflectorPeer, pairing: PairingStatus) -> OurStatus {
     let there = peer.status.clone().unwrap_or_default();
     let is_fleet = matches!(Reference::of(&peer.spec.reflector_ref), Some(Reference::Fleet(_)));
