@@ -45,6 +45,9 @@ const OURS: OurPart = OurPart {
     conditions: &["Paired", "QuotaAvailable", "Revoked"],
 };
 
+/// A code takes about as long: a hash of 19 MiB and a few writes.
+const DESK_TAKEN: Duration = Duration::from_millis(200);
+
 /// The controller. What it looks at is watched for others, too.
 pub(crate) fn controller(shared: &Shared) -> Controller {
     let room = Arc::new(Room::new(&shared.kinds.peers));
@@ -104,34 +107,37 @@ impl Steps for Peers {
 
 impl Peers {
     async fn pipeline(&self, cached: &ReflectorPeer) -> Result<Done, Error> {
-        let Some(peer) = self.room.newest(&key(cached)) else { return Ok(Outcome::Unchanged.into()) };
-        if peer.metadata.deletion_timestamp.is_some() {
-            // Each pod denies it by itself, and its Secret goes with it; but a finalizer may hold both for long.
-            return Ok(self.close(&peer).await?.map_or(Outcome::Unchanged, |_| Outcome::Ok).into());
-        }
-        let valid = match validate(&peer) {
-            Ok(valid) => valid,
-            Err(problems) => {
-                let peer = self.close(&peer).await?.unwrap_or(peer);
-                let found = fetch::fetch(&self.shared.kinds, &self.room, peer, None);
-                self.report(&found, &Progress::Invalid(&problems), &[]).await?;
-                return Ok(Outcome::Invalid.into());
+        let mut desk = None;
+        // Between looking and deciding nothing is waited for; what had to be is followed by another look.
+        loop {
+            let Some(peer) = self.room.newest(&key(cached)) else { return Ok(Outcome::Unchanged.into()) };
+            if peer.metadata.deletion_timestamp.is_some() {
+                // Each pod denies it by itself, and its Secret goes with it; but a finalizer may hold both for long.
+                return Ok(self.close(&peer).await?.map_or(Outcome::Unchanged, |_| Outcome::Ok).into());
             }
-        };
-        let found = self.fetch(peer, &valid);
-        let decided = decide_now(&found, &valid);
-        if decided.issue.is_none() {
-            return self.perform(found, &valid, decided, None).await;
+            let valid = match validate(&peer) {
+                Ok(valid) => valid,
+                Err(problems) => {
+                    let peer = self.close(&peer).await?.unwrap_or(peer);
+                    let found = fetch::fetch(&self.shared.kinds, &self.room, peer, None);
+                    self.report(&found, &Progress::Invalid(&problems), &[], None).await?;
+                    return Ok(Outcome::Invalid.into());
+                }
+            };
+            let found = fetch::fetch(&self.shared.kinds, &self.room, peer, valid.endpoint_id);
+            let decided = decide_now(&found, &valid);
+            if decided.issue.is_none() || desk.is_some() {
+                return self.perform(found, &valid, decided, desk).await;
+            }
+            // Not awaited: those who wait would take every place, also from claims that can be judged.
+            let Ok(free) = self.desk.try_lock() else {
+                return Ok(Done { outcome: Outcome::Unchanged, again: Some(at_the_desk(&found.peer)) });
+            };
+            desk = Some(free);
+            if found.peer.status.as_ref().is_none_or(|status| status.conditions.is_empty()) {
+                self.write(&found.peer, &status::first(&found.peer, clock::now())).await?;
+            }
         }
-        let desk = self.desk.lock().await;
-        // While it waited for the desk, others have made codes.
-        let mut found = self.fetch(self.room.newest(&key(&found.peer)).unwrap_or(found.peer), &valid);
-        if found.peer.status.as_ref().is_none_or(|status| status.conditions.is_empty()) {
-            let seen = status::first(&found.peer, clock::now());
-            found.peer = self.write(&found.peer, &seen).await?;
-        }
-        let decided = decide_now(&found, &valid);
-        self.perform(found, &valid, decided, Some(desk)).await
     }
 
     /// Ends a code that waits on a peer that lets nobody in any more. What the server answered, if there was anything to
@@ -160,27 +166,23 @@ impl Peers {
         self.write(peer, &status::with_pairing(peer, gone)).await.map(Some)
     }
 
-    fn fetch(&self, peer: Arc<ReflectorPeer>, valid: &ValidPeer) -> Found {
-        fetch::fetch(&self.shared.kinds, &self.room, peer, valid.endpoint_id)
-    }
-
     async fn perform(
         &self,
         mut found: Found,
         valid: &ValidPeer,
         mut decided: Decision,
-        _desk: Option<MutexGuard<'_, ()>>,
+        desk: Option<MutexGuard<'_, ()>>,
     ) -> Result<Done, Error> {
         let makes = decided.issue.is_some();
         if let Err(error) = self.new_code(&mut found, &mut decided).await {
             // What failed first is what is reported.
             let progress = Progress::Failed(valid, error.words());
-            if let Err(second) = self.report(&found, &progress, &[]).await {
+            if let Err(second) = self.report(&found, &progress, &[], desk).await {
                 tracing::warn!(error = &second as &dyn std::error::Error, "say what failed");
             }
             return Err(error);
         }
-        let answer = self.report(&found, &Progress::Done(valid, &decided), &decided.refused).await?;
+        let answer = self.report(&found, &Progress::Done(valid, &decided), &decided.refused, desk).await?;
         let mut wrote = makes || answer.is_some();
         let mut newest = answer.unwrap_or_else(|| found.peer.clone());
         if !makes && decided.withdraw.is_some() {
@@ -215,12 +217,14 @@ impl Peers {
         Ok(())
     }
 
-    /// Writes the status if it says something new, and tells the events of it. What the server answered, if it did.
+    /// Writes the status if it says something new, and tells the events of it; the desk is free in between. What the
+    /// server answered, if it did.
     async fn report(
         &self,
         found: &Found,
         progress: &Progress<'_>,
         refused: &[String],
+        desk: Option<MutexGuard<'_, ()>>,
     ) -> Result<Option<Arc<ReflectorPeer>>, Error> {
         let ours = status::status(found, progress, clock::now());
         let peer = &found.peer;
@@ -228,6 +232,8 @@ impl Peers {
             return Ok(None);
         }
         let answer = self.write(peer, &ours).await?;
+        // The place is taken now.
+        drop(desk);
         let before = peer.status.as_ref().map_or(&[][..], |status| &status.conditions);
         let notes = status::notes(before, &ours, refused);
         let pairing = peer.status.as_ref().and_then(|status| status.pairing.as_ref());
@@ -250,6 +256,11 @@ impl Peers {
 fn decide_now(found: &Found, valid: &ValidPeer) -> Decision {
     let now = clock::now().wall;
     decide(found, valid, valid.suspended || status::is_over(valid, now), now)
+}
+
+/// When to ask for the desk again: not all at once.
+fn at_the_desk(peer: &ReflectorPeer) -> Duration {
+    DESK_TAKEN + status::spread(&peer.uid().unwrap_or_default()) / 1_000
 }
 
 /// When time alone changes something: once, at its moment. What comes for many peers at one moment is spread.
