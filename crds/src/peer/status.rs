@@ -79,6 +79,10 @@ pub struct PairingStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub secret: Option<String>,
+    /// uid of that Secret: no other one is ever removed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 36))]
+    pub secret_uid: Option<String>,
 }
 
 /// How far a pairing is.

@@ -160,9 +160,11 @@ impl Peers {
     /// one.
     async fn discard(&self, peer: &ReflectorPeer) -> Result<Option<Arc<ReflectorPeer>>, Error> {
         let pairing = peer.status.as_ref().and_then(|status| status.pairing.clone()).unwrap_or_default();
-        let Some(name) = &pairing.secret else { return Ok(None) };
-        issue::withdraw(&self.shared.writer, peer, name).await?;
-        let gone = PairingStatus { secret: None, ..pairing };
+        if pairing.secret.is_none() {
+            return Ok(None);
+        }
+        issue::withdraw(&self.shared.writer, peer, &pairing).await?;
+        let gone = PairingStatus { secret: None, secret_uid: None, ..pairing };
         self.write(peer, &status::with_pairing(peer, gone)).await.map(Some)
     }
 
@@ -208,8 +210,8 @@ impl Peers {
         if let Some(over) = decide::closed(&found.peer) {
             found.peer = self.write(&found.peer, &status::with_pairing(&found.peer, over)).await?;
         }
-        if let Some(name) = &decided.withdraw {
-            issue::withdraw(&self.shared.writer, &found.peer, name).await?;
+        if let Some(before) = found.peer.status.as_ref().and_then(|status| status.pairing.as_ref()) {
+            issue::withdraw(&self.shared.writer, &found.peer, before).await?;
         }
         let pairing = issue::issue(&self.shared.writer, &found.peer, named, issue).await?;
         decided.due = pairing.expires_at.as_ref().map(|time| time.0);

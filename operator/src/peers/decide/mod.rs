@@ -98,8 +98,8 @@ pub(super) fn closed(peer: &ReflectorPeer) -> Option<PairingStatus> {
 
 /// What is left of a pairing whose code is used or over.
 fn ended(before: &PairingStatus, state: PairingState) -> PairingStatus {
-    let PairingStatus { round, secret, .. } = before.clone();
-    PairingStatus { state: Some(state), round, secret, ..PairingStatus::default() }
+    let PairingStatus { round, secret, secret_uid, .. } = before.clone();
+    PairingStatus { state: Some(state), round, secret, secret_uid, ..PairingStatus::default() }
 }
 
 struct Current<'a> {

@@ -248,6 +248,7 @@ fn a_code_ends_with_the_peer_that_asked_for_it() {
     let over = closed(&peer("", &waiting())).unwrap();
     assert_eq!((over.state, over.code_key, over.round), (Some(PairingState::Expired), None, Some(0)));
     assert_eq!(over.secret.as_deref(), SECRET, "until it is removed");
+    assert_eq!(over.secret_uid.as_deref(), Some("uid-of-the-secret"), "and no other one of its name");
     for nothing_waits in ["", "pairing: { state: Bound, round: 0 }", "pairing: { state: Claimed, round: 0 }"]
     {
         assert_eq!(closed(&peer("", nothing_waits)), None, "{nothing_waits}");
