@@ -71,6 +71,10 @@ pub struct PairingStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub confirm: Option<String>,
+    /// The Endpoint ID that proved the code and waits for approval. It authorises nobody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 69))]
+    pub endpoint_id: Option<String>,
     /// The spec.pairing.round this is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 2_147_483_647))]

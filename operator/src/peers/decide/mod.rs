@@ -51,7 +51,7 @@ pub(super) enum Stage {
     /// A claim bound it, now or earlier.
     Bound,
     Waiting,
-    /// Somebody presented the code and waits for approval; who, as long as the claim is there to be read.
+    /// Somebody presented the code and waits for approval; and who.
     Claimed(Option<EndpointId>),
     Expired,
     /// A code is to be made, and there is no place for it.
@@ -191,11 +191,7 @@ impl Current<'_> {
     }
 
     fn claimed(self) -> Decision {
-        let entries = self.found.peer.status.iter().flat_map(|status| &status.reflectors);
-        let ids = entries.filter_map(|entry| entry.claim.as_ref()?.endpoint_id.as_deref()?.parse().ok());
-        let mut ids: Vec<EndpointId> = ids.collect();
-        ids.retain(|id| self.before.confirm == Some(id.confirm()));
-        let claimant = ids.first().copied();
+        let claimant = self.before.endpoint_id.as_deref().and_then(|text| text.parse().ok());
         self.stay(Stage::Claimed(claimant))
     }
 
@@ -220,6 +216,8 @@ impl Current<'_> {
                 let mut decision = self.end(Stage::Claimed(Some(id)), PairingState::Claimed);
                 if let Some(pairing) = &mut decision.pairing {
                     pairing.confirm = Some(id.confirm());
+                    // The claim is gone with the pod that made it.
+                    pairing.endpoint_id = Some(id.to_string());
                 }
                 Decision { refused, ..decision }
             }

@@ -189,9 +189,19 @@ fn with_manual_approval_a_claim_waits_until_the_spec_names_it() {
     let pairing = decision.pairing.unwrap();
     assert_eq!((pairing.confirm.clone(), pairing.code_key), (Some(id(1).confirm()), None));
 
-    let waits = format!("pairing: {{ state: Claimed, confirm: {}, round: 0 }}", id(1).confirm());
+    assert_eq!(pairing.endpoint_id, Some(id(1).to_string()));
+
+    let waits = format!(
+        "pairing: {{ state: Claimed, confirm: {}, endpointId: {}, round: 0 }}",
+        id(1).confirm(),
+        id(1)
+    );
     let later = decided(&found(peer("", &waits)), "2027-01-01T00:00:00Z");
-    assert_eq!(later.stage, Stage::Claimed(None), "however long it takes, whatever became of the claim");
+    assert_eq!(
+        later.stage,
+        Stage::Claimed(Some(id(1))),
+        "however long it takes, whatever became of the claim"
+    );
     let approved = at_noon(&format!("endpointId: {}", id(1)), &waits);
     assert_eq!((approved.stage, state(&approved)), (Stage::Bound, Some(PairingState::Bound)));
     assert_eq!((approved.endpoint_id, approved.paired_at), (Some(id(1)), Some(Time(moment(NOON)))));
