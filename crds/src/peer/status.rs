@@ -87,6 +87,10 @@ pub struct PairingStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 36))]
     pub secret_uid: Option<String>,
+    /// uid of the Reflector or fleet the code was made for: it is part of the code's key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 36))]
+    pub reference_uid: Option<String>,
 }
 
 /// How far a pairing is.

@@ -64,6 +64,7 @@ pub(super) async fn issue(
         round: Some(i64::from(issue.round)),
         secret: secret.metadata.name,
         secret_uid: Some(uid),
+        reference_uid: Some(named.uid.clone()),
         ..PairingStatus::default()
     })
 }

@@ -80,7 +80,7 @@ pub(super) fn decide(found: &Found, peer: &ValidPeer, shut_out: bool, now: Times
     let open = found.named.as_ref().filter(|_| !shut_out);
     match (open, state) {
         (None, Some(PairingState::Waiting)) => current.over(),
-        (Some(_), _) if current.wants_code() => current.new_code(),
+        (Some(named), _) if current.wants_code(named) => current.new_code(),
         (Some(named), Some(PairingState::Waiting)) => current.waiting(named),
         (_, Some(PairingState::Claimed)) => current.claimed(),
         (_, Some(PairingState::Expired)) if bound.is_none() => current.stay(Stage::Expired),
@@ -163,9 +163,12 @@ impl Current<'_> {
         Decision { endpoint_id: id, replaced, ..decision }
     }
 
-    fn wants_code(&self) -> bool {
+    fn wants_code(&self, named: &Named) -> bool {
         let round = i64::from(self.peer.pairing_round);
-        let lost = self.before.state == Some(PairingState::Waiting) && self.before.code_key.is_none();
+        // Made again under its name, it is another object: its pods derive another key from the code.
+        let of_another = self.before.reference_uid.as_ref().is_some_and(|uid| *uid != named.uid);
+        let lost = self.before.state == Some(PairingState::Waiting)
+            && (self.before.code_key.is_none() || of_another);
         match self.before.round {
             Some(before) => round > before || lost,
             None => self.bound.is_none() || lost,

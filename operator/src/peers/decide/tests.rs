@@ -108,6 +108,16 @@ fn a_crash_before_the_status_had_the_key_makes_the_code_anew() {
     assert_eq!(lost.withdraw.as_deref(), SECRET);
 }
 
+#[test]
+fn a_reflector_made_again_under_its_name_makes_the_code_anew() {
+    let mut again = found(peer("", &waiting()));
+    again.named.as_mut().unwrap().uid = "uid-of-another-attic".to_owned();
+    let decision = decided(&again, NOON);
+    assert_eq!(decision.issue.map(|issue| issue.round), Some(0));
+    assert_eq!(decision.withdraw.as_deref(), SECRET);
+    assert_eq!(decision.pairing.unwrap().code_key, None);
+}
+
 /// X9
 #[test]
 fn the_sixty_fifth_code_waits_for_a_place() {
