@@ -54,7 +54,7 @@ pub(super) enum Stage {
     /// Somebody presented the code and waits for approval; and who.
     Claimed(Option<EndpointId>),
     Expired,
-    /// A code is to be made, and there is no place for it.
+    /// A code is to be made, and there is no place for it; whoever is bound stays so.
     Full,
     /// Nothing is to be paired now: it is shut out, or what it names is not there.
     Idle,
@@ -184,11 +184,7 @@ impl Current<'_> {
             kept = ended(&kept, PairingState::Expired);
         }
         let full = self.found.waiting_beside >= MAX_WAITING;
-        let stage = match (full, self.bound) {
-            (false, _) => Stage::Waiting,
-            (true, Some(_)) => Stage::Bound,
-            (true, None) => Stage::Full,
-        };
+        let stage = if full { Stage::Full } else { Stage::Waiting };
         let pairing = Some(kept).filter(|kept| *kept != PairingStatus::default());
         Decision { pairing, withdraw: secret, issue: (!full).then_some(issue), ..self.stay(stage) }
     }

@@ -101,6 +101,9 @@ fn what_is_paired_and_what_is_not_says_how() {
     assert_eq!(paired(&declared("", "")), "True Declared");
     let bound = format!("endpointId: {}, pairing: {{ state: Bound, round: 0 }}", id(1));
     assert_eq!(paired(&found(peer("", &bound))), "True Bound");
+    let mut no_place = found(peer("pairing: { round: 1 }", &bound));
+    no_place.waiting_beside = 64;
+    assert_eq!(paired(&no_place), "True TooManyWaiting", "paired, and waits for a place");
     assert_eq!(paired(&found(peer("", &waiting()))), "False Waiting");
     assert_eq!(paired(&found(peer("suspend: true", ""))), "False PairingRequired");
     let (ours, _) = done(&found(peer("", &bound)));
