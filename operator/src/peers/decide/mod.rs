@@ -18,7 +18,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::found::{Approval, Found, Named};
 use claims::{Claims, claims};
 
-/// Codes that wait on one object at one time. Each wrong code an appliance presents could be any of them, so many make
+/// Codes that wait on one object at one time; on a member of a fleet as many again that name the fleet. Each wrong code an appliance presents could be any of them, so many make
 /// guessing easier; and each is a Secret. Test: `the_sixty_fifth_code_waits_for_a_place`.
 pub(super) const MAX_WAITING: usize = 64;
 
