@@ -71,6 +71,10 @@ pub struct PairingStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub confirm: Option<String>,
+    /// The Endpoint ID that proved the code and waits for approval. It authorises nobody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 69))]
+    pub endpoint_id: Option<String>,
     /// The spec.pairing.round this is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 2_147_483_647))]
@@ -79,6 +83,14 @@ pub struct PairingStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub secret: Option<String>,
+    /// uid of that Secret: no other one is ever removed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 36))]
+    pub secret_uid: Option<String>,
+    /// uid of the Reflector or fleet the code was made for: it is part of the code's key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 36))]
+    pub reference_uid: Option<String>,
 }
 
 /// How far a pairing is.

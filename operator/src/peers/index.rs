@@ -56,11 +56,15 @@ impl Known {
         let bound = status.and_then(|status| status.endpoint_id.as_deref());
         // An invalid text is nobody's ID; the object that has it is denied by its own name.
         let id = peer.spec.endpoint_id.as_deref().or(bound).and_then(|text| text.parse().ok());
+        // Pods deny one that is being deleted, so it takes nobody's ID and nobody's place.
+        let is_going = peer.metadata.deletion_timestamp.is_some();
+        let id = id.filter(|_| !is_going);
         let state = status.and_then(|status| status.pairing.as_ref()?.state.as_ref());
         let full = status.is_some_and(|status| {
             status.conditions.iter().any(|one| one.reason == PeerReason::TooManyWaiting.as_str())
         });
         let place = match state {
+            _ if is_going => Place::Neither,
             Some(PairingState::Waiting) => Place::Waiting,
             _ if full => Place::Outside,
             _ => Place::Neither,
@@ -142,7 +146,7 @@ impl Index {
     fn next_outside(&self, namespace: &str, reference: &ReflectorRef) -> Option<Key> {
         let queue = self.queues.get(&(namespace.to_owned(), full_name(reference)))?;
         let free = MAX_WAITING.saturating_sub(queue.waiting);
-        let next = queue.outside.iter().take(free).next_back()?;
+        let next = queue.outside.iter().take(free).reduce(|_, later| later)?;
         Some((namespace.to_owned(), next.key.clone()))
     }
 
@@ -285,6 +289,18 @@ mod tests {
         let gave_up = index.update(&key("older"), None);
         assert_eq!(gave_up.into_iter().collect::<Vec<_>>(), [key("young")], "its place is the next one's");
         assert!(put(&mut index, &peer("old", 3, ATTIC, WAITING)).is_empty());
+    }
+
+    #[test]
+    fn a_peer_that_is_being_deleted_has_neither_a_place_nor_its_id() {
+        let mut index = Index::default();
+        let mut going = peer("old", 1, ATTIC, &format!("{}, {WAITING}", bound()));
+        put(&mut index, &going);
+        put(&mut index, &peer("young", 9, ATTIC, &bound()));
+        going.metadata.deletion_timestamp = going.metadata.creation_timestamp.clone();
+        assert_eq!(put(&mut index, &going), ["young"]);
+        assert_eq!(older(&index, "young", &["attic"]), None);
+        assert_eq!(index.waiting_beside(&key("young"), &yaml(ATTIC)), 0);
     }
 
     #[test]

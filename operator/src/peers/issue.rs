@@ -44,31 +44,40 @@ pub(super) async fn issue(
     let end = clock::now().wall.checked_add(issue.ttl).map_err(Error::Time)?;
     // Times in objects have whole seconds; none shall be shorter than was asked for.
     let end = Timestamp::from_second(end.as_second().saturating_add(1)).map_err(Error::Time)?;
-    let secret = secret::secret(peer, named, issue.round, &code, end);
-    if !writer.create(Kind::Secret, &secret).await? {
-        // Ours, of a try that ended before the status had its key: nobody knows that key any more. It is not read.
-        withdraw(writer, peer, &secret.name_any()).await?;
-        if !writer.create(Kind::Secret, &secret).await? {
-            return Err(Error::Write(writing::Error::taken(Kind::Secret, &secret.name_any())));
-        }
+    let mut secret = secret::secret(peer, named, issue.round, &code, end);
+    let mut uid = writer.create(Kind::Secret, &secret).await?;
+    if uid.is_none() {
+        // Most likely ours, of a try that ended before the status had its key: nobody knows that key any more, and it
+        // goes with the peer. It is neither read nor removed.
+        let mut random = [0; 2];
+        getrandom::fill(&mut random).map_err(Error::Random)?;
+        secret.metadata.name = Some(secret::other_name(&peer.uid().unwrap_or_default(), issue.round, random));
+        uid = writer.create(Kind::Secret, &secret).await?;
     }
+    let Some(uid) = uid else {
+        return Err(Error::Write(writing::Error::taken(Kind::Secret, &secret.name_any())));
+    };
     Ok(PairingStatus {
         state: Some(PairingState::Waiting),
         code_key: Some(key.to_string()),
         expires_at: Some(Time(end)),
-        confirm: None,
         round: Some(i64::from(issue.round)),
         secret: secret.metadata.name,
+        secret_uid: Some(uid),
+        reference_uid: Some(named.uid.clone()),
+        ..PairingStatus::default()
     })
 }
 
-/// Removes a Secret of this peer. That it is gone already is fine.
+/// Removes the Secret a pairing names, if it is the one that was made for it. That it is gone already is fine.
 pub(super) async fn withdraw(
     writer: &Writer,
     peer: &ReflectorPeer,
-    name: &str,
+    pairing: &PairingStatus,
 ) -> Result<(), writing::Error> {
-    writer.delete_unread::<Secret>(Kind::Secret, &peer.namespace().unwrap_or_default(), name).await
+    let (Some(name), Some(uid)) = (&pairing.secret, &pairing.secret_uid) else { return Ok(()) };
+    let namespace = peer.namespace().unwrap_or_default();
+    writer.delete_unread::<Secret>(Kind::Secret, &namespace, name, uid).await
 }
 
 async fn hash(code: Code, uid: String) -> Result<CodeKey, Error> {

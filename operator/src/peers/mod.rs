@@ -20,7 +20,7 @@ mod wakes;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crds::peer::{ReflectorPeer, ValidPeer, validate};
+use crds::peer::{PairingStatus, ReflectorPeer, ValidPeer, validate};
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 use kube::core::DeserializeGuard;
@@ -44,6 +44,9 @@ const OURS: OurPart = OurPart {
     lists: &["reflectors"],
     conditions: &["Paired", "QuotaAvailable", "Revoked"],
 };
+
+/// A code takes about as long: a hash of 19 MiB and a few writes.
+const DESK_TAKEN: Duration = Duration::from_millis(200);
 
 /// The controller. What it looks at is watched for others, too.
 pub(crate) fn controller(shared: &Shared) -> Controller {
@@ -104,58 +107,90 @@ impl Steps for Peers {
 
 impl Peers {
     async fn pipeline(&self, cached: &ReflectorPeer) -> Result<Done, Error> {
-        let Some(peer) = self.room.newest(&key(cached)) else { return Ok(Outcome::Unchanged.into()) };
-        if peer.metadata.deletion_timestamp.is_some() {
-            // Its Secret goes with it, and each pod denies it by itself.
-            return Ok(Outcome::Unchanged.into());
-        }
-        let valid = match validate(&peer) {
-            Ok(valid) => valid,
-            Err(problems) => {
-                let found = fetch::fetch(&self.shared.kinds, &self.room, peer, None);
-                self.report(&found, &Progress::Invalid(&problems), &[]).await?;
-                return Ok(Outcome::Invalid.into());
+        let mut desk = None;
+        // Between looking and deciding nothing is waited for; what had to be is followed by another look.
+        loop {
+            let Some(peer) = self.room.newest(&key(cached)) else { return Ok(Outcome::Unchanged.into()) };
+            if peer.metadata.deletion_timestamp.is_some() {
+                // Each pod denies it by itself, and its Secret goes with it; but a finalizer may hold both for long.
+                return Ok(self.close(&peer).await?.map_or(Outcome::Unchanged, |_| Outcome::Ok).into());
             }
-        };
-        let found = self.fetch(peer, &valid);
-        let decided = decide_now(&found, &valid);
-        if decided.issue.is_none() {
-            return self.perform(found, &valid, decided, None).await;
+            let valid = match validate(&peer) {
+                Ok(valid) => valid,
+                Err(problems) => {
+                    let peer = self.close(&peer).await?.unwrap_or(peer);
+                    let found = fetch::fetch(&self.shared.kinds, &self.room, peer, None);
+                    self.report(&found, &Progress::Invalid(&problems), &[], None).await?;
+                    return Ok(Outcome::Invalid.into());
+                }
+            };
+            let found = fetch::fetch(&self.shared.kinds, &self.room, peer, valid.endpoint_id);
+            let decided = decide_now(&found, &valid);
+            if decided.issue.is_none() || desk.is_some() {
+                return self.perform(found, &valid, decided, desk).await;
+            }
+            // Not awaited: those who wait would take every place, also from claims that can be judged.
+            let Ok(free) = self.desk.try_lock() else {
+                return Ok(Done { outcome: Outcome::Unchanged, again: Some(at_the_desk(&found.peer)) });
+            };
+            desk = Some(free);
+            if found.peer.status.as_ref().is_none_or(|status| status.conditions.is_empty()) {
+                self.write(&found.peer, &status::first(&found.peer, clock::now())).await?;
+            }
         }
-        let desk = self.desk.lock().await;
-        // While it waited for the desk, others have made codes.
-        let mut found = self.fetch(self.room.newest(&key(&found.peer)).unwrap_or(found.peer), &valid);
-        if found.peer.status.as_ref().is_none_or(|status| status.conditions.is_empty()) {
-            let seen = status::first(&found.peer, clock::now());
-            found.peer = self.write(&found.peer, &seen).await?;
-        }
-        let decided = decide_now(&found, &valid);
-        self.perform(found, &valid, decided, Some(desk)).await
     }
 
-    fn fetch(&self, peer: Arc<ReflectorPeer>, valid: &ValidPeer) -> Found {
-        fetch::fetch(&self.shared.kinds, &self.room, peer, valid.endpoint_id)
+    /// Ends a code that waits on a peer that lets nobody in any more. What the server answered, if there was anything to
+    /// end.
+    async fn close(&self, peer: &ReflectorPeer) -> Result<Option<Arc<ReflectorPeer>>, Error> {
+        let mut newest = None;
+        if let Some(over) = decide::closed(peer) {
+            let ours = status::with_pairing(peer, over);
+            let pairing = peer.status.as_ref().and_then(|status| status.pairing.as_ref());
+            for step in status::steps(pairing, &ours, &[]) {
+                self.shared.metrics.pairing(step);
+            }
+            newest = Some(self.write(peer, &ours).await?);
+        }
+        let done = self.discard(newest.as_deref().unwrap_or(peer)).await?;
+        Ok(done.or(newest))
+    }
+
+    /// Removes the Secret of a code that is over, then its name from the status. What the server answered, if there was
+    /// one.
+    async fn discard(&self, peer: &ReflectorPeer) -> Result<Option<Arc<ReflectorPeer>>, Error> {
+        let pairing = peer.status.as_ref().and_then(|status| status.pairing.clone()).unwrap_or_default();
+        if pairing.secret.is_none() {
+            return Ok(None);
+        }
+        issue::withdraw(&self.shared.writer, peer, &pairing).await?;
+        let gone = PairingStatus { secret: None, secret_uid: None, ..pairing };
+        self.write(peer, &status::with_pairing(peer, gone)).await.map(Some)
     }
 
     async fn perform(
         &self,
-        found: Found,
+        mut found: Found,
         valid: &ValidPeer,
         mut decided: Decision,
-        _desk: Option<MutexGuard<'_, ()>>,
+        desk: Option<MutexGuard<'_, ()>>,
     ) -> Result<Done, Error> {
-        if let Err(error) = self.secrets(&found, &mut decided).await {
+        let makes = decided.issue.is_some();
+        if let Err(error) = self.new_code(&mut found, &mut decided).await {
             // What failed first is what is reported.
             let progress = Progress::Failed(valid, error.words());
-            if let Err(second) = self.report(&found, &progress, &[]).await {
+            if let Err(second) = self.report(&found, &progress, &[], desk).await {
                 tracing::warn!(error = &second as &dyn std::error::Error, "say what failed");
             }
             return Err(error);
         }
-        let mut wrote = decided.withdraw.is_some() || decided.issue.is_some();
-        let answer = self.report(&found, &Progress::Done(valid, &decided), &decided.refused).await?;
-        wrote |= answer.is_some();
+        let answer = self.report(&found, &Progress::Done(valid, &decided), &decided.refused, desk).await?;
+        let mut wrote = makes || answer.is_some();
         let mut newest = answer.unwrap_or_else(|| found.peer.clone());
+        if !makes && decided.withdraw.is_some() {
+            newest = self.discard(&newest).await?.unwrap_or(newest);
+            wrote = true;
+        }
         for gone in found.departed() {
             // Our key of its entry was dropped with the status; what is left is its pod's, which is no more.
             let manager = reflectors::child_name(gone);
@@ -169,26 +204,29 @@ impl Peers {
         Ok(Done { outcome, again: again(&found, valid, &decided, clock::now().wall) })
     }
 
-    /// Removes the Secret that is of no use and makes the one that is wanted.
-    async fn secrets(&self, found: &Found, decided: &mut Decision) -> Result<(), Error> {
-        let writer = &self.shared.writer;
-        if let Some(name) = &decided.withdraw {
-            issue::withdraw(writer, &found.peer, name).await?;
+    /// Makes the code that is wanted. The one before it is over first, whatever becomes of its Secret.
+    async fn new_code(&self, found: &mut Found, decided: &mut Decision) -> Result<(), Error> {
+        let (Some(issue), Some(named)) = (&decided.issue, &found.named) else { return Ok(()) };
+        if let Some(over) = decide::closed(&found.peer) {
+            found.peer = self.write(&found.peer, &status::with_pairing(&found.peer, over)).await?;
         }
-        if let (Some(issue), Some(named)) = (&decided.issue, &found.named) {
-            let pairing = issue::issue(writer, &found.peer, named, issue).await?;
-            decided.due = pairing.expires_at.as_ref().map(|time| time.0);
-            decided.pairing = Some(pairing);
+        if let Some(before) = found.peer.status.as_ref().and_then(|status| status.pairing.as_ref()) {
+            issue::withdraw(&self.shared.writer, &found.peer, before).await?;
         }
+        let pairing = issue::issue(&self.shared.writer, &found.peer, named, issue).await?;
+        decided.due = pairing.expires_at.as_ref().map(|time| time.0);
+        decided.pairing = Some(pairing);
         Ok(())
     }
 
-    /// Writes the status if it says something new, and tells the events of it. What the server answered, if it did.
+    /// Writes the status if it says something new, and tells the events of it; the desk is free in between. What the
+    /// server answered, if it did.
     async fn report(
         &self,
         found: &Found,
         progress: &Progress<'_>,
         refused: &[String],
+        desk: Option<MutexGuard<'_, ()>>,
     ) -> Result<Option<Arc<ReflectorPeer>>, Error> {
         let ours = status::status(found, progress, clock::now());
         let peer = &found.peer;
@@ -196,6 +234,8 @@ impl Peers {
             return Ok(None);
         }
         let answer = self.write(peer, &ours).await?;
+        // The place is taken now.
+        drop(desk);
         let before = peer.status.as_ref().map_or(&[][..], |status| &status.conditions);
         let notes = status::notes(before, &ours, refused);
         let pairing = peer.status.as_ref().and_then(|status| status.pairing.as_ref());
@@ -218,6 +258,11 @@ impl Peers {
 fn decide_now(found: &Found, valid: &ValidPeer) -> Decision {
     let now = clock::now().wall;
     decide(found, valid, valid.suspended || status::is_over(valid, now), now)
+}
+
+/// When to ask for the desk again: not all at once.
+fn at_the_desk(peer: &ReflectorPeer) -> Duration {
+    DESK_TAKEN + status::spread(&peer.uid().unwrap_or_default()) / 1_000
 }
 
 /// When time alone changes something: once, at its moment. What comes for many peers at one moment is spread.

@@ -12,13 +12,14 @@ use kube::{Resource as _, ResourceExt as _};
 use super::found::Named;
 use crate::writing::MANAGER;
 
-/// Symbols of the peer's uid in the name.
-const UID_SYMBOLS: usize = 8;
-
-/// `pairing-<8 of the peer's uid>-<round>`: nobody else's name, and another one per code.
+/// `pairing-<the peer's uid>-<round>`: no other peer's name, and another one per code.
 pub(super) fn name(uid: &str, round: u32) -> String {
-    let start: String = uid.chars().filter(char::is_ascii_alphanumeric).take(UID_SYMBOLS).collect();
-    format!("pairing-{start}-{round}")
+    format!("pairing-{uid}-{round}")
+}
+
+/// When something has that name already. What it is cannot be read, so it stays. At most 62 of 63 symbols.
+pub(super) fn other_name(uid: &str, round: u32, random: [u8; 2]) -> String {
+    format!("{}-{:04x}", name(uid, round), u16::from_be_bytes(random))
 }
 
 /// Written once: it goes with the peer, or as soon as the code is used or over.
@@ -91,7 +92,8 @@ mod tests {
     #[test]
     fn it_belongs_to_its_peer_and_has_what_a_person_needs() {
         let secret = serde_json::to_value(made(&named(&["attic"]))).unwrap();
-        assert_eq!(secret["metadata"]["name"], "pairing-0f1e2d3c-7");
+        assert_eq!(secret["metadata"]["name"], format!("pairing-{UID}-7"));
+        assert!(other_name(UID, i32::MAX.unsigned_abs(), [0xff; 2]).len() <= 63);
         let owner = &secret["metadata"]["ownerReferences"][0];
         assert_eq!(
             (&owner["uid"], &owner["kind"], &owner["controller"]),

@@ -56,7 +56,7 @@ status: {{ {status} }}
 pub(super) fn waiting() -> String {
     let key = KEY.code_key();
     format!(
-        "pairing: {{ state: Waiting, codeKey: {key}, expiresAt: '2026-01-02T12:10:00Z', round: 0, secret: pairing-0f1e2d3c-0 }}"
+        "pairing: {{ state: Waiting, codeKey: {key}, expiresAt: '2026-01-02T12:10:00Z', round: 0, secret: pairing-0f1e2d3c-0, secretUid: uid-of-the-secret, referenceUid: {SALT} }}"
     )
 }
 

@@ -45,6 +45,11 @@ fn claimed(peer: &ReflectorPeer) -> Result<EndpointId> {
         bail!("no appliance waits for approval as {name}: kubectl reflector why {name} says more");
     }
     let confirm = pairing.confirm.context("the operator has not published a confirm code yet")?;
+    // The one that proved the code; a pod that restarted does not say it any more.
+    if let Some(proven) = pairing.endpoint_id.as_deref().and_then(|id| id.parse::<EndpointId>().ok()) {
+        ensure!(is_same(&proven.confirm(), &confirm), "the claim and the confirm code of {name} differ");
+        return Ok(proven);
+    }
     let claims = status.reflectors.iter().filter_map(|entry| entry.claim.as_ref()?.endpoint_id.as_deref());
     let mut fitting: Vec<EndpointId> = claims
         .filter_map(|id| id.parse::<EndpointId>().ok())

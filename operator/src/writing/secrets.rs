@@ -12,8 +12,8 @@ use super::apply::{Error, MANAGER, Writer};
 use crate::metrics::{Kind, Verb};
 
 impl Writer {
-    /// Makes an object that must not be there. False, when one of that name is.
-    pub(crate) async fn create<K>(&self, kind: Kind, object: &K) -> Result<bool, Error>
+    /// Makes an object that must not be there, and says its uid. None, when one of that name is there.
+    pub(crate) async fn create<K>(&self, kind: Kind, object: &K) -> Result<Option<String>, Error>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
         K: Clone + Debug + Serialize + DeserializeOwned,
@@ -22,33 +22,31 @@ impl Writer {
         let parameters = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
         let api = self.api::<K>(&namespace);
         match self.send(kind, Verb::Create, &name, api.create(&parameters, object)).await {
-            Ok(_) => Ok(true),
-            Err(error) if error.is(409, "AlreadyExists") => Ok(false),
+            // Without a uid it is never removed: no object has this one.
+            Ok(made) => Ok(Some(made.uid().unwrap_or_default())),
+            Err(error) if error.is(409, "AlreadyExists") => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// Removes what has this name without seeing it. Its uid comes from a deletion that is only tried; so one that was
-    /// made by somebody else in between is not hit. That it is gone already is fine.
-    pub(crate) async fn delete_unread<K>(&self, kind: Kind, namespace: &str, name: &str) -> Result<(), Error>
+    /// Removes what has this name and this uid, without seeing it. That it is gone already is fine, and what somebody else
+    /// put in its place stays.
+    pub(crate) async fn delete_unread<K>(
+        &self,
+        kind: Kind,
+        namespace: &str,
+        name: &str,
+        uid: &str,
+    ) -> Result<(), Error>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
         K: Clone + Debug + DeserializeOwned,
     {
-        let api = self.api::<K>(namespace);
-        let tried = DeleteParams { dry_run: true, ..DeleteParams::default() };
-        let answer = match self.send(kind, Verb::Delete, name, api.delete(name, &tried)).await {
-            Err(error) if error.is(404, "NotFound") => return Ok(()),
-            answer => answer?,
-        };
-        let uid = answer.either(
-            |object| object.uid(),
-            |status| status.details.map(|details| details.uid).filter(|uid| !uid.is_empty()),
-        );
-        let only = Preconditions { uid, resource_version: None };
+        let only = Preconditions { uid: Some(uid.to_owned()), resource_version: None };
         let parameters = DeleteParams::background().preconditions(only);
+        let api = self.api::<K>(namespace);
         match self.send(kind, Verb::Delete, name, api.delete(name, &parameters)).await {
-            Err(error) if error.is(404, "NotFound") => Ok(()),
+            Err(error) if error.is(404, "NotFound") || error.is(409, "Conflict") => Ok(()),
             answer => answer.map(drop),
         }
     }
@@ -120,40 +118,43 @@ mod tests {
 
     const PATH: &str = "/api/v1/namespaces/homes/secrets";
 
+    async fn delete(server: &Server) -> Result<(), Error> {
+        let writer = server.writer();
+        writer.delete_unread::<Secret>(Kind::Secret, "homes", "pairing-1", "uid-of-ours").await
+    }
+
     #[tokio::test]
     async fn a_name_that_is_taken_is_no_failure_and_nothing_is_adopted() {
         let server = Server::answering([status(409, "AlreadyExists")]);
-        assert!(!server.writer().create(Kind::Secret, &secret()).await.unwrap());
+        assert_eq!(server.writer().create(Kind::Secret, &secret()).await.unwrap(), None);
         assert_eq!(server.asked()[0].0, format!("POST {PATH}"), "and nothing else");
         let server = Server::answering([status(403, "Forbidden")]);
         assert!(server.writer().create(Kind::Secret, &secret()).await.is_err());
+        let made = json!({ "metadata": { "name": "pairing-1", "uid": "uid-of-ours" } });
+        let server = Server::answering([(201, made)]);
+        let uid = server.writer().create(Kind::Secret, &secret()).await.unwrap();
+        assert_eq!(uid.as_deref(), Some("uid-of-ours"));
     }
 
+    /// What it made itself is all it removes.
     #[tokio::test]
-    async fn a_secret_is_removed_unread_and_only_the_one_that_was_there() {
-        let server = Server::answering([status(200, ""), status(200, "")]);
-        server.writer().delete_unread::<Secret>(Kind::Secret, "homes", "pairing-1").await.unwrap();
+    async fn a_secret_is_removed_unread_and_only_the_one_that_was_made() {
+        let server = Server::answering([status(200, "")]);
+        delete(&server).await.unwrap();
         let asked = server.asked();
-        let [(first, tried), (second, meant)] = asked.as_slice() else { panic!("{asked:?}") };
-        assert_eq!(
-            (first, second),
-            (&format!("DELETE {PATH}/pairing-1"), &format!("DELETE {PATH}/pairing-1"))
-        );
-        assert_eq!(tried["dryRun"], json!(["All"]));
-        assert!(meant.get("dryRun").is_none(), "{meant}");
-        assert_eq!(meant["preconditions"]["uid"], "uid-of-what-is-there");
+        let [(line, meant)] = asked.as_slice() else { panic!("{asked:?}") };
+        assert_eq!(line, &format!("DELETE {PATH}/pairing-1"));
+        assert_eq!(meant["preconditions"]["uid"], "uid-of-ours");
     }
 
     #[tokio::test]
-    async fn one_that_is_gone_is_fine_and_one_that_was_replaced_is_left_alone() {
-        let server = Server::answering([status(404, "NotFound")]);
-        server.writer().delete_unread::<Secret>(Kind::Secret, "homes", "pairing-1").await.unwrap();
-        server.asked();
-        let server = Server::answering([status(200, ""), status(404, "NotFound")]);
-        server.writer().delete_unread::<Secret>(Kind::Secret, "homes", "pairing-1").await.unwrap();
-        server.asked();
-        let server = Server::answering([status(200, ""), status(409, "Conflict")]);
-        assert!(server.writer().delete_unread::<Secret>(Kind::Secret, "homes", "pairing-1").await.is_err());
-        server.asked();
+    async fn one_that_is_gone_is_fine_and_so_is_another_in_its_place() {
+        for (code, reason) in [(404, "NotFound"), (409, "Conflict")] {
+            let server = Server::answering([status(code, reason)]);
+            delete(&server).await.unwrap();
+            server.asked();
+        }
+        let server = Server::answering([status(403, "Forbidden")]);
+        assert!(delete(&server).await.is_err());
     }
 }

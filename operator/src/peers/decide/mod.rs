@@ -11,14 +11,14 @@ mod tests;
 use std::time::Duration;
 
 use crds::EndpointId;
-use crds::peer::{PairingState, PairingStatus, ValidPeer};
+use crds::peer::{PairingState, PairingStatus, ReflectorPeer, ValidPeer};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::found::{Approval, Found, Named};
 use claims::{Claims, claims};
 
-/// Codes that wait on one object at one time. Each wrong code an appliance presents could be any of them, so many make
+/// Codes that wait on one object at one time; on a member of a fleet as many again that name the fleet. Each wrong code an appliance presents could be any of them, so many make
 /// guessing easier; and each is a Secret. Test: `the_sixty_fifth_code_waits_for_a_place`.
 pub(super) const MAX_WAITING: usize = 64;
 
@@ -31,7 +31,8 @@ pub(super) struct Decision {
     pub(super) paired_at: Option<Time>,
     /// What `status.pairing` says; when a code is to be made, until it is.
     pub(super) pairing: Option<PairingStatus>,
-    /// The Secret that is of no use any more.
+    /// The Secret that is of no use any more. `pairing` names it until it is removed: a code is over as soon as its key
+    /// is out of the status, and that shall not wait for a Secret.
     pub(super) withdraw: Option<String>,
     pub(super) issue: Option<Issue>,
     /// Reflectors that claim without proof.
@@ -50,10 +51,10 @@ pub(super) enum Stage {
     /// A claim bound it, now or earlier.
     Bound,
     Waiting,
-    /// Somebody presented the code and waits for approval; who, as long as the claim is there to be read.
+    /// Somebody presented the code and waits for approval; and who.
     Claimed(Option<EndpointId>),
     Expired,
-    /// A code is to be made, and there is no place for it.
+    /// A code is to be made, and there is no place for it; whoever is bound stays so.
     Full,
     /// Nothing is to be paired now: it is shut out, or what it names is not there.
     Idle,
@@ -79,12 +80,26 @@ pub(super) fn decide(found: &Found, peer: &ValidPeer, shut_out: bool, now: Times
     let open = found.named.as_ref().filter(|_| !shut_out);
     match (open, state) {
         (None, Some(PairingState::Waiting)) => current.over(),
-        (Some(_), _) if current.wants_code() => current.new_code(),
+        (Some(named), _) if current.wants_code(named) => current.new_code(),
         (Some(named), Some(PairingState::Waiting)) => current.waiting(named),
         (_, Some(PairingState::Claimed)) => current.claimed(),
         (_, Some(PairingState::Expired)) if bound.is_none() => current.stay(Stage::Expired),
         _ => current.stay(if bound.is_some() { Stage::Bound } else { Stage::Idle }),
     }
+}
+
+/// What becomes of the pairing of a peer that lets nobody in any more, because it is being deleted or its spec cannot be
+/// used. None, when there is nothing to end.
+pub(super) fn closed(peer: &ReflectorPeer) -> Option<PairingStatus> {
+    let before = peer.status.as_ref()?.pairing.as_ref()?;
+    let waits = before.state == Some(PairingState::Waiting);
+    waits.then(|| ended(before, PairingState::Expired))
+}
+
+/// What is left of a pairing whose code is used or over.
+fn ended(before: &PairingStatus, state: PairingState) -> PairingStatus {
+    let PairingStatus { round, secret, secret_uid, .. } = before.clone();
+    PairingStatus { state: Some(state), round, secret, secret_uid, ..PairingStatus::default() }
 }
 
 struct Current<'a> {
@@ -99,13 +114,15 @@ struct Current<'a> {
 impl Current<'_> {
     /// Everything as it is.
     fn stay(self, stage: Stage) -> Decision {
+        let is_left = self.before.state != Some(PairingState::Waiting);
+        let withdraw = self.before.secret.clone().filter(|_| is_left);
         let pairing = Some(self.before).filter(|before| *before != PairingStatus::default());
         Decision {
             stage,
             endpoint_id: self.bound,
             paired_at: self.paired_at,
             pairing,
-            withdraw: None,
+            withdraw,
             issue: None,
             refused: vec![],
             replaced: None,
@@ -115,9 +132,8 @@ impl Current<'_> {
 
     /// The code is used or over, and its Secret goes.
     fn end(self, stage: Stage, pairing: PairingState) -> Decision {
-        let PairingStatus { round, secret, .. } = self.before.clone();
-        let pairing = PairingStatus { state: Some(pairing), round, ..PairingStatus::default() };
-        Decision { withdraw: secret, pairing: Some(pairing), ..self.stay(stage) }
+        let pairing = ended(&self.before, pairing);
+        Decision { withdraw: pairing.secret.clone(), pairing: Some(pairing), ..self.stay(stage) }
     }
 
     fn over(self) -> Decision {
@@ -133,21 +149,26 @@ impl Current<'_> {
         let still_bound = self.before.state == Some(PairingState::Bound) && self.bound == id;
         let replaced = self.bound.filter(|bound| id.is_some_and(|id| id != *bound));
         let (paired_at, now) = (self.paired_at.clone(), seconds(self.now));
-        let secret = self.before.secret.clone();
+        let left = ended(&self.before, PairingState::Expired);
         let decision = if approved {
             Decision { paired_at: Some(Time(now)), ..self.end(Stage::Bound, PairingState::Bound) }
         } else if still_bound {
             Decision { paired_at, ..self.stay(Stage::Bound) }
         } else {
             let decision = self.stay(Stage::Declared);
-            Decision { pairing: None, paired_at: None, withdraw: secret, ..decision }
+            let withdraw = left.secret.clone();
+            let pairing = Some(left).filter(|left| left.secret.is_some());
+            Decision { pairing, paired_at: None, withdraw, ..decision }
         };
         Decision { endpoint_id: id, replaced, ..decision }
     }
 
-    fn wants_code(&self) -> bool {
+    fn wants_code(&self, named: &Named) -> bool {
         let round = i64::from(self.peer.pairing_round);
-        let lost = self.before.state == Some(PairingState::Waiting) && self.before.code_key.is_none();
+        // Made again under its name, it is another object: its pods derive another key from the code.
+        let of_another = self.before.reference_uid.as_ref().is_some_and(|uid| *uid != named.uid);
+        let lost = self.before.state == Some(PairingState::Waiting)
+            && (self.before.code_key.is_none() || of_another);
         match self.before.round {
             Some(before) => round > before || lost,
             None => self.bound.is_none() || lost,
@@ -160,28 +181,16 @@ impl Current<'_> {
         let secret = self.before.secret.clone();
         let mut kept = self.before.clone();
         if kept.state == Some(PairingState::Waiting) {
-            kept = PairingStatus {
-                round: kept.round,
-                state: Some(PairingState::Expired),
-                ..PairingStatus::default()
-            };
+            kept = ended(&kept, PairingState::Expired);
         }
         let full = self.found.waiting_beside >= MAX_WAITING;
-        let stage = match (full, self.bound) {
-            (false, _) => Stage::Waiting,
-            (true, Some(_)) => Stage::Bound,
-            (true, None) => Stage::Full,
-        };
+        let stage = if full { Stage::Full } else { Stage::Waiting };
         let pairing = Some(kept).filter(|kept| *kept != PairingStatus::default());
         Decision { pairing, withdraw: secret, issue: (!full).then_some(issue), ..self.stay(stage) }
     }
 
     fn claimed(self) -> Decision {
-        let entries = self.found.peer.status.iter().flat_map(|status| &status.reflectors);
-        let ids = entries.filter_map(|entry| entry.claim.as_ref()?.endpoint_id.as_deref()?.parse().ok());
-        let mut ids: Vec<EndpointId> = ids.collect();
-        ids.retain(|id| self.before.confirm == Some(id.confirm()));
-        let claimant = ids.first().copied();
+        let claimant = self.before.endpoint_id.as_deref().and_then(|text| text.parse().ok());
         self.stay(Stage::Claimed(claimant))
     }
 
@@ -206,6 +215,8 @@ impl Current<'_> {
                 let mut decision = self.end(Stage::Claimed(Some(id)), PairingState::Claimed);
                 if let Some(pairing) = &mut decision.pairing {
                     pairing.confirm = Some(id.confirm());
+                    // The claim is gone with the pod that made it.
+                    pairing.endpoint_id = Some(id.to_string());
                 }
                 Decision { refused, ..decision }
             }

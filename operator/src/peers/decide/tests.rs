@@ -57,7 +57,9 @@ fn a_code_is_over_at_its_time_and_once() {
     assert_eq!((over.stage, state(&over)), (Stage::Expired, Some(PairingState::Expired)));
     assert_eq!((over.withdraw.as_deref(), over.due), (SECRET, None));
     let pairing = over.pairing.unwrap();
-    assert_eq!((pairing.code_key, pairing.secret, pairing.round), (None, None, Some(0)));
+    assert_eq!((pairing.code_key, pairing.secret.as_deref(), pairing.round), (None, SECRET, Some(0)));
+    let not_removed = at_noon("", "pairing: { state: Expired, round: 0, secret: pairing-0f1e2d3c-0 }");
+    assert_eq!((not_removed.stage, not_removed.withdraw.as_deref()), (Stage::Expired, SECRET));
     let later = at_noon("", "pairing: { state: Expired, round: 0 }");
     assert_eq!((later.stage, later.issue, later.withdraw), (Stage::Expired, None, None));
 }
@@ -104,6 +106,16 @@ fn a_crash_before_the_status_had_the_key_makes_the_code_anew() {
     let lost = at_noon("", "pairing: { state: Waiting, round: 0, secret: pairing-0f1e2d3c-0 }");
     assert_eq!(lost.issue.map(|issue| issue.round), Some(0));
     assert_eq!(lost.withdraw.as_deref(), SECRET);
+}
+
+#[test]
+fn a_reflector_made_again_under_its_name_makes_the_code_anew() {
+    let mut again = found(peer("", &waiting()));
+    again.named.as_mut().unwrap().uid = "uid-of-another-attic".to_owned();
+    let decision = decided(&again, NOON);
+    assert_eq!(decision.issue.map(|issue| issue.round), Some(0));
+    assert_eq!(decision.withdraw.as_deref(), SECRET);
+    assert_eq!(decision.pairing.unwrap().code_key, None);
 }
 
 /// X9
@@ -187,9 +199,19 @@ fn with_manual_approval_a_claim_waits_until_the_spec_names_it() {
     let pairing = decision.pairing.unwrap();
     assert_eq!((pairing.confirm.clone(), pairing.code_key), (Some(id(1).confirm()), None));
 
-    let waits = format!("pairing: {{ state: Claimed, confirm: {}, round: 0 }}", id(1).confirm());
+    assert_eq!(pairing.endpoint_id, Some(id(1).to_string()));
+
+    let waits = format!(
+        "pairing: {{ state: Claimed, confirm: {}, endpointId: {}, round: 0 }}",
+        id(1).confirm(),
+        id(1)
+    );
     let later = decided(&found(peer("", &waits)), "2027-01-01T00:00:00Z");
-    assert_eq!(later.stage, Stage::Claimed(None), "however long it takes, whatever became of the claim");
+    assert_eq!(
+        later.stage,
+        Stage::Claimed(Some(id(1))),
+        "however long it takes, whatever became of the claim"
+    );
     let approved = at_noon(&format!("endpointId: {}", id(1)), &waits);
     assert_eq!((approved.stage, state(&approved)), (Stage::Bound, Some(PairingState::Bound)));
     assert_eq!((approved.endpoint_id, approved.paired_at), (Some(id(1)), Some(Time(moment(NOON)))));
@@ -200,8 +222,11 @@ fn with_manual_approval_a_claim_waits_until_the_spec_names_it() {
 #[test]
 fn an_id_in_the_spec_ends_the_pairing_and_shuts_out_another_that_was_bound() {
     let declared = at_noon(&format!("endpointId: {}", id(1)), &waiting());
-    assert_eq!((declared.stage, declared.pairing), (Stage::Declared, None));
+    assert_eq!(declared.stage, Stage::Declared);
     assert_eq!(declared.withdraw.as_deref(), SECRET);
+    assert_eq!(declared.pairing.unwrap().code_key, None);
+    let removed = at_noon(&format!("endpointId: {}", id(1)), "pairing: { state: Expired, round: 0 }");
+    assert_eq!((removed.stage, removed.pairing), (Stage::Declared, None));
     let bound = format!(
         "endpointId: {}, pairedAt: '2026-01-01T00:00:00Z', pairing: {{ state: Bound, round: 0 }}",
         id(2)
@@ -238,6 +263,18 @@ fn without_the_object_it_names_there_is_no_code() {
     assert_eq!(decided(&alone, NOON).stage, Stage::Expired, "its salt is gone, and the code with it");
 }
 
+#[test]
+fn a_code_ends_with_the_peer_that_asked_for_it() {
+    let over = closed(&peer("", &waiting())).unwrap();
+    assert_eq!((over.state, over.code_key, over.round), (Some(PairingState::Expired), None, Some(0)));
+    assert_eq!(over.secret.as_deref(), SECRET, "until it is removed");
+    assert_eq!(over.secret_uid.as_deref(), Some("uid-of-the-secret"), "and no other one of its name");
+    for nothing_waits in ["", "pairing: { state: Bound, round: 0 }", "pairing: { state: Claimed, round: 0 }"]
+    {
+        assert_eq!(closed(&peer("", nothing_waits)), None, "{nothing_waits}");
+    }
+}
+
 /// For all of these, deciding on what was decided changes nothing more.
 #[test]
 fn what_was_decided_is_decided_again() {
@@ -257,7 +294,7 @@ fn what_was_decided_is_decided_again() {
         there.paired_at.clone_from(&once.paired_at);
         let twice = decided(&found(after), "2026-01-02T12:00:07Z");
         assert_eq!((twice.stage, &twice.pairing), (once.stage, &once.pairing), "{status}");
-        assert_eq!((twice.withdraw, twice.issue, twice.replaced), (None, None, None), "{status}");
+        assert_eq!((twice.withdraw, twice.issue, twice.replaced), (once.withdraw, None, None), "{status}");
         assert_eq!((twice.endpoint_id, twice.paired_at), (once.endpoint_id, once.paired_at), "{status}");
     }
 }

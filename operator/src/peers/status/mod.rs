@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use super::decide::Decision;
 use super::found::Found;
+use super::reference::Reference;
 use crate::clock::Now;
 use crate::conditions;
 pub(super) use notes::{notes, steps};
@@ -67,6 +68,25 @@ pub(super) enum Progress<'a> {
 /// The first word about an object nobody has said anything about: without conditions it would count as done.
 pub(super) fn first(peer: &ReflectorPeer, now: Now) -> OurStatus {
     finish(peer, OurStatus::default(), &verdicts::first(), now)
+}
+
+/// The status as it is, with another pairing. Tells nothing: no condition changes.
+pub(super) fn with_pairing(peer: &ReflectorPeer, pairing: PairingStatus) -> OurStatus {
+    let there = peer.status.clone().unwrap_or_default();
+    let is_fleet = matches!(Reference::of(&peer.spec.reflector_ref), Some(Reference::Fleet(_)));
+    let sums = Some(there.clone()).filter(|_| is_fleet).unwrap_or_default();
+    OurStatus {
+        observed_generation: there.observed_generation,
+        endpoint_id: there.endpoint_id,
+        short_id: there.short_id,
+        pairing: Some(pairing).filter(|pairing| *pairing != PairingStatus::default()),
+        paired_at: there.paired_at,
+        usage: sums.usage,
+        last_seen: sums.last_seen,
+        last_test: sums.last_test,
+        reflectors: there.reflectors.into_iter().map(|entry| Entry { name: entry.name }).collect(),
+        conditions: there.conditions.into_iter().filter(|one| said::is_ours(&one.type_)).collect(),
+    }
 }
 
 /// The status to write.

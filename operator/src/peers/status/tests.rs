@@ -101,6 +101,9 @@ fn what_is_paired_and_what_is_not_says_how() {
     assert_eq!(paired(&declared("", "")), "True Declared");
     let bound = format!("endpointId: {}, pairing: {{ state: Bound, round: 0 }}", id(1));
     assert_eq!(paired(&found(peer("", &bound))), "True Bound");
+    let mut no_place = found(peer("pairing: { round: 1 }", &bound));
+    no_place.waiting_beside = 64;
+    assert_eq!(paired(&no_place), "True TooManyWaiting", "paired, and waits for a place");
     assert_eq!(paired(&found(peer("", &waiting()))), "False Waiting");
     assert_eq!(paired(&found(peer("suspend: true", ""))), "False PairingRequired");
     let (ours, _) = done(&found(peer("", &bound)));
@@ -223,6 +226,21 @@ fn the_numbers_of_one_reflector_are_its_pods_and_those_of_a_fleet_are_ours() {
     one.named = Some(named(&["barn", "cellar"]));
     assert_eq!(done(&one).0.usage, None, "attic is no member any more");
     assert_eq!(one.departed(), ["attic"]);
+}
+
+#[test]
+fn a_pairing_is_changed_without_touching_anything_else() {
+    let before = declared("", &format!("endpointId: {}, {}, {}", id(1), waiting(), loaded(1, "")));
+    let (ours, _) = done(&before);
+    let mut there = (*before.peer).clone();
+    let status = there.status.as_mut().unwrap();
+    status.conditions.clone_from(&ours.conditions);
+    status.observed_generation = Some(3);
+    let expired = PairingStatus { round: Some(7), ..PairingStatus::default() };
+    let changed = with_pairing(&there, expired.clone());
+    assert!(!changed.is_in(&there, false));
+    there.status.as_mut().unwrap().pairing = Some(expired);
+    assert!(changed.is_in(&there, false), "{changed:?}");
 }
 
 fn told(before: &Found, after: &Found) -> Vec<(String, Severity)> {

@@ -118,7 +118,12 @@ fn ready_with(found: &Found, peer: &ValidPeer, id: EndpointId, now: Now) -> Said
 
 fn paired(found: &Found, decision: &Decision) -> Said {
     if let Some(id) = decision.endpoint_id {
-        let reason = if decision.stage == Stage::Declared { Reason::Declared } else { Reason::Bound };
+        let reason = match decision.stage {
+            Stage::Declared => Reason::Declared,
+            // By this reason it is found, and told of a place.
+            Stage::Full => Reason::TooManyWaiting,
+            _ => Reason::Bound,
+        };
         let again = decision.pairing.as_ref().and_then(|pairing| pairing.state.as_ref());
         let details = match again {
             Some(PairingState::Waiting) => format!("{}. A new code waits: {}", id.short(), waiting(decision)),
