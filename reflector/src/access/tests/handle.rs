@@ -115,7 +115,7 @@ async fn the_clock_ends_a_peer_when_it_expires() {
     soon(task).await.unwrap();
 }
 
-/// G12
+/// G12, X2
 #[tokio::test(start_paused = true)]
 async fn the_clock_ends_the_grace_of_an_absent_source() {
     let access = access();
