@@ -94,9 +94,14 @@ impl First {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use futures_util::FutureExt as _;
 
     use super::*;
+
+    /// Of what happens at once.
+    const DEADLINE: Duration = Duration::from_secs(20);
 
     #[test]
     fn a_cold_kind_says_what_the_server_said_until_its_list_is_in() {
@@ -122,7 +127,7 @@ mod tests {
         assert!(warmth.warm().now_or_never().is_none());
         nodes.is_in();
         for one in waiting {
-            one.await.unwrap();
+            tokio::time::timeout(DEADLINE, one).await.unwrap().unwrap();
         }
     }
 }
