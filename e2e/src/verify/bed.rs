@@ -97,15 +97,15 @@ mod tests {
         for name in OLDEST.scenarios {
             let (room, rest) = name.split_once("::").unwrap();
             let part = rest.split("::").next().unwrap();
-            let texts = [
+            let files = [
                 folder.join(format!("{room}.rs")),
                 folder.join(room).join("mod.rs"),
                 folder.join(room).join(format!("{part}.rs")),
                 folder.join(room).join(part).join("mod.rs"),
             ];
-            let text: String = texts.iter().filter_map(|path| std::fs::read_to_string(path).ok()).collect();
+            let told: String = files.iter().filter_map(|path| std::fs::read_to_string(path).ok()).collect();
             let test = rest.rsplit("::").next().unwrap();
-            assert!(text.contains(&format!("fn {test}")) || (test.is_empty() && !text.is_empty()), "{name}");
+            assert!(told.contains(&format!("fn {test}")) || (test.is_empty() && !told.is_empty()), "{name}");
         }
     }
 }
