@@ -1,7 +1,7 @@
 //! `ReflectorPeer`: one appliance and what it may do on one Reflector or one fleet.
 //!
 //! In: an object from the API server or a manifest. Out: a [`ValidPeer`] nobody has to check again, or every
-//! [`Problem`] with the path of the field and what to write. Reading is lenient (unknown fields are ignored, unknown
+//! [`crate::Problem`] with the path of the field and what to write. Reading is lenient (unknown fields are ignored, unknown
 //! names survive until validation) so a newer or broken object can only ever hurt itself.
 
 mod read;

@@ -14,6 +14,11 @@ use crate::raw::{Raw, parameters};
 /// What may arrive of each stream after the budget is used up: one buffer of 128 KiB, what it holds beyond its room (one train
 /// of 64 KiB), and the steps in which a window is told.
 const OVERSHOOT: u64 = 256 * 1024;
+/// What the peer's kernel may have sent beyond the limit while ours was kept from running, a stream: more than
+/// [`OVERSHOOT`] is an accident that does not happen every time.
+const STARVED: u64 = 1024 * 1024;
+/// How often it may happen before it is none.
+const ACCIDENTS: usize = 2;
 
 /// Of a data connection, and no payload.
 const COOKIE: u64 = 37;
@@ -46,8 +51,23 @@ async fn windows_that_were_asked_for_are_bounded_before_anybody_can_fill_them() 
     flooded(8, LIMIT, |p| p.window = 8 << 20).await;
 }
 
-/// Uploads until the limit cuts it, and holds every number against it.
-async fn flooded(streams: u32, limit: u64, change: impl FnOnce(&mut Parameters)) {
+/// Uploads until the limit cuts it, and holds every number against it. What the peer sent may be beyond it twice, where
+/// somebody else had the processors.
+async fn flooded(streams: u32, limit: u64, change: impl Fn(&mut Parameters)) {
+    let allowed = u64::from(streams) * OVERSHOOT;
+    let mut beyond = Vec::new();
+    while beyond.len() <= ACCIDENTS {
+        let sent = flooded_once(streams, limit, &change).await;
+        if sent <= limit + allowed {
+            return;
+        }
+        beyond.push(sent - limit);
+    }
+    panic!("{streams} streams: {beyond:?} sent beyond the limit, {allowed} may be");
+}
+
+/// Says what the peer's kernel sent.
+async fn flooded_once(streams: u32, limit: u64, change: impl Fn(&mut Parameters)) -> u64 {
     let house = House::with(|policy| policy.quotas.bytes_per_day_on_loopback = Some(limit));
     let granted = house.grant(Ask { streams, seconds: 30, ..Ask::TCP }).await;
     let mut raw = Raw::asked(
@@ -79,11 +99,13 @@ async fn flooded(streams: u32, limit: u64, change: impl FnOnce(&mut Parameters))
     let charged = record.bytes + record.unread_bytes;
     let most = limit + u64::from(streams) * OVERSHOOT;
     assert!(charged <= most, "{streams} streams: {charged} charged, {most} may be");
+    let most = limit + u64::from(streams) * STARVED;
     assert!(sent <= most, "{streams} streams: {sent} sent, {most} may be");
     assert_eq!(house.ledger.usage(&peer()).unwrap().bytes_today, charged);
     for task in flooding {
         task.await.unwrap();
     }
+    sent
 }
 
 /// G6: a peer that was offered a window and fills it never: what it may still send is nobody else's, and nobody waits for it

@@ -212,6 +212,7 @@ async fn banish(story: &Scenario) -> Result<()> {
     Ok(())
 }
 
+/// F2
 #[tokio::test]
 async fn a_node_that_is_gone_keeps_its_member_and_claim_until_the_fleet_says_prune() {
     alone("fleets-gone", async |story: &mut Scenario| {
