@@ -12,20 +12,20 @@ use serde_json::json;
 
 use super::super::running::Operator;
 use super::super::{create, reflector};
-use super::acting::{Pod, appliance, create_peer, is_in, is_waiting, read, says, secret_of, until};
+use super::acting::{Pod, appliance, create_peer, is_in, is_waiting, read, says, secret_of, told, until};
 use crate::crds::install;
 
 /// What a crash between the Secret and the status leaves behind is somebody's object of our name, as far as anyone can
-/// tell: it is replaced unread.
+/// tell: it is neither read nor removed, and the code that counts is in another one.
 #[tokio::test]
-async fn a_secret_that_a_crash_left_behind_is_made_anew() {
+async fn a_secret_that_a_crash_left_behind_is_left_alone_and_its_code_is_good_for_nothing() {
     scenario("pairing-crash", async |story: &mut Scenario| {
         install(story).await?;
         let den = create_peer(story, "den", &json!({})).await?;
         let uid = den.uid().context("its uid")?;
-        let name = format!("pairing-{}-0", &uid[..8]);
+        let name = format!("pairing-{uid}-0");
         let left: Secret = serde_json::from_value(
-            json!({ "metadata": { "name": name }, "stringData": { "code": "LEFTOVER" } }),
+            json!({ "metadata": { "name": name }, "stringData": { "code": "ABCD2345" } }),
         )?;
         let secrets = story.api::<Secret>();
         let left = secrets.create(&PostParams::default(), &left).await?;
@@ -35,13 +35,16 @@ async fn a_secret_that_a_crash_left_behind_is_made_anew() {
         create(story, &reflector("attic", "node-1", 15300, &json!({}))).await?;
         let attic = Pod::attic(story).await?;
         let den = until(story, "den", "Waiting", is_waiting).await?;
-        ensure!(secret_of(&den)? == name);
-        let made = secrets.get(&name).await?;
-        ensure!(made.uid() != left.uid(), "it was adopted");
+        let given = secret_of(&den)?;
+        ensure!(given.starts_with(&name) && given != name, "{given}");
+        let made = secrets.get(&given).await?;
         ensure!(made.owner_references().iter().any(|owner| owner.uid == uid), "{:?}", made.metadata);
-        let code = read(story, &name, "code").await?;
+        attic.claims(&den, "ABCD-2345", appliance(2)).await?;
+        told(story, "den", "ClaimRefused").await?;
+        let code = read(story, &given, "code").await?;
         attic.claims(&den, &code, appliance(1)).await?;
         until(story, "den", "Bound", |status| is_in(status, &PairingState::Bound)).await?;
+        ensure!(secrets.get(&name).await?.uid() == left.uid(), "it was touched");
         operator.end().await
     })
     .await;
@@ -50,7 +53,7 @@ async fn a_secret_that_a_crash_left_behind_is_made_anew() {
 /// How often it is killed.
 const KILLS: usize = 20;
 
-/// F10, for pairing: however it dies, each peer has one Secret, and its code is the one that the status stands for.
+/// F10, for pairing: however it dies, the code in the Secret that a peer names is the one that its status stands for.
 #[tokio::test]
 async fn an_operator_that_is_killed_again_and_again_leaves_one_good_code_per_peer() {
     scenario("pairing-kills", async |story: &mut Scenario| {
@@ -83,7 +86,8 @@ async fn an_operator_that_is_killed_again_and_again_leaves_one_good_code_per_pee
         .await?;
         let secrets = story.api::<Secret>().list(&ListParams::default()).await?;
         let codes = secrets.iter().filter(|secret| secret.name_any().starts_with("pairing-")).count();
-        ensure!(codes == 2 * KILLS, "{codes} Secrets for {} peers", 2 * KILLS);
+        // A death between a Secret and its status leaves one whose code no status stands for.
+        ensure!((2 * KILLS..=3 * KILLS).contains(&codes), "{codes} Secrets for {} peers", 2 * KILLS);
         let salt = story.api::<Reflector>().get("attic").await?.uid().context("its uid")?;
         for peer in &all {
             proven(story, peer, &salt).await.with_context(|| peer.name_any())?;
