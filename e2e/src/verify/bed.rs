@@ -10,6 +10,8 @@ use super::tested;
 
 /// Rounds of starting, killing and ending: one for everybody, five where there is time. `cargo bed check --rounds 10` is for more.
 const ROUNDS: [&str; 2] = ["1", "5"];
+/// Most of a scenario is waiting, so more of them fit than there are processors on a small machine.
+const SIDE_BY_SIDE: &str = "--test-threads=3";
 /// Which Kubernetes scenarios are told on, and which of them, none named being all: the newest for everybody, and where
 /// there is time the oldest as well, as far as its API server, its kubelet and its admission have a say.
 const LINES: [&[Line]; 2] = [&[NEWEST], &[NEWEST, OLDEST]];
@@ -71,7 +73,7 @@ fn on_a_new_bed(job: &Job, line: &Line) -> Result<()> {
 fn tell(job: &Job, line: &Line) -> Result<()> {
     job.stage("scenarios");
     let mut scenarios = job.cargo_command(&["test", "--package", "e2e", "--test", "scenarios", "--"]);
-    scenarios.args(line.scenarios);
+    scenarios.arg(SIDE_BY_SIDE).args(line.scenarios);
     scenarios.env("REFLECTOR_BED_REQUIRED", "1");
     job.run(scenarios)
 }
