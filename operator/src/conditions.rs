@@ -1,24 +1,8 @@
-//! How conditions of every kind are worded, dated and compared. Pure.
+//! How conditions of every kind are dated and compared; `crds::reasons` words them. Pure.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use crate::clock::Now;
-use crate::writing::cut;
-
-/// The API server refuses longer messages; and this one is read in a terminal.
-const MAX_MESSAGE: usize = 1_024;
-/// A remedy that needs no saying.
-const NOTHING: &str = "Nothing to do.";
-
-/// What it means, what exactly it is, and what to do.
-pub(crate) fn message(explanation: &str, details: &str, remedy: &str) -> String {
-    let remedy = Some(remedy).filter(|remedy| *remedy != NOTHING).unwrap_or_default();
-    let details = details.trim_end_matches('.');
-    let details = if details.is_empty() { String::new() } else { format!("{details}.") };
-    let parts = [explanation, &details, remedy];
-    let text: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-    cut(&text.join(" "), MAX_MESSAGE)
-}
 
 /// One whose status did not change keeps its time.
 pub(crate) fn dated(

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, Stream, StreamExt as _, stream};
-use kube::Resource as _;
+use k8s_openapi::NamespaceResourceScope;
+use kube::Resource;
 use kube::core::DeserializeGuard;
 use kube::runtime::controller::{self, Action};
 use kube::runtime::reflector::ObjectRef;
@@ -19,6 +20,7 @@ use crate::backoff::Backoff;
 use crate::clock;
 use crate::metrics::{Kind, Outcome};
 use crate::shared::Shared;
+use crate::undecodable::{self, OurPart};
 use crate::watches::{Object, Warmth, Watched};
 
 /// A watch can die without a word; so each object is looked at again now and then. Up to a tenth is added at random.
@@ -31,15 +33,15 @@ pub(crate) type Controller = (&'static str, BoxFuture<'static, ()>);
 
 /// What a controller does with one object.
 pub(crate) trait Steps: Send + Sync + 'static {
-    type Object: Object;
-    type Error: std::error::Error + Send + Sync + 'static;
+    type Object: Object + Resource<Scope = NamespaceResourceScope>;
+    type Error: std::error::Error + From<undecodable::Error> + Send + Sync + 'static;
     const KIND: Kind;
+    /// What we own of its status besides `Ready`, `Reconciling` and `Stalled`.
+    const OURS: OurPart;
 
-    /// Never runs twice at one time for one object, and only while this process may write and every cache is warm.
-    fn reconcile(
-        &self,
-        object: &DeserializeGuard<Self::Object>,
-    ) -> impl Future<Output = Result<Done, Self::Error>> + Send;
+    /// Never runs twice at one time for one object, and only while this process may write and every cache is warm. One
+    /// that cannot be read does not come here: the driver says so in its status.
+    fn reconcile(&self, cached: &Self::Object) -> impl Future<Output = Result<Done, Self::Error>> + Send;
 }
 
 /// A reconcile that went well.
@@ -125,7 +127,13 @@ async fn reconcile<S: Steps>(
     if let Some(left) = driver.failures().holds(&name, object.meta().generation, began) {
         return Ok(Action::requeue(left));
     }
-    let done = driver.steps.reconcile(&object).await;
+    let done = match &object.0 {
+        Ok(object) => Box::pin(driver.steps.reconcile(object)).await,
+        Err(invalid) => match undecodable::say::<S::Object>(S::KIND, invalid, &S::OURS, shared).await {
+            Ok(outcome) => Ok(outcome.into()),
+            Err(error) => Err(error.into()),
+        },
+    };
     let took = Duration::from_millis(clock::now().mono_ms.saturating_sub(began.mono_ms));
     let outcome = done.as_ref().map_or(Outcome::Error, |done| done.outcome);
     shared.metrics.reconciled(S::KIND, outcome, took);

@@ -1,6 +1,6 @@
 //! An object this release cannot read: said in its status, by name, and otherwise left as it is.
 
-use crds::reasons::ReflectorReason as Reason;
+use crds::reasons::{ReflectorReason as Reason, cut};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::api::{ApiResource, DynamicObject};
@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use crate::clock::{self, Now};
 use crate::metrics::{Kind, Outcome};
 use crate::shared::Shared;
-use crate::writing::{self, cut};
+use crate::writing;
 
 /// Longest words of a parser in a condition: they may quote what was typed.
 const MAX_WORDS: usize = 300;
@@ -78,7 +78,8 @@ where
 /// What to write; nothing, when it is there already. Pure.
 fn status(object: &DynamicObject, error: &str, part: &OurPart, now: Now) -> Option<Value> {
     let generation = object.metadata.generation;
-    let message = cut(&format!("It cannot be read by this release: {error}"), MAX_WORDS);
+    let message = format!("It cannot be read by this release: {error}");
+    let message = cut(&message, MAX_WORDS);
     let before = object.data.get("status").cloned().unwrap_or_default();
     let conditions = before.get("conditions").and_then(Value::as_array).cloned().unwrap_or_default();
     let find = |type_: &str| conditions.iter().find(|condition| condition["type"] == type_);
@@ -98,7 +99,7 @@ fn status(object: &DynamicObject, error: &str, part: &OurPart, now: Now) -> Opti
             type_: type_.to_owned(),
             status: status.to_owned(),
             reason: reason.to_owned(),
-            message: message.clone(),
+            message: message.to_owned(),
             observed_generation: generation,
             last_transition_time: since.unwrap_or(Time(now.wall)),
         })

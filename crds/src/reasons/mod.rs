@@ -8,10 +8,12 @@ mod fleet;
 mod peer;
 mod reflector;
 mod table;
+mod words;
 
 pub use condition::ConditionType;
 pub use fleet::FleetReason;
 pub use peer::PeerReason;
 pub use reflector::ReflectorReason;
+pub use words::{MAX_MESSAGE, cut, message};
 
 use table::reasons;

@@ -25,7 +25,6 @@ use std::time::Duration;
 use crds::fleet::{self, ReflectorFleet, ReflectorFleetStatus};
 use crds::reflector::Reflector;
 use kube::ResourceExt as _;
-use kube::core::DeserializeGuard;
 
 use crate::clock;
 use crate::driver::{self, Controller, Done, Steps};
@@ -39,13 +38,6 @@ use status::Progress;
 const SOON: Duration = Duration::from_secs(2);
 /// Whoever removes a Reflector whose name is wanted wakes nobody here.
 const ELSEWHERE: Duration = Duration::from_secs(60);
-/// What we own of the status besides `Ready`, `Reconciling` and `Stalled`.
-const OURS: OurPart = OurPart {
-    fields: &["desired", "ready", "updated", "unavailable", "members"],
-    lists: &[],
-    conditions: &[],
-};
-
 /// The controller. Everything it watches is watched for others too.
 pub(crate) fn controller(shared: &Shared) -> Controller {
     let steps = Fleets { shared: shared.clone(), statuses: Overlay::new(), members: Overlay::new() };
@@ -81,10 +73,7 @@ impl Error {
         match self {
             Self::Apply(error) => error.words(),
             Self::Status(error) => error.words(),
-            other => match std::error::Error::source(other) {
-                Some(source) => format!("{other}: {source}"),
-                None => other.to_string(),
-            },
+            other => writing::with_source(other),
         }
     }
 }
@@ -93,21 +82,13 @@ impl Steps for Fleets {
     type Object = ReflectorFleet;
     type Error = Error;
     const KIND: Kind = Kind::ReflectorFleet;
+    const OURS: OurPart = OurPart {
+        fields: &["desired", "ready", "updated", "unavailable", "members"],
+        lists: &[],
+        conditions: &[],
+    };
 
-    async fn reconcile(&self, object: &DeserializeGuard<ReflectorFleet>) -> Result<Done, Error> {
-        match &object.0 {
-            Ok(fleet) => Box::pin(self.pipeline(fleet)).await,
-            Err(invalid) => {
-                let kind = Kind::ReflectorFleet;
-                let said = undecodable::say::<ReflectorFleet>(kind, invalid, &OURS, &self.shared);
-                Ok(said.await?.into())
-            }
-        }
-    }
-}
-
-impl Fleets {
-    async fn pipeline(&self, cached: &ReflectorFleet) -> Result<Done, Error> {
+    async fn reconcile(&self, cached: &ReflectorFleet) -> Result<Done, Error> {
         let mut fleet = fetch::newest(self, cached);
         if fleet.metadata.deletion_timestamp.is_some() {
             // Members are owned: they go with it, and their claims as `retain` says.
@@ -147,7 +128,9 @@ impl Fleets {
         let elsewhere = (!decision.taken.is_empty()).then_some(ELSEWHERE);
         Ok(Done { outcome, again: decision.look_again_soon.then_some(SOON).or(elsewhere) })
     }
+}
 
+impl Fleets {
     async fn decide(
         &self,
         found: &mut fetch::Found,

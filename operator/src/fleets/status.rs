@@ -2,13 +2,13 @@
 
 use crds::Problem;
 use crds::fleet::{FleetMember, MAX_MEMBERS, ReflectorFleet, ReflectorFleetStatus};
-use crds::reasons::{ConditionType as Type, FleetReason as Reason};
+use crds::reasons::{ConditionType as Type, FleetReason as Reason, message};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::decide::Decision;
 use super::rows::Row;
 use crate::clock::Now;
-use crate::conditions::{dated, message, same};
+use crate::conditions::{dated, same};
 
 /// Names in a message: enough to begin with.
 const SHOWN: usize = 5;

@@ -23,7 +23,6 @@ use std::time::Duration;
 use crds::peer::{PairingStatus, ReflectorPeer, ValidPeer, validate};
 use jiff::Timestamp;
 use kube::ResourceExt as _;
-use kube::core::DeserializeGuard;
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::clock;
@@ -37,13 +36,6 @@ use decide::{Decision, decide};
 use found::Found;
 use room::{Room, key};
 use status::{OurStatus, Progress};
-
-/// What we own of the status besides `Ready`, `Reconciling` and `Stalled`.
-const OURS: OurPart = OurPart {
-    fields: &["endpointId", "shortId", "pairing", "pairedAt"],
-    lists: &["reflectors"],
-    conditions: &["Paired", "QuotaAvailable", "Revoked"],
-};
 
 /// A code takes about as long: a hash of 19 MiB and a few writes.
 const DESK_TAKEN: Duration = Duration::from_millis(200);
@@ -80,10 +72,7 @@ impl Error {
     fn words(&self) -> String {
         match self {
             Self::Write(error) | Self::Issue(issue::Error::Write(error)) => error.words(),
-            other => match std::error::Error::source(other) {
-                Some(source) => format!("{other}: {source}"),
-                None => other.to_string(),
-            },
+            other => writing::with_source(other),
         }
     }
 }
@@ -92,21 +81,13 @@ impl Steps for Peers {
     type Object = ReflectorPeer;
     type Error = Error;
     const KIND: Kind = Kind::ReflectorPeer;
+    const OURS: OurPart = OurPart {
+        fields: &["endpointId", "shortId", "pairing", "pairedAt"],
+        lists: &["reflectors"],
+        conditions: &["Paired", "QuotaAvailable", "Revoked"],
+    };
 
-    async fn reconcile(&self, object: &DeserializeGuard<ReflectorPeer>) -> Result<Done, Error> {
-        match &object.0 {
-            Ok(peer) => Box::pin(self.pipeline(peer)).await,
-            Err(invalid) => {
-                let said =
-                    undecodable::say::<ReflectorPeer>(Kind::ReflectorPeer, invalid, &OURS, &self.shared);
-                Ok(said.await?.into())
-            }
-        }
-    }
-}
-
-impl Peers {
-    async fn pipeline(&self, cached: &ReflectorPeer) -> Result<Done, Error> {
+    async fn reconcile(&self, cached: &ReflectorPeer) -> Result<Done, Error> {
         let mut desk = None;
         // Between looking and deciding nothing is waited for; what had to be is followed by another look.
         loop {
@@ -139,7 +120,9 @@ impl Peers {
             }
         }
     }
+}
 
+impl Peers {
     /// Ends a code that waits on a peer that lets nobody in any more. What the server answered, if there was anything to
     /// end.
     async fn close(&self, peer: &ReflectorPeer) -> Result<Option<Arc<ReflectorPeer>>, Error> {

@@ -23,7 +23,6 @@ use std::time::Duration;
 
 use crds::reflector::Reflector;
 use kube::ResourceExt as _;
-use kube::core::DeserializeGuard;
 
 use crate::clock;
 use crate::driver::{self, Controller, Done, Steps};
@@ -41,13 +40,6 @@ use tally::Tally;
 
 /// What somebody removes who is told of it (an object of another's, a missing `StorageClass`) wakes nobody here.
 const ELSEWHERE: Duration = Duration::from_secs(60);
-/// What we own of the status besides `Ready`, `Reconciling` and `Stalled`.
-const OURS: OurPart = OurPart {
-    fields: &["node", "addresses", "peers"],
-    lists: &[],
-    conditions: &["Scheduled", "IdentityReady"],
-};
-
 /// The controller, with the watches of its children.
 pub(crate) fn controller(shared: &Shared, watches: &mut Watches) -> Controller {
     let caches = Caches::new(watches);
@@ -107,10 +99,7 @@ impl Error {
         match self {
             Self::Apply(error) => error.words(),
             Self::Status(error) => error.words(),
-            other => match std::error::Error::source(other) {
-                Some(source) => format!("{other}: {source}"),
-                None => other.to_string(),
-            },
+            other => writing::with_source(other),
         }
     }
 }
@@ -119,20 +108,13 @@ impl Steps for Reflectors {
     type Object = Reflector;
     type Error = Error;
     const KIND: Kind = Kind::Reflector;
+    const OURS: OurPart = OurPart {
+        fields: &["node", "addresses", "peers"],
+        lists: &[],
+        conditions: &["Scheduled", "IdentityReady"],
+    };
 
-    async fn reconcile(&self, object: &DeserializeGuard<Reflector>) -> Result<Done, Error> {
-        match &object.0 {
-            Ok(reflector) => Box::pin(self.pipeline(reflector)).await,
-            Err(invalid) => {
-                let said = undecodable::say::<Reflector>(Kind::Reflector, invalid, &OURS, &self.shared);
-                Ok(said.await?.into())
-            }
-        }
-    }
-}
-
-impl Reflectors {
-    async fn pipeline(&self, cached: &Reflector) -> Result<Done, Error> {
+    async fn reconcile(&self, cached: &Reflector) -> Result<Done, Error> {
         let mut reflector = fetch::newest(self, cached);
         if reflector.metadata.deletion_timestamp.is_some() {
             // What is owned goes with it; the claim stays.
@@ -179,7 +161,9 @@ impl Reflectors {
         let outcome = if wrote || said == Said::Now { Outcome::Ok } else { Outcome::Unchanged };
         Ok(Done { outcome, again: said.again() })
     }
+}
 
+impl Reflectors {
     /// Writes the status if it says something new, and tells the event of it.
     async fn report(&self, found: &fetch::Found, progress: &Progress<'_>) -> Result<Said, Error> {
         let ours = status::status(found, progress, clock::now());

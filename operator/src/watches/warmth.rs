@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::metrics::Kind;
-use crate::writing::cut;
+use crds::reasons::cut;
 
 /// Longest words of the API server about one kind: they are read in a terminal.
 const MAX_WORDS: usize = 300;
@@ -79,7 +79,7 @@ impl First {
     pub(super) fn failed(&self, words: &str) {
         let cold = self.warmth.all.borrow().get(self.place).cloned().flatten();
         if let Some(cold) = cold {
-            self.change(Some(Cold { why: Some(cut(words, MAX_WORDS)), ..cold }));
+            self.change(Some(Cold { why: Some(cut(words, MAX_WORDS).to_owned()), ..cold }));
         }
     }
 

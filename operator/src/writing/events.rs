@@ -1,5 +1,6 @@
 //! Which changes are worth an event. Pure: an event is a write, so only a reason that changed is told, and once.
 
+use crds::reasons::cut;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 /// The API server refuses longer notes.
@@ -28,15 +29,7 @@ pub(crate) fn transition(before: Option<&Condition>, after: &Condition) -> Optio
         return None;
     }
     let severity = if after.status == "True" { Severity::Normal } else { Severity::Warning };
-    Some(Note { severity, reason: after.reason.clone(), text: cut(&after.message, MAX_NOTE) })
-}
-
-/// At most so many bytes, at the end of a character.
-pub(crate) fn cut(text: &str, most: usize) -> String {
-    match text.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|end| *end <= most).last() {
-        Some(end) => text[..end].to_owned(),
-        None => String::new(),
-    }
+    Some(Note { severity, reason: after.reason.clone(), text: cut(&after.message, MAX_NOTE).to_owned() })
 }
 
 #[cfg(test)]
@@ -75,7 +68,5 @@ mod tests {
     fn a_long_message_is_cut_at_a_character() {
         let told = transition(None, &ready("False", "ApplyFailed", &"ü".repeat(2_000))).unwrap();
         assert_eq!(told.text.len(), MAX_NOTE);
-        assert_eq!(cut("aü", 2), "a");
-        assert_eq!(cut("ü", 1), "");
     }
 }

@@ -14,7 +14,7 @@ mod secrets;
 
 pub(crate) use apply::{Error, MANAGER, Writer};
 pub(crate) use drift::{hash, is_current, is_sealed_alike, seal};
-pub(crate) use events::{Note, Severity, cut, transition};
+pub(crate) use events::{Note, Severity, transition};
 pub(crate) use overlay::Overlay;
 pub(crate) use recorder::Recorder;
 
@@ -23,3 +23,11 @@ use std::time::Duration;
 /// A write that takes longer is given up: kube would try again for minutes. Short enough that what a holder of the
 /// Lease has sent is over before somebody else may write (`lease::election::STOP_AFTER`).
 const DEADLINE: Duration = Duration::from_secs(10);
+
+/// What a person is told of an error that has no words of the API server.
+pub(crate) fn with_source(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}

@@ -1,11 +1,11 @@
 //! Conditions from verdicts: which there are, what they say, and since when.
 
-use crds::reasons::{ConditionType as Type, PeerReason as Reason};
+use crds::reasons::{ConditionType as Type, PeerReason as Reason, message};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::verdicts::Verdicts;
 use crate::clock::Now;
-use crate::conditions::{dated, message};
+use crate::conditions::dated;
 
 /// Those the operator writes: all there are on a peer.
 const OURS: [Type; 6] =

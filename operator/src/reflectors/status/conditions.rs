@@ -1,10 +1,10 @@
 //! Conditions from verdicts: which there are, what they say, and since when.
 
-use crds::reasons::{ConditionType as Type, ReflectorReason as Reason};
+use crds::reasons::{ConditionType as Type, ReflectorReason as Reason, message};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::clock::Now;
-use crate::conditions::{dated, message};
+use crate::conditions::dated;
 
 /// Those the operator writes.
 const OURS: [Type; 5] = [Type::Ready, Type::Scheduled, Type::IdentityReady, Type::Reconciling, Type::Stalled];

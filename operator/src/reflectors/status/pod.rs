@@ -1,13 +1,12 @@
 //! What Kubernetes says about the pod: the Deployment, the scheduler, the kubelet.
 
-use crds::reasons::ReflectorReason as Reason;
+use crds::reasons::{ReflectorReason as Reason, cut};
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::ResourceExt as _;
 
 use super::conditions::Said;
 use crate::reflectors::fetch::Found;
 use crate::reflectors::neighbours::Neighbour;
-use crate::writing::cut;
 
 /// Of a crashed container's last words: a line, and nothing a stranger could fill a status with.
 const MAX_LAST_WORDS: usize = 200;

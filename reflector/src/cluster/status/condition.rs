@@ -1,14 +1,8 @@
 //! What the pod says about itself, as conditions.
 
-use crds::reasons::{ConditionType, ReflectorReason};
+use crds::reasons::{ConditionType, ReflectorReason, message};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-
-/// The API server refuses messages beyond 32 768 bytes; this one is read in a terminal.
-/// Test: `a_message_is_cut_between_characters`.
-const MAX_MESSAGE: usize = 1_024;
-/// A remedy that needs no saying.
-const NOTHING: &str = "Nothing to do.";
 
 /// What is said about one condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,16 +35,6 @@ impl Said {
             None => "Unknown",
         }
     }
-
-    /// What it means, what exactly it is, and what to do.
-    fn message(&self) -> String {
-        let details = self.details.trim_end_matches('.');
-        let details = if details.is_empty() { String::new() } else { format!("{details}.") };
-        let remedy = Some(self.reason.remedy()).filter(|remedy| *remedy != NOTHING).unwrap_or_default();
-        let parts = [self.reason.explanation(), &details, remedy];
-        let text: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-        cut(text.join(" "))
-    }
 }
 
 /// One condition. It keeps its time while its status stays what it was.
@@ -67,7 +51,7 @@ pub(super) fn render(
         type_: kind.as_str().to_owned(),
         status: status.to_owned(),
         reason: said.reason.as_str().to_owned(),
-        message: said.message(),
+        message: message(said.reason.explanation(), &said.details, said.reason.remedy()),
         observed_generation: generation,
         last_transition_time: same.map_or_else(|| whole_seconds(now), |old| old.last_transition_time.clone()),
     }
@@ -88,14 +72,6 @@ pub(super) fn same(one: &[Condition], other: &[Condition]) -> bool {
 /// A time as the API server keeps it: what comes back must equal what was sent.
 pub fn whole_seconds(at: Timestamp) -> Time {
     Time(Timestamp::from_second(at.as_second()).unwrap_or(at))
-}
-
-fn cut(mut text: String) -> String {
-    if text.len() > MAX_MESSAGE {
-        let end = (0..=MAX_MESSAGE).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-        text.truncate(end);
-    }
-    text
 }
 
 #[cfg(test)]
@@ -132,13 +108,6 @@ mod tests {
             "It cannot listen on one of its ports. bind 0.0.0.0:4000: address in use. \
              Free the port the message names, or change spec.network."
         );
-    }
-
-    #[test]
-    fn a_message_is_cut_between_characters() {
-        let said = Said::not(ReflectorReason::ListenFailed, "ä".repeat(MAX_MESSAGE));
-        let message = accepting(&said, &[], 0).message;
-        assert!(message.len() <= MAX_MESSAGE && message.len() > MAX_MESSAGE - 2, "{}", message.len());
     }
 
     #[test]
