@@ -9,6 +9,10 @@ use super::steps::{Step, When};
 
 /// Lines of a failed step's output that are shown; the rest is in its log.
 const TAIL_LINES: usize = 40;
+/// Lines before them that name a failure: whoever sees only the start of a report still learns what failed.
+const CULPRIT_LINES: usize = 60;
+/// What a panic says below its place.
+const PANIC_LINES: usize = 4;
 /// A line of output is cut here, so that one minified line cannot fill the screen.
 const TAIL_COLUMNS: usize = 300;
 /// What fits on the narrowest usual terminal: the progress line must not wrap, or it cannot be redrawn.
@@ -142,13 +146,33 @@ pub(super) fn list(steps: &[Step]) -> String {
     out
 }
 
-/// The end of a log, bounded in lines and columns.
-pub(super) fn tail(log: &str) -> String {
+/// What failed, as far as a line of the log names it, then its end; bounded in lines and columns.
+pub(super) fn excerpt(log: &str) -> String {
     let lines: Vec<&str> = log.trim_end().lines().collect();
-    let from = lines.len().saturating_sub(TAIL_LINES);
-    let short: Vec<String> =
-        lines.iter().skip(from).map(|line| line.chars().take(TAIL_COLUMNS).collect()).collect();
-    short.join("\n")
+    let (before, end) = lines.split_at(lines.len().saturating_sub(TAIL_LINES));
+    let named = culprits(before);
+    let gap = (!named.is_empty()).then_some("...");
+    let short = |line: &str| line.chars().take(TAIL_COLUMNS).collect::<String>();
+    named.iter().copied().chain(gap).chain(end.iter().copied()).map(short).collect::<Vec<_>>().join("\n")
+}
+
+/// The lines that name a failed test or target, and what panics said.
+fn culprits<'a>(lines: &[&'a str]) -> Vec<&'a str> {
+    let mut named = Vec::new();
+    let mut of_a_panic = 0;
+    for line in lines {
+        if line.contains("panicked at ") {
+            of_a_panic = PANIC_LINES;
+        } else if line.trim().is_empty() || line.starts_with("note: ") {
+            of_a_panic = 0;
+        }
+        if of_a_panic > 0 || line.ends_with("... FAILED") || line.starts_with("error") {
+            named.push(*line);
+        }
+        of_a_panic = of_a_panic.saturating_sub(1);
+    }
+    named.truncate(CULPRIT_LINES);
+    named
 }
 
 fn seconds(took: Duration) -> String {
@@ -234,12 +258,23 @@ mod tests {
     #[test]
     fn a_long_log_is_cut_in_lines_and_columns() {
         let log: String = (0..100).fold(String::new(), |log, n| log + &format!("{n} {}\n", "x".repeat(1000)));
-        let tail = tail(&log);
-        assert_eq!(tail.lines().count(), TAIL_LINES);
-        assert!(tail.lines().all(|line| line.chars().count() <= TAIL_COLUMNS));
-        assert!(tail.lines().last().is_some_and(|line| line.starts_with("99 ")));
-        assert!(
-            progress("fuzz", &"y".repeat(200), Duration::from_secs(1), 7).chars().count() <= PROGRESS_COLUMNS
-        );
+        let shown = excerpt(&log);
+        assert_eq!(shown.lines().count(), TAIL_LINES);
+        assert!(shown.lines().all(|line| line.chars().count() <= TAIL_COLUMNS));
+        assert!(shown.lines().last().is_some_and(|line| line.starts_with("99 ")));
+        let progress = progress("fuzz", &"y".repeat(200), Duration::from_secs(1), 7);
+        assert!(progress.chars().count() <= PROGRESS_COLUMNS);
+    }
+
+    #[test]
+    fn what_failed_long_before_the_end_is_named_first() {
+        let early = "test a::b ... ok\ntest a::c ... FAILED\n\nthread 'a::c' panicked at x.rs:1:2:\n\
+                     left: 1\nright: 2\nnote: run with\n\nerror: test failed, to rerun pass `--test a`\n";
+        let shown = excerpt(&format!("{early}{}", "test d ... ok\n".repeat(TAIL_LINES)));
+        let named = "test a::c ... FAILED\nthread 'a::c' panicked at x.rs:1:2:\nleft: 1\nright: 2\n\
+                     error: test failed, to rerun pass `--test a`\n...\ntest d ... ok";
+        assert!(shown.starts_with(named), "{shown}");
+        let many = excerpt(&"test a ... FAILED\n".repeat(1000));
+        assert_eq!(many.lines().count(), CULPRIT_LINES + 1 + TAIL_LINES);
     }
 }

@@ -115,7 +115,7 @@ fn judge(name: &str, ci: bool, command: Option<String>, (result, log): (Result<O
         }
         Ok(Outcome::Skipped { why, .. }) => Verdict::Skipped(why),
         Err(error) => {
-            let tail = if log.is_empty() { format!("{error:#}") } else { report::tail(&log) };
+            let tail = if log.is_empty() { format!("{error:#}") } else { report::excerpt(&log) };
             Verdict::Failed { tail, again: again(command) }
         }
     }
