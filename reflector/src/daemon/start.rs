@@ -2,6 +2,7 @@
 //! connection is accepted.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -17,6 +18,7 @@ use crate::access::cluster::Handle;
 use crate::access::directory;
 use crate::admin::server::AdminSocket;
 use crate::audit::Audit;
+use crate::cluster::status::Hardware;
 use crate::config::Loaded;
 use crate::engine::Placement;
 use crate::engine::door::Doors;
@@ -35,7 +37,7 @@ use crate::session::{Routes, Sessions};
 use super::admin::Desk;
 use super::engines::Engines;
 use super::feeder::{self, Feeder, InCluster, in_cluster};
-use super::pod::{self, Pod};
+use super::pod::{self, Pod, Surveyor};
 use super::probe::Probe;
 use super::wire::{Rooms, Wired, open_rooms, wire};
 use super::{host, watcher};
@@ -99,7 +101,7 @@ pub(super) async fn start(loaded: Loaded, engines: Engines) -> Result<Reflector>
     let (listen, health_listen) = (control.local_addr()?, health.local_addr()?);
     let accepting = Arc::new(AtomicBool::new(true));
     let pod = match in_cluster {
-        Some(here) => pod_of(here, &rooms, &wired, &accepting, listen)?,
+        Some(here) => pod_of(here, &rooms, &wired, &accepting, (listen, config.state_dir().to_owned()))?,
         None => None,
     };
     let probe = Arc::new(Probe {
@@ -162,7 +164,7 @@ fn pod_of(
     rooms: &Rooms,
     wired: &Wired,
     accepting: &Arc<AtomicBool>,
-    listen: SocketAddr,
+    (listen, state_dir): (SocketAddr, PathBuf),
 ) -> Result<Option<Pod>> {
     let parts = wired.cluster.clone().zip(wired.witness.clone()).zip(wired.codes.clone());
     let Some(((held, witness), codes)) = parts else { return Ok(None) };
@@ -171,10 +173,11 @@ fn pod_of(
     let us = Current::new(us, None, rooms.started.wall)?;
     wired.server.expect_itself(us.identity.id());
     let reached = watch::Sender::new(Reached::Untried);
+    let hardware = watch::Sender::new(Hardware::untested());
     Ok(Some(Pod {
         rooms: pod::Rooms {
             own: here.own,
-            held,
+            held: held.clone(),
             codes,
             access: rooms.access.clone(),
             ledger: rooms.ledger.clone(),
@@ -186,6 +189,7 @@ fn pod_of(
             position: rooms.position.as_str(),
             accepting: Arc::clone(accepting),
             reached: reached.subscribe(),
+            hardware: hardware.subscribe(),
         },
         client: here.client,
         metrics: rooms.metrics.clone(),
@@ -197,6 +201,15 @@ fn pod_of(
             phase: wired.server.phase(),
         },
         reached,
+        surveyor: Surveyor {
+            held,
+            sessions: wired.sessions.clone(),
+            phase: wired.server.phase(),
+            metrics: rooms.metrics.clone(),
+            state_dir,
+            started: rooms.started.wall,
+        },
+        hardware,
     }))
 }
 

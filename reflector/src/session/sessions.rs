@@ -26,6 +26,7 @@ use super::placement::Routes;
 use super::rehearsal;
 use super::request::admit;
 use super::requester::{ConnectionId, Requester};
+use super::rest::Rest;
 use super::table::Core;
 use super::ticket::Ticket;
 
@@ -135,6 +136,12 @@ impl Sessions {
         params: &SessionParams,
     ) -> Result<Plan, Denied> {
         rehearsal::rehearse(&self.core, policy, features, test_type, params)
+    }
+
+    /// Waits until nothing runs, and then grants nothing until the answer is dropped. `at_most`: how long that takes, for who
+    /// is denied meanwhile.
+    pub async fn rest(&self, at_most: Duration) -> Rest {
+        Rest::begin(&self.core, at_most).await
     }
 
     /// Ends a session of this peer, from any of its connections, and waits until it is gone.

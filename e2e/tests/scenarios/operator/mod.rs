@@ -3,6 +3,7 @@
 mod admission;
 mod fleets;
 mod kept;
+mod measured;
 mod pairing;
 mod plugin;
 mod reached;

@@ -13,7 +13,7 @@ use crate::crds::install;
 const PORT: u16 = 14500;
 /// The firewall of the node, as somebody might write it: what is not known is dropped.
 const FIREWALL: &str =
-    "table inet bed_reached { chain input { type filter hook input priority 0; tcp dport 14500 drop; } }";
+    "table inet bed_reached { chain input { type filter hook input priority 0; tcp dport 14500 drop; }; }";
 
 /// X10: the pod runs, its probes are good, and nobody would get in.
 #[tokio::test]

@@ -7,6 +7,7 @@
 
 pub mod backoff;
 pub mod condition;
+pub mod hardware;
 pub mod hints;
 pub mod own;
 pub mod patch;
@@ -23,6 +24,7 @@ pub mod urgency;
 pub mod witness;
 
 pub use condition::Said;
+pub use hardware::Hardware;
 pub use hints::{Hint, Hints};
 pub use own::{OwnFacts, OwnReport};
 pub use peer::{PeerReport, Reach};

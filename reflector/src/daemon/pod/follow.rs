@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
-use crate::cluster::status::{Hint, Hints};
+use crate::cluster::status::{Hardware, Hint, Hints};
 use crate::ledger::Health;
 use crate::selfconnect::Reached;
 use crate::server::Phase;
@@ -26,12 +26,14 @@ pub(crate) struct Follower {
     pub(crate) audit: watch::Receiver<bool>,
     pub(crate) ledger: watch::Receiver<Health>,
     pub(crate) reached: watch::Receiver<Reached>,
+    pub(crate) hardware: watch::Receiver<Hardware>,
 }
 
 impl Follower {
     /// Runs until `cancel`.
     pub(crate) async fn run(self, cancel: CancellationToken) {
-        let Self { hints, access, mut news, mut phase, mut audit, mut ledger, mut reached } = self;
+        let Self { hints, access, mut news, mut phase, mut audit, mut ledger, mut reached, mut hardware } =
+            self;
         let mut policy = access.changes();
         let own = async {
             loop {
@@ -40,6 +42,7 @@ impl Follower {
                     changed = audit.changed() => if changed.is_err() { return },
                     changed = ledger.changed() => if changed.is_err() { return },
                     changed = reached.changed() => if changed.is_err() { return },
+                    changed = hardware.changed() => if changed.is_err() { return },
                 }
                 hints.leave(Hint::Own);
             }

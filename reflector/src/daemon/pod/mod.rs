@@ -6,6 +6,7 @@
 mod cuts;
 mod facts;
 mod follow;
+mod hardware;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,13 +19,14 @@ use tokio_util::task::TaskTracker;
 use crate::access::Access;
 use crate::access::source::Source;
 use crate::cluster::status::task::Reporter;
-use crate::cluster::status::{Sender, Target};
+use crate::cluster::status::{Hardware, Sender, Target};
 use crate::metrics::Metrics;
 use crate::selfconnect::{Caller, Reached};
 
 pub(super) use cuts::Cuts;
 pub(super) use facts::Rooms;
 use follow::Follower;
+pub(super) use hardware::Surveyor;
 
 /// The pod's side of the cluster, ready to run.
 pub(super) struct Pod {
@@ -35,6 +37,10 @@ pub(super) struct Pod {
     pub(super) caller: Caller,
     /// What came of that.
     pub(super) reached: watch::Sender<Reached>,
+    /// Measures the host.
+    pub(super) surveyor: Surveyor,
+    /// What came of that.
+    pub(super) hardware: watch::Sender<Hardware>,
 }
 
 impl Pod {
@@ -51,7 +57,7 @@ impl Pod {
 
     /// Tells the cluster how things stand, until `cancel`.
     pub(super) async fn run(self, cancel: CancellationToken) {
-        let Self { rooms, client, metrics, caller, reached } = self;
+        let Self { rooms, client, metrics, caller, reached, surveyor, hardware } = self;
         let target = Target { namespace: rooms.own.namespace.clone(), reflector: rooms.own.name.clone() };
         let (loaded, is_loaded) = watch::channel(false);
         let hints = rooms.witness.hints().clone();
@@ -63,6 +69,7 @@ impl Pod {
             audit: rooms.audit.follow_failing(),
             ledger: rooms.ledger.health(),
             reached: rooms.reached.clone(),
+            hardware: rooms.hardware.clone(),
         };
         let (access, codes, tried) = (rooms.access.clone(), rooms.codes.clone(), rooms.reached.clone());
         let sender = Sender::new(client, target);
@@ -74,6 +81,7 @@ impl Pod {
             follower.run(cancel.clone()),
             codes.run(&counted, cancel.clone()),
             caller.run(reached, cancel.clone()),
+            surveyor.run(hardware, cancel.clone()),
             reporter.run(cancel.clone())
         );
     }
