@@ -9,7 +9,9 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::job::{Job, Outcome};
-use super::{bed, cost, deps, features, fuzz, generated, hygiene, interop, sanitize, tested, unsafety};
+use super::{
+    bed, cost, deps, features, fuzz, generated, hygiene, interop, sanitize, second_try, tested, unsafety,
+};
 
 /// One thing that must be true of the tree.
 pub(super) struct Step {
@@ -209,7 +211,7 @@ fn tests(job: &Job) -> Result<Outcome> {
     }
     // Scenarios are told in a step of their own, also when a bed happens to run.
     command.env("REFLECTOR_BED_LATER", "1");
-    job.run(command)?;
+    second_try::run(job, command)?;
     tested::outcome(job, "tests")
 }
 
