@@ -9,6 +9,7 @@ pub mod backoff;
 pub mod condition;
 pub mod hints;
 pub mod own;
+pub mod pace;
 pub mod patch;
 pub mod peer;
 pub mod schedule;

@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use crate::access::Access;
 use crate::access::source::Source;
 use crate::cluster::status::task::Reporter;
-use crate::cluster::status::{Sender, Target};
+use crate::cluster::status::{Sender, Target, pace};
 use crate::metrics::Metrics;
 
 pub(super) use cuts::Cuts;
@@ -62,7 +62,14 @@ impl Pod {
         let (access, codes) = (rooms.access.clone(), rooms.codes.clone());
         let sender = Sender::new(client, target);
         let counted = metrics.clone();
-        let reporter = Reporter { facts: Arc::new(rooms), hints, sender, metrics, loaded: is_loaded };
+        let reporter = Reporter {
+            facts: Arc::new(rooms),
+            hints,
+            sender,
+            metrics,
+            numbers_every: pace::from_environment(),
+            loaded: is_loaded,
+        };
         let announce = cancel.run_until_cancelled(announce(access, loaded));
         tokio::join!(
             announce,
