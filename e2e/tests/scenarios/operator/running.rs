@@ -1,4 +1,5 @@
-//! The operator as a process of this machine, for one namespace, with the rights of the bed's administrator.
+//! The operator as a process of this machine, for one namespace, with the rights of the bed's administrator or of whom a
+//! scenario says.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -27,6 +28,11 @@ pub(super) struct Operator {
 impl Operator {
     /// Starts one and waits until its caches are warm.
     pub(super) async fn start(story: &Scenario, more: &[&str]) -> Result<Self> {
+        Self::start_as(story, &story.bed.kubeconfig(), more).await
+    }
+
+    /// The same with the rights of somebody else.
+    pub(super) async fn start_as(story: &Scenario, kubeconfig: &Path, more: &[&str]) -> Result<Self> {
         let program = built("operator", "reflector-operator").await?;
         let output = tempfile::tempdir().context("make a folder for its log")?;
         let mut daemon = Spawn::new(&program, output.path())
@@ -34,7 +40,7 @@ impl Operator {
             .args(["--lease-namespace", &story.namespace, "--reflector-image", IMAGE])
             .args(["--log-level", "info,operator=debug"])
             .args(more)
-            .env("KUBECONFIG", story.bed.kubeconfig())
+            .env("KUBECONFIG", kubeconfig)
             .start()?;
         daemon.ready(&Ready::Line("admin=".into()), MINUTE).await?;
         let log = daemon.stderr()?;
