@@ -14,6 +14,7 @@ mod meter;
 mod observer;
 mod place;
 mod placement;
+mod rehearsal;
 mod request;
 mod requester;
 mod sessions;

@@ -115,6 +115,11 @@ impl Core {
         Ok(Place::new(Arc::clone(self), active, now.at, before))
     }
 
+    /// Why nobody would be granted anything.
+    pub(super) fn shut_now(&self) -> Option<Shut> {
+        self.shut(&self.lock())
+    }
+
     fn shut(&self, table: &Table) -> Option<Shut> {
         if let Some(until) = table.drains_until {
             return Some(Shut::Draining { left: until.saturating_duration_since(Instant::now()) });

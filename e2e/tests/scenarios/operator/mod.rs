@@ -5,6 +5,7 @@ mod fleets;
 mod kept;
 mod pairing;
 mod plugin;
+mod reached;
 mod rights;
 mod rollout;
 mod running;

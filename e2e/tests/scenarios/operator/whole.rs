@@ -1,24 +1,20 @@
 //! The whole way: a Reflector serves, an appliance pairs with the code of its object, measures, and is cut off.
 
-use std::fs::File;
-use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use crds::{Reflector, ReflectorPeer};
-use e2e::image::{self, Name};
 use e2e::scenario::{MINUTE, Scenario, scenario, wait_until};
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt as _;
 use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
-use super::running::{Operator, built};
+use super::running::{Operator, built, image_on};
 use super::{create, reflector, says};
 use crate::chart;
 use crate::crds::install;
 
-const IMAGE: &str = "bed.example/reflector:whole";
 const PORT: u16 = 14400;
 const APPLIANCE: &str = "bed-whole";
 
@@ -29,12 +25,9 @@ async fn an_appliance_pairs_with_an_object_measures_and_is_cut_off_when_it_is_su
         install(story).await?;
         chart::apply(story, &["templates/access/endpoint.yaml"]).await?;
         chart::apply(story, &chart::POLICIES).await?;
+        image_on(story, "node-1", "whole").await?;
         let program = built("reflector", "reflector").await?;
         let home = tempfile::tempdir().context("make a home for the appliance")?;
-        let archive = home.path().join("image.tar");
-        let file = File::create(&archive).context("create the archive of the image")?;
-        image::write(&Name::new(IMAGE)?, &[image::program(&program)?], BufWriter::new(file))?;
-        story.bed.import_into("node-1", &archive).await?;
 
         let operator = Operator::start(story, &[]).await?;
         let more = json!({

@@ -23,6 +23,7 @@ use crate::cluster::status::{
 };
 use crate::identity::LiveIdentity;
 use crate::ledger::Ledger;
+use crate::selfconnect::Reached;
 use crate::server::{Phase, Server};
 use crate::session::Sessions;
 
@@ -41,8 +42,8 @@ pub(crate) struct Rooms {
     pub(crate) position: &'static str,
     /// True between bind and drain.
     pub(crate) accepting: Arc<AtomicBool>,
-    /// Why the process cannot connect to itself.
-    pub(crate) unreachable: watch::Receiver<Option<String>>,
+    /// Whether the process can connect to itself.
+    pub(crate) reached: watch::Receiver<Reached>,
 }
 
 impl Facts for Rooms {
@@ -102,7 +103,7 @@ impl Rooms {
             suspended: reflector.valid.suspended,
             audit_denies: self.audit.denies(),
             unrecorded: self.ledger.health().borrow().failing.as_ref().map(ToString::to_string),
-            unreachable: self.unreachable.borrow().clone(),
+            reached: self.reached.borrow().clone(),
         };
         let facts = OwnFacts {
             pod_uid,

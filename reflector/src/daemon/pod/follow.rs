@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::access::Access;
 use crate::cluster::status::{Hint, Hints};
 use crate::ledger::Health;
+use crate::selfconnect::Reached;
 use crate::server::Phase;
 
 /// Everybody is looked at this often at most: with ten thousand peers a look takes a while, and each write about one of
@@ -24,13 +25,13 @@ pub(crate) struct Follower {
     pub(crate) phase: watch::Receiver<Phase>,
     pub(crate) audit: watch::Receiver<bool>,
     pub(crate) ledger: watch::Receiver<Health>,
-    pub(crate) unreachable: watch::Receiver<Option<String>>,
+    pub(crate) reached: watch::Receiver<Reached>,
 }
 
 impl Follower {
     /// Runs until `cancel`.
     pub(crate) async fn run(self, cancel: CancellationToken) {
-        let Self { hints, access, mut news, mut phase, mut audit, mut ledger, mut unreachable } = self;
+        let Self { hints, access, mut news, mut phase, mut audit, mut ledger, mut reached } = self;
         let mut policy = access.changes();
         let own = async {
             loop {
@@ -38,7 +39,7 @@ impl Follower {
                     changed = phase.changed() => if changed.is_err() { return },
                     changed = audit.changed() => if changed.is_err() { return },
                     changed = ledger.changed() => if changed.is_err() { return },
-                    changed = unreachable.changed() => if changed.is_err() { return },
+                    changed = reached.changed() => if changed.is_err() { return },
                 }
                 hints.leave(Hint::Own);
             }
