@@ -15,6 +15,7 @@ mod cluster;
 mod component;
 mod containerd;
 mod controllers;
+mod deliver;
 mod disk;
 mod harm;
 mod hierarchies;
