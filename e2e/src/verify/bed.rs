@@ -45,6 +45,8 @@ pub(super) fn run(job: &Job) -> Result<Outcome> {
         return Ok(Outcome::Skipped { why, in_ci: InCi::Fails });
     }
     if bed::Bed::running().is_ok() {
+        // An operator of a demo would act on the objects of scenarios.
+        job.run(ourselves(&["demo", "--clear"]))?;
         tell(job, &NEWEST)?;
     } else {
         for line in LINES[usize::from(job.place.long)] {
@@ -76,10 +78,16 @@ fn tell(job: &Job, line: &Line) -> Result<()> {
     second_try::run(job, scenarios)
 }
 
+pub(super) fn cargo_bed(words: &[&str]) -> Command {
+    let mut command = ourselves(&["bed"]);
+    command.args(words);
+    command
+}
+
 /// This program, also after cargo has put another one in its place, which building the scenarios does.
-fn cargo_bed(words: &[&str]) -> Command {
+pub(super) fn ourselves(words: &[&str]) -> Command {
     let mut command = Command::new("/proc/self/exe");
-    command.arg("bed").args(words);
+    command.args(words);
     command
 }
 

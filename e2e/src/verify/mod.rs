@@ -7,6 +7,7 @@
 
 mod bed;
 mod cost;
+mod demo;
 mod deps;
 mod features;
 mod fuzz;

@@ -3,14 +3,14 @@
 //! Flags that would rebuild the tree (`RUSTFLAGS`) are not used: clippy gets `-D warnings` after `--`, rustdoc through
 //! `RUSTDOCFLAGS`, and everything shares one target folder.
 
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Result;
 
 use super::job::{Job, Outcome};
 use super::{
-    bed, cost, deps, features, fuzz, generated, hygiene, interop, sanitize, second_try, tested, unsafety,
+    bed, cost, demo, deps, features, fuzz, generated, hygiene, interop, sanitize, second_try, tested,
+    unsafety,
 };
 
 /// One thing that must be true of the tree.
@@ -134,10 +134,10 @@ pub(super) const STEPS: &[Step] = &[
     },
     Step {
         name: "demo",
-        what: "the product's main job, from pairing to revocation, goes as `cargo demo` tells it",
+        what: "the product's main job, on one host and in a cluster, goes as `cargo demo` tells it",
         when: When::Always,
-        limit: BUILD,
-        run: demo,
+        limit: KUBERNETES,
+        run: demo::run,
     },
     Step {
         name: "deny",
@@ -213,14 +213,6 @@ fn tests(job: &Job) -> Result<Outcome> {
     command.env("REFLECTOR_BED_LATER", "1");
     second_try::run(job, command)?;
     tested::outcome(job, "tests")
-}
-
-/// This program again, as the alias runs it.
-fn demo(job: &Job) -> Result<Outcome> {
-    let mut command = Command::new("/proc/self/exe");
-    command.arg("demo");
-    job.run(command)?;
-    tested::with_note(job, String::new())
 }
 
 fn rustdoc(job: &Job) -> Result<Outcome> {
