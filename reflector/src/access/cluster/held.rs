@@ -37,6 +37,8 @@ pub(super) enum News {
     Quiet,
     /// It does not, and why.
     Away(String),
+    /// It does not, because somebody has to give us the right to it.
+    Forbidden(String),
 }
 
 /// What follows for the index, in this order.
@@ -77,6 +79,7 @@ struct Source {
     listed: bool,
     stands: bool,
     away: Option<String>,
+    forbidden: bool,
     peers: BTreeMap<Arc<str>, HeldPeer>,
     /// More than we hold.
     left_out: bool,
@@ -102,6 +105,11 @@ impl Held {
     /// Why our Reflector cannot be used as it is now.
     pub fn trouble(&self) -> Option<&str> {
         self.trouble.as_deref()
+    }
+
+    /// What the API server says of a right that we need and do not have.
+    pub fn forbidden(&self) -> Option<&str> {
+        self.sources.values().find(|source| source.forbidden).and_then(|source| source.away.as_deref())
     }
 
     /// Every peer, those that name the Reflector first.
@@ -162,10 +170,20 @@ impl Held {
         let mut heard = Heard::default();
         match news {
             News::Quiet => return heard,
-            News::Stands => self.source(watched, |source| (source.stands, source.away) = (true, None)),
+            News::Stands => self.source(watched, |source| {
+                (source.stands, source.away, source.forbidden) = (true, None, false);
+            }),
             News::Away(why) => {
                 let why = format!("the API server is away for {}: {why}", watched.as_str());
-                self.source(watched, |source| (source.stands, source.away) = (false, Some(why)));
+                self.source(watched, |source| {
+                    (source.stands, source.away, source.forbidden) = (false, Some(why), false);
+                });
+            }
+            News::Forbidden(why) => {
+                let why = format!("the API server refuses {}: {why}", watched.as_str());
+                self.source(watched, |source| {
+                    (source.stands, source.away, source.forbidden) = (false, Some(why), true);
+                });
             }
             News::Listed(values) if watched == Watched::Own => {
                 self.source(watched, |source| source.listed = true);
