@@ -6,6 +6,7 @@
 mod account;
 mod application;
 mod artefacts;
+mod audit;
 mod harm;
 mod helm;
 mod pods;
@@ -14,6 +15,7 @@ mod story;
 mod wait;
 
 pub use self::application::{Application, Seen};
+pub use self::audit::Asked;
 pub use self::harm::Container;
 pub use self::pods::{Pods, busybox};
 pub use self::repository::{Repository, Revision};

@@ -3,7 +3,7 @@
 mod alerts;
 mod install;
 mod render;
-mod rights;
+pub(crate) mod rights;
 
 use std::path::{Path, PathBuf};
 

@@ -1,14 +1,12 @@
-//! The operator as a process of this machine, for one namespace, with the rights of the bed's administrator.
+//! The operator as a process of this machine, for one namespace, with the rights of the bed's administrator or of whom a
+//! scenario says.
 
-use std::fs::File;
-use std::io::BufWriter;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use e2e::image::{self, Name};
 use e2e::proc::{Daemon, Ready, Spawn};
 use e2e::scenario::{MINUTE, Scenario, wait_until};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -30,6 +28,11 @@ pub(super) struct Operator {
 impl Operator {
     /// Starts one and waits until its caches are warm.
     pub(super) async fn start(story: &Scenario, more: &[&str]) -> Result<Self> {
+        Self::start_as(story, &story.bed.kubeconfig(), more).await
+    }
+
+    /// The same with the rights of somebody else.
+    pub(super) async fn start_as(story: &Scenario, kubeconfig: &Path, more: &[&str]) -> Result<Self> {
         let program = built("operator", "reflector-operator").await?;
         let output = tempfile::tempdir().context("make a folder for its log")?;
         let mut daemon = Spawn::new(&program, output.path())
@@ -37,7 +40,7 @@ impl Operator {
             .args(["--lease-namespace", &story.namespace, "--reflector-image", IMAGE])
             .args(["--log-level", "info,operator=debug"])
             .args(more)
-            .env("KUBECONFIG", story.bed.kubeconfig())
+            .env("KUBECONFIG", kubeconfig)
             .start()?;
         daemon.ready(&Ready::Line("admin=".into()), MINUTE).await?;
         let log = daemon.stderr()?;
@@ -126,12 +129,7 @@ fn root() -> &'static Path {
 /// Makes an image of the reflector and brings it to a node, as `bed.example/reflector:TAG`.
 pub(super) async fn image_on(story: &Scenario, node: &str, tag: &str) -> Result<()> {
     let program = built("reflector", "reflector").await?;
-    let folder = tempfile::tempdir().context("make a folder for the image")?;
-    let archive = folder.path().join("image.tar");
-    let file = File::create(&archive).context("create the archive of the image")?;
-    let name = Name::new(&format!("bed.example/reflector:{tag}"))?;
-    image::write(&name, &[image::program(&program)?], BufWriter::new(file))?;
-    story.bed.import_into(node, &archive).await
+    story.bed.deliver(node, &program, &format!("bed.example/reflector:{tag}")).await
 }
 
 /// Built as tests are, once; afterwards this is a moment.

@@ -10,6 +10,7 @@ pub mod condition;
 pub mod hardware;
 pub mod hints;
 pub mod own;
+pub mod pace;
 pub mod patch;
 pub mod peer;
 pub mod schedule;

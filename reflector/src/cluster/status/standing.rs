@@ -58,8 +58,13 @@ impl Doorway {
     }
 }
 
-/// The condition `PolicyCurrent`. `trouble` is why our Reflector cannot be used as it was written.
-pub fn policy_current(source: &Source, trouble: Option<&str>) -> Said {
+/// The condition `PolicyCurrent`. `trouble` is why our Reflector cannot be used as it was written, `forbidden` what the API
+/// server says of a right that is missing: it is there, and only a person can help.
+pub fn policy_current(source: &Source, trouble: Option<&str>, forbidden: Option<&str>) -> Said {
+    let of_rights = matches!(source, Source::NeverLoaded { .. } | Source::Stale { .. });
+    if let Some(words) = forbidden.filter(|_| of_rights && trouble.is_none()) {
+        return Said::not(Reason::Forbidden, words);
+    }
     match source {
         Source::NeverLoaded { why } => {
             Said::not(Reason::Loading, trouble.or(why.as_deref()).unwrap_or_default())
@@ -120,7 +125,20 @@ mod tests {
             (stale, bad, Said::not(Reason::Loading, "spec.quotas cannot be used")),
             (Source::GraceOver { why: away() }, None, Said::not(Reason::Expired, "away")),
         ] {
-            assert_eq!(policy_current(&source, trouble), expected, "{source:?}");
+            assert_eq!(policy_current(&source, trouble, None), expected, "{source:?}");
         }
+    }
+
+    #[test]
+    fn a_right_that_is_missing_is_no_absence_of_the_api_server() {
+        let words = Some("may not watch peers");
+        let stale = Source::Current.away(7, "refused".into());
+        for source in [Source::NeverLoaded { why: None }, stale.clone()] {
+            let expected = Said::not(Reason::Forbidden, "may not watch peers");
+            assert_eq!(policy_current(&source, None, words), expected, "{source:?}");
+        }
+        assert_eq!(policy_current(&stale, Some("bad"), words), Said::not(Reason::Loading, "bad"));
+        let over = Source::GraceOver { why: "refused".into() };
+        assert_eq!(policy_current(&over, None, words), Said::not(Reason::Expired, "refused"));
     }
 }

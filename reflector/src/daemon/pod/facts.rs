@@ -9,7 +9,7 @@ use crds::peer::{Claim, PairingState, RefKind};
 use tokio::sync::watch;
 
 use crate::access::Access;
-use crate::access::cluster::{Handle, HeldPeer, HeldReflector};
+use crate::access::cluster::{Handle, Held, HeldPeer, HeldReflector};
 use crate::access::policy::{Refusal, Verdict};
 use crate::audit::Audit;
 use crate::clock::Now;
@@ -93,7 +93,8 @@ impl Rooms {
             Some(Report::Own(said)) => &said.status().conditions[..],
             _ => there.as_ref().map_or(&[][..], |there| &there.status().conditions),
         };
-        let trouble = self.held.look(|held| held.trouble().map(str::to_owned));
+        let words = |held: &Held| (held.trouble().map(str::to_owned), held.forbidden().map(str::to_owned));
+        let (trouble, forbidden) = self.held.look(words);
         let phase = *self.server.phase().borrow();
         let doorway = Doorway {
             listener: match (phase, self.accepting.load(Ordering::Acquire)) {
@@ -116,7 +117,11 @@ impl Rooms {
             self_test: hardware.self_test,
             active_tests: u32::try_from(self.sessions.active(None).len()).unwrap_or(u32::MAX),
             accepting: doorway.accepting(),
-            policy_current: standing::policy_current(&self.access.source(), trouble.as_deref()),
+            policy_current: standing::policy_current(
+                &self.access.source(),
+                trouble.as_deref(),
+                forbidden.as_deref(),
+            ),
             hardware_ready: hardware.ready,
         };
         let report = Report::Own(Box::new(OwnReport::new(&facts, before, now.wall)));

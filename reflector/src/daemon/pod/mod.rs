@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 use crate::access::Access;
 use crate::access::source::Source;
 use crate::cluster::status::task::Reporter;
-use crate::cluster::status::{Hardware, Sender, Target};
+use crate::cluster::status::{Hardware, Sender, Target, pace};
 use crate::metrics::Metrics;
 use crate::selfconnect::{Caller, Reached};
 
@@ -74,7 +74,14 @@ impl Pod {
         let (access, codes, tried) = (rooms.access.clone(), rooms.codes.clone(), rooms.reached.clone());
         let sender = Sender::new(client, target);
         let counted = metrics.clone();
-        let reporter = Reporter { facts: Arc::new(rooms), hints, sender, metrics, loaded: is_loaded };
+        let reporter = Reporter {
+            facts: Arc::new(rooms),
+            hints,
+            sender,
+            metrics,
+            numbers_every: pace::from_environment(),
+            loaded: is_loaded,
+        };
         let announce = cancel.run_until_cancelled(announce(access, tried, loaded));
         tokio::join!(
             announce,

@@ -27,13 +27,17 @@ fn peer(name: &str, more: &Value) -> Result<ReflectorPeer> {
     serde_json::from_value(object).context("read the peer")
 }
 
-pub(super) async fn create_peer(story: &Scenario, name: &str, more: &Value) -> Result<ReflectorPeer> {
+pub(in super::super) async fn create_peer(
+    story: &Scenario,
+    name: &str,
+    more: &Value,
+) -> Result<ReflectorPeer> {
     let peers = story.api::<ReflectorPeer>();
     peers.create(&PostParams::default(), &peer(name, more)?).await.context("create the peer")
 }
 
 /// Waits, through a watch, until a peer's status is as it should be.
-pub(super) async fn until(
+pub(in super::super) async fn until(
     story: &Scenario,
     name: &str,
     what: &str,
@@ -69,7 +73,7 @@ pub(super) fn is_in(status: &ReflectorPeerStatus, state: &PairingState) -> bool 
     status.pairing.as_ref().and_then(|pairing| pairing.state.as_ref()) == Some(state)
 }
 
-pub(super) fn is_waiting(status: &ReflectorPeerStatus) -> bool {
+pub(in super::super) fn is_waiting(status: &ReflectorPeerStatus) -> bool {
     is_in(status, &PairingState::Waiting)
 }
 
@@ -77,7 +81,7 @@ pub(super) fn says(status: &ReflectorPeerStatus, type_: &str, reason: &str) -> b
     status.conditions.iter().any(|condition| condition.type_ == type_ && condition.reason == reason)
 }
 
-pub(super) fn secret_of(peer: &ReflectorPeer) -> Result<String> {
+pub(in super::super) fn secret_of(peer: &ReflectorPeer) -> Result<String> {
     let pairing = peer.status.as_ref().and_then(|status| status.pairing.as_ref());
     pairing.and_then(|pairing| pairing.secret.clone()).context("its status names no Secret")
 }
@@ -90,7 +94,7 @@ pub(super) async fn read(story: &Scenario, name: &str, key: &str) -> Result<Stri
     String::from_utf8(value.0).context("read it as text")
 }
 
-pub(super) async fn gone(story: &Scenario, name: &str) -> Result<()> {
+pub(in super::super) async fn gone(story: &Scenario, name: &str) -> Result<()> {
     let secrets = story.api::<Secret>();
     wait_until(&format!("Secret {name} is gone"), MINUTE, async || {
         ensure!(secrets.get_opt(name).await?.is_none(), "it is there");
