@@ -74,12 +74,30 @@ pub struct Held {
     told: Option<String>,
 }
 
+/// How a watch is.
+#[derive(Debug, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    Unheard,
+    Stands,
+    Away(String),
+    Forbidden(String),
+}
+
+impl State {
+    /// Why nothing is heard.
+    fn why(&self) -> Option<&String> {
+        match self {
+            Self::Unheard | Self::Stands => None,
+            Self::Away(why) | Self::Forbidden(why) => Some(why),
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Source {
     listed: bool,
-    stands: bool,
-    away: Option<String>,
-    forbidden: bool,
+    watch: State,
     peers: BTreeMap<Arc<str>, HeldPeer>,
     /// More than we hold.
     left_out: bool,
@@ -109,7 +127,10 @@ impl Held {
 
     /// What the API server says of a right that we need and do not have.
     pub fn forbidden(&self) -> Option<&str> {
-        self.sources.values().find(|source| source.forbidden).and_then(|source| source.away.as_deref())
+        self.sources.values().find_map(|source| match &source.watch {
+            State::Forbidden(why) => Some(why.as_str()),
+            _ => None,
+        })
     }
 
     /// Every peer, those that name the Reflector first.
@@ -170,20 +191,14 @@ impl Held {
         let mut heard = Heard::default();
         match news {
             News::Quiet => return heard,
-            News::Stands => self.source(watched, |source| {
-                (source.stands, source.away, source.forbidden) = (true, None, false);
-            }),
+            News::Stands => self.source(watched, |source| source.watch = State::Stands),
             News::Away(why) => {
                 let why = format!("the API server is away for {}: {why}", watched.as_str());
-                self.source(watched, |source| {
-                    (source.stands, source.away, source.forbidden) = (false, Some(why), false);
-                });
+                self.source(watched, |source| source.watch = State::Away(why));
             }
             News::Forbidden(why) => {
                 let why = format!("the API server refuses {}: {why}", watched.as_str());
-                self.source(watched, |source| {
-                    (source.stands, source.away, source.forbidden) = (false, Some(why), true);
-                });
+                self.source(watched, |source| source.watch = State::Forbidden(why));
             }
             News::Listed(values) if watched == Watched::Own => {
                 self.source(watched, |source| source.listed = true);
@@ -297,10 +312,10 @@ impl Held {
 
     /// Says what the index has to be told besides single changes.
     fn settle(&mut self, heard: &mut Heard) {
-        let complete = self.sources.values().all(|source| source.listed && source.stands);
+        let complete = self.sources.values().all(|source| source.listed && source.watch == State::Stands);
         let ready = complete && self.reflector.is_some() && self.trouble.is_none();
         let why =
-            self.trouble.as_ref().or_else(|| self.sources.values().find_map(|source| source.away.as_ref()));
+            self.trouble.as_ref().or_else(|| self.sources.values().find_map(|source| source.watch.why()));
         if ready && !self.current {
             if !self.loaded {
                 // Single changes are part of the whole; what the Reflector says comes before anybody is let in.
