@@ -75,8 +75,16 @@ impl Appliance<'_> {
         let left = secrets.iter().filter(|secret| secret.name_any().starts_with("pairing-")).count();
         ensure!(left == 0, "{left} codes are left");
 
+        self.reflector("no test runs", |status| status.active_tests == Some(0)).await?;
         let running = self.test(&address, &["-t", "30", "--up"], 3);
         let suspended = async {
+            // Well into it: one that is cut while it begins has nothing to show.
+            self.peer("its second test moves as much as the first", |peer| {
+                let used = peer.status.as_ref()?.usage.as_ref()?;
+                let moved = u64::try_from(used.bytes_today?).ok()? > bytes.saturating_mul(2);
+                (moved && used.tests_today == Some(2)).then_some(())
+            })
+            .await?;
             self.reflector("a test runs", |status| status.active_tests == Some(1)).await?;
             let suspend = Patch::Merge(json!({ "spec": { "suspend": true } }));
             let peers = self.story.api::<ReflectorPeer>();
