@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::BufWriter;
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
 use crds::{Reflector, ReflectorFleet, ReflectorPeer};
@@ -19,8 +20,8 @@ use super::{folder, kubectl, rendered};
 use crate::operator::built;
 
 /// Of a namespace of this machine: there is no registry.
-const OPERATOR: &str = "localhost/reflector-operator:scenario";
-const REFLECTOR: &str = "localhost/reflector:scenario";
+pub(crate) const OPERATOR: &str = "localhost/reflector-operator:scenario";
+pub(crate) const REFLECTOR: &str = "localhost/reflector:scenario";
 const NODE: &str = "node-1";
 /// Shorter than the minute that any command of a story may take, so that helm's own words are shown.
 const WAIT: [&str; 2] = ["--wait", "--timeout=50s"];
@@ -28,13 +29,24 @@ const WAIT: [&str; 2] = ["--wait", "--timeout=50s"];
 const IMAGES: &str = "--set=image.repository=localhost/reflector-operator,image.tag=scenario,\
     reflector.image.repository=localhost/reflector,reflector.image.tag=scenario,log.level=debug";
 
+/// Gives a node an image with a program of this tree.
 async fn import(story: &Scenario, package: &str, program: &str, name: &str) -> Result<()> {
+    let (_folder, archive) = archive(package, program, name).await?;
+    story.bed.import_into(NODE, &archive).await
+}
+
+/// An image with a program of this tree.
+pub(crate) async fn archive(
+    package: &str,
+    program: &str,
+    name: &str,
+) -> Result<(tempfile::TempDir, PathBuf)> {
     let program = built(package, program).await?;
     let folder = tempfile::tempdir().context("make a folder for an image")?;
     let archive = folder.path().join("image.tar");
     let file = File::create(&archive).context("create an image's archive")?;
     image::write(&Name::new(name)?, &[image::program(&program)?], BufWriter::new(file))?;
-    story.bed.import_into(NODE, &archive).await
+    Ok((folder, archive))
 }
 
 async fn helm(story: &Scenario, verb: &str, more: &[&str]) -> Result<String> {
@@ -47,7 +59,7 @@ async fn helm(story: &Scenario, verb: &str, more: &[&str]) -> Result<String> {
 }
 
 /// What earlier scenarios have left of the kinds, roles and policies: a release takes nothing over that is not its own.
-async fn clear(story: &Scenario) -> Result<()> {
+pub(crate) async fn clear(story: &Scenario) -> Result<()> {
     let all = rendered(story, &[]).await?;
     kubectl(story, &["delete", "--ignore-not-found", "--timeout=50s"], &all)
         .await
