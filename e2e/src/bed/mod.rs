@@ -16,6 +16,7 @@ mod cluster;
 mod component;
 mod containerd;
 mod controllers;
+mod deliver;
 mod disk;
 mod harm;
 mod hierarchies;

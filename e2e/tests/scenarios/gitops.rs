@@ -13,7 +13,8 @@ use kube::{Api, ResourceExt as _};
 use serde_json::{Value, json};
 
 use crate::chart::folder;
-use crate::chart::install::{OPERATOR, REFLECTOR, archive, clear};
+use crate::chart::install::{OPERATOR, REFLECTOR, clear};
+use crate::operator::built;
 use crate::operator::fleets::{label, set_label};
 
 /// Reflectors of the samples that one reads of in this story.
@@ -36,8 +37,10 @@ async fn chart_and_samples_follow_git_and_nobody_undoes_what_the_operator_writes
         for (package, program, name) in
             [("operator", "reflector-operator", OPERATOR), ("reflector", "reflector", REFLECTOR)]
         {
-            let (_folder, archive) = archive(package, program, name).await?;
-            story.bed.import(&archive).await?;
+            let program = built(package, program).await?;
+            for node in ["node-1", "node-2"] {
+                story.bed.deliver(node, &program, name).await?;
+            }
         }
         clear(story).await?;
         // Health is judged by what we ship.

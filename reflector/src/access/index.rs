@@ -181,12 +181,20 @@ impl Index {
 
     /// What holds for an ID.
     pub fn verdict(&self, id: &EndpointId) -> Verdict {
+        self.while_in_force(|| self.verdicts.get(id).cloned().unwrap_or(Verdict::Refused(Refusal::Unknown)))
+    }
+
+    /// What holds for the reflector's own attempt at itself. No ID has it: whoever asks for it has seen the key.
+    pub fn rehearsal(&self) -> Verdict {
+        self.while_in_force(|| Verdict::Allowed(Arc::new(self.reflector.for_rehearsal())))
+    }
+
+    /// Without a policy in force nobody is known, whoever it is.
+    fn while_in_force(&self, verdict: impl FnOnce() -> Verdict) -> Verdict {
         match self.source {
             Source::NeverLoaded { .. } => Verdict::Refused(Refusal::NeverLoaded),
             Source::GraceOver { .. } => Verdict::Refused(Refusal::GraceOver),
-            Source::Current | Source::Stale { .. } => {
-                self.verdicts.get(id).cloned().unwrap_or(Verdict::Refused(Refusal::Unknown))
-            }
+            Source::Current | Source::Stale { .. } => verdict(),
         }
     }
 

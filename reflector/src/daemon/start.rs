@@ -2,6 +2,7 @@
 //! connection is accepted.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -17,6 +18,7 @@ use crate::access::cluster::Handle;
 use crate::access::directory;
 use crate::admin::server::AdminSocket;
 use crate::audit::Audit;
+use crate::cluster::status::Hardware;
 use crate::config::Loaded;
 use crate::engine::Placement;
 use crate::engine::door::Doors;
@@ -24,18 +26,20 @@ use crate::engine::door::post::Post;
 use crate::engine::site::Site;
 use crate::engine::tunnel::Tunnels;
 use crate::health::{self, MetricsAccess};
+use crate::identity::{Current, Identity};
 use crate::ledger::Ledger;
 use crate::link::features::Feature;
 use crate::metrics::Metrics;
+use crate::selfconnect::{Caller, Reached};
 use crate::server::Server;
 use crate::session::{Routes, Sessions};
 
 use super::admin::Desk;
 use super::engines::Engines;
-use super::feeder::{self, Feeder, in_cluster};
-use super::pod::{self, Pod};
+use super::feeder::{self, Feeder, InCluster, in_cluster};
+use super::pod::{self, Pod, Surveyor};
 use super::probe::Probe;
-use super::wire::{open_rooms, wire};
+use super::wire::{Rooms, Wired, open_rooms, wire};
 use super::{host, watcher};
 
 /// A core task: what it is called when it ends unasked.
@@ -96,6 +100,10 @@ pub(super) async fn start(loaded: Loaded, engines: Engines) -> Result<Reflector>
     let health = host::listen(config.network.listen_address_health, "health")?;
     let (listen, health_listen) = (control.local_addr()?, health.local_addr()?);
     let accepting = Arc::new(AtomicBool::new(true));
+    let pod = match in_cluster {
+        Some(here) => pod_of(here, &rooms, &wired, &accepting, (listen, config.state_dir().to_owned()))?,
+        None => None,
+    };
     let probe = Arc::new(Probe {
         access: rooms.access.clone(),
         audit: rooms.audit.clone(),
@@ -105,28 +113,6 @@ pub(super) async fn start(loaded: Loaded, engines: Engines) -> Result<Reflector>
         accepting: Arc::clone(&accepting),
         tallies: wired.tallies,
         policy_from,
-    });
-    let unreachable = watch::Sender::new(None);
-    let in_cluster = in_cluster.zip(wired.cluster.clone()).zip(wired.witness.zip(wired.codes));
-    let pod = in_cluster.map(|((here, held), (witness, codes))| Pod {
-        rooms: pod::Rooms {
-            own: here.own,
-            held,
-            codes,
-            access: rooms.access.clone(),
-            ledger: rooms.ledger.clone(),
-            audit: rooms.audit.clone(),
-            server: wired.server.clone(),
-            sessions: wired.sessions.clone(),
-            identity: wired.identity.subscribe(),
-            witness,
-            position: rooms.position.as_str(),
-            accepting: Arc::clone(&accepting),
-            unreachable: unreachable.subscribe(),
-        },
-        client: here.client,
-        metrics: rooms.metrics.clone(),
-        unreachable,
     });
     let desk = Arc::new(Desk {
         server: wired.server.clone(),
@@ -170,6 +156,61 @@ pub(super) async fn start(loaded: Loaded, engines: Engines) -> Result<Reflector>
         pairing_at_start: config.access.pairing_enabled,
         cluster: wired.cluster,
     })
+}
+
+/// What tells the cluster how things stand, and finds out whether anybody could get in.
+fn pod_of(
+    here: InCluster,
+    rooms: &Rooms,
+    wired: &Wired,
+    accepting: &Arc<AtomicBool>,
+    (listen, state_dir): (SocketAddr, PathBuf),
+) -> Result<Option<Pod>> {
+    let parts = wired.cluster.clone().zip(wired.witness.clone()).zip(wired.codes.clone());
+    let Some(((held, witness), codes)) = parts else { return Ok(None) };
+    // Made anew by each process, and known to it alone.
+    let us = Identity::generate().context("make a key to connect to ourselves")?;
+    let us = Current::new(us, None, rooms.started.wall)?;
+    wired.server.expect_itself(us.identity.id());
+    let reached = watch::Sender::new(Reached::Untried);
+    let hardware = watch::Sender::new(Hardware::untested());
+    Ok(Some(Pod {
+        rooms: pod::Rooms {
+            own: here.own,
+            held: held.clone(),
+            codes,
+            access: rooms.access.clone(),
+            ledger: rooms.ledger.clone(),
+            audit: rooms.audit.clone(),
+            server: wired.server.clone(),
+            sessions: wired.sessions.clone(),
+            identity: wired.identity.subscribe(),
+            witness,
+            position: rooms.position.as_str(),
+            accepting: Arc::clone(accepting),
+            reached: reached.subscribe(),
+            hardware: hardware.subscribe(),
+        },
+        client: here.client,
+        metrics: rooms.metrics.clone(),
+        caller: Caller {
+            us,
+            listen,
+            identity: wired.identity.subscribe(),
+            access: rooms.access.clone(),
+            phase: wired.server.phase(),
+        },
+        reached,
+        surveyor: Surveyor {
+            held,
+            sessions: wired.sessions.clone(),
+            phase: wired.server.phase(),
+            metrics: rooms.metrics.clone(),
+            state_dir,
+            started: rooms.started.wall,
+        },
+        hardware,
+    }))
 }
 
 impl Reflector {
@@ -241,7 +282,7 @@ impl Reflector {
         if let Some(pod) = parts.pod {
             let cancel = stop.clone();
             core.spawn(async move {
-                pod.run(cancel).await;
+                Box::pin(pod.run(cancel)).await;
                 Ok("the writer of status")
             });
         }

@@ -1,13 +1,8 @@
 //! A release as users have it: helm installs it, the operator runs as a pod with the rights of the chart and no others, a
 //! Reflector gets its pod; the release changes and goes. The images are made of the programs of this tree.
 
-use std::fs::File;
-use std::io::BufWriter;
-use std::path::PathBuf;
-
 use anyhow::{Context as _, Result, ensure};
 use crds::{Reflector, ReflectorFleet, ReflectorPeer};
-use e2e::image::{self, Name};
 use e2e::scenario::{MINUTE, Scenario, alone, wait_until};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::coordination::v1::Lease;
@@ -29,24 +24,9 @@ const WAIT: [&str; 2] = ["--wait", "--timeout=50s"];
 const IMAGES: &str = "--set=image.repository=localhost/reflector-operator,image.tag=scenario,\
     reflector.image.repository=localhost/reflector,reflector.image.tag=scenario,log.level=debug";
 
-/// Gives a node an image with a program of this tree.
 async fn import(story: &Scenario, package: &str, program: &str, name: &str) -> Result<()> {
-    let (_folder, archive) = archive(package, program, name).await?;
-    story.bed.import_into(NODE, &archive).await
-}
-
-/// An image with a program of this tree.
-pub(crate) async fn archive(
-    package: &str,
-    program: &str,
-    name: &str,
-) -> Result<(tempfile::TempDir, PathBuf)> {
     let program = built(package, program).await?;
-    let folder = tempfile::tempdir().context("make a folder for an image")?;
-    let archive = folder.path().join("image.tar");
-    let file = File::create(&archive).context("create an image's archive")?;
-    image::write(&Name::new(name)?, &[image::program(&program)?], BufWriter::new(file))?;
-    Ok((folder, archive))
+    story.bed.deliver(NODE, &program, name).await
 }
 
 async fn helm(story: &Scenario, verb: &str, more: &[&str]) -> Result<String> {

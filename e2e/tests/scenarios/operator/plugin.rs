@@ -4,7 +4,6 @@ use std::process::Stdio;
 
 use anyhow::{Context as _, Result, ensure};
 use crds::ReflectorPeer;
-use e2e::image::{self, Name};
 use e2e::scenario::{MINUTE, Scenario, scenario, wait_until};
 use kube::ResourceExt as _;
 use serde_json::{Value, json};
@@ -20,10 +19,10 @@ use crate::crds::install;
 const IMAGE: &str = "bed.example/reflector:plugin";
 
 /// What it printed, what it complained of, and how it ended.
-struct Ended {
+pub(super) struct Ended {
     out: String,
-    err: String,
-    code: Option<i32>,
+    pub(super) err: String,
+    pub(super) code: Option<i32>,
 }
 
 impl Ended {
@@ -33,7 +32,7 @@ impl Ended {
 }
 
 /// Starts it as kubectl does: by its name on the PATH.
-async fn plugin(story: &Scenario, words: &[&str]) -> Result<Ended> {
+pub(super) async fn plugin(story: &Scenario, words: &[&str]) -> Result<Ended> {
     let program = built("operator", "kubectl-reflector").await?;
     let folder = program.parent().context("find its folder")?;
     let path = std::env::join_paths([folder, story.bed.tools()])?;
@@ -165,11 +164,7 @@ async fn a_person_reads_logs_tests_the_host_and_drains_a_reflector_that_runs() {
         install(story).await?;
         chart::apply(story, &["templates/access/endpoint.yaml"]).await?;
         let program = built("reflector", "reflector").await?;
-        let home = tempfile::tempdir().context("make a folder for the image")?;
-        let archive = home.path().join("image.tar");
-        let file = std::fs::File::create(&archive).context("create the archive of the image")?;
-        image::write(&Name::new(IMAGE)?, &[image::program(&program)?], std::io::BufWriter::new(file))?;
-        story.bed.import_into("node-2", &archive).await?;
+        story.bed.deliver("node-2", &program, IMAGE).await?;
         let operator = Operator::start(story, &[]).await?;
         let more = json!({ "image": { "tag": "plugin", "pullPolicy": "Never" } });
         create(story, &reflector("attic", "node-2", 15700, &more)).await?;

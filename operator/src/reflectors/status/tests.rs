@@ -276,6 +276,21 @@ fn it_is_ready_only_when_the_running_pod_says_so_and_can_be_believed() {
     assert_eq!(ready(&found).1, "PodCutOff", "kubelet does not believe it");
 }
 
+/// A node that lost its power says nothing more: containers stay as its kubelet saw them last.
+#[test]
+fn a_pod_whose_node_is_not_heard_of_is_cut_off() {
+    for (status, expected) in [("True", "Serving"), ("False", "PodCutOff"), ("Unknown", "PodCutOff")] {
+        let mut found = with_pod(pod(&format!(
+            "{{ phase: Running, conditions: [{{ type: PodScheduled, status: 'True' }}, {{ type: Ready, status: '{status}' }}], \
+             containerStatuses: [{{ name: r, image: i, imageID: '', ready: true, restartCount: 0, state: {{ running: {{}} }} }}] }}"
+        )));
+        serving(&mut found, "");
+        let (_, reason, message) = ready(&found);
+        assert_eq!(reason, expected, "{message}");
+        assert_eq!(message.contains("pi has not been heard of"), expected == "PodCutOff", "{message}");
+    }
+}
+
 #[test]
 fn a_pod_that_goes_is_draining() {
     let mut going = (*container(RUNNING)).clone();

@@ -3,6 +3,7 @@
 use crds::reasons::ReflectorReason as Reason;
 
 use crate::access::source::Source;
+use crate::selfconnect::Reached;
 
 use super::condition::Said;
 
@@ -29,8 +30,8 @@ pub struct Doorway {
     pub audit_denies: bool,
     /// Why usage cannot be written.
     pub unrecorded: Option<String>,
-    /// Why it cannot connect to itself.
-    pub unreachable: Option<String>,
+    /// Whether it can connect to itself.
+    pub reached: Reached,
 }
 
 impl Doorway {
@@ -47,10 +48,12 @@ impl Doorway {
             Said::not(Reason::AuditFull, "")
         } else if let Some(why) = &self.unrecorded {
             Said::not(Reason::UsageNotRecorded, why)
-        } else if let Some(why) = &self.unreachable {
-            Said::not(Reason::SelfConnectFailed, why)
         } else {
-            Said::yes(Reason::Listening, "")
+            match &self.reached {
+                Reached::Yes => Said::yes(Reason::Listening, ""),
+                Reached::No(why) => Said::not(Reason::SelfConnectFailed, why),
+                Reached::Untried => Said::unknown(Reason::Starting, "It has not connected to itself yet."),
+            }
         }
     }
 }
@@ -90,7 +93,7 @@ mod tests {
             suspended: true,
             audit_denies: true,
             unrecorded: Some("disk full".into()),
-            unreachable: Some("refused".into()),
+            reached: Reached::No("refused".into()),
         };
         assert_eq!(all.accepting(), Said::not(Reason::Draining, ""));
         let rest = Doorway { listener: Listener::Gone, ..all };
@@ -103,8 +106,10 @@ mod tests {
         assert_eq!(rest.accepting(), Said::not(Reason::UsageNotRecorded, "disk full"));
         let rest = Doorway { unrecorded: None, ..rest };
         assert_eq!(rest.accepting(), Said::not(Reason::SelfConnectFailed, "refused"));
-        let rest = Doorway { unreachable: None, ..rest };
-        assert_eq!((rest.accepting(), rest), (Said::yes(Reason::Listening, ""), Doorway::default()));
+        let rest = Doorway { reached: Reached::Yes, ..rest };
+        assert_eq!(rest.accepting(), Said::yes(Reason::Listening, ""));
+        let untried = Said::unknown(Reason::Starting, "It has not connected to itself yet.");
+        assert_eq!(Doorway::default().accepting(), untried, "what nobody has tried is not promised");
     }
 
     #[test]

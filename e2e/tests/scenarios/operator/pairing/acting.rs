@@ -69,7 +69,7 @@ pub(in super::super) async fn until(
     anyhow::bail!("waited until {name} is {what}; its status: {last:?}")
 }
 
-pub(super) fn is_in(status: &ReflectorPeerStatus, state: &PairingState) -> bool {
+pub(in super::super) fn is_in(status: &ReflectorPeerStatus, state: &PairingState) -> bool {
     status.pairing.as_ref().and_then(|pairing| pairing.state.as_ref()) == Some(state)
 }
 
@@ -77,7 +77,7 @@ pub(in super::super) fn is_waiting(status: &ReflectorPeerStatus) -> bool {
     is_in(status, &PairingState::Waiting)
 }
 
-pub(super) fn says(status: &ReflectorPeerStatus, type_: &str, reason: &str) -> bool {
+pub(in super::super) fn says(status: &ReflectorPeerStatus, type_: &str, reason: &str) -> bool {
     status.conditions.iter().any(|condition| condition.type_ == type_ && condition.reason == reason)
 }
 
@@ -87,7 +87,7 @@ pub(in super::super) fn secret_of(peer: &ReflectorPeer) -> Result<String> {
 }
 
 /// What a person reads in a Secret.
-pub(super) async fn read(story: &Scenario, name: &str, key: &str) -> Result<String> {
+pub(in super::super) async fn read(story: &Scenario, name: &str, key: &str) -> Result<String> {
     let secret = story.api::<Secret>().get(name).await.with_context(|| format!("read Secret {name}"))?;
     let value =
         secret.data.unwrap_or_default().remove(key).with_context(|| format!("{name} has no {key}"))?;
@@ -150,7 +150,7 @@ impl<'a> Pod<'a> {
     }
 }
 
-pub(super) async fn told(story: &Scenario, about: &str, reason: &str) -> Result<()> {
+pub(in super::super) async fn told(story: &Scenario, about: &str, reason: &str) -> Result<()> {
     let events: Api<Event> = story.api();
     wait_until(&format!("{reason} is told of {about}"), MINUTE, async || {
         let all = events.list(&ListParams::default()).await?;

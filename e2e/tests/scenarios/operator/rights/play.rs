@@ -84,9 +84,9 @@ async fn a_fleet_gets_a_member_and_loses_it(story: &Scenario) -> Result<()> {
 async fn objects_that_cannot_be_read_are_told_so(story: &Scenario) -> Result<()> {
     for (kind, flag) in FLAGS {
         let name = format!("crd/{}s.packetparamedic.io", kind.to_lowercase());
-        let field = format!("/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/{flag}/type");
-        let patch = json!([{ "op": "replace", "path": field, "value": "string" }]).to_string();
-        story.kubectl(["patch", &name, "--type=json", "--patch", &patch]).await?;
+        let path = format!("/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/{flag}/type");
+        let edit = json!([{ "op": "replace", "path": path, "value": "string" }]).to_string();
+        story.kubectl(["patch", &name, "--type=json", "--patch", &edit]).await?;
     }
     for (kind, flag) in FLAGS {
         let mut spec = match kind {
