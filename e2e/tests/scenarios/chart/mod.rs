@@ -1,7 +1,7 @@
 //! The chart of the operator: what helm makes of it, and what a real API server makes of that.
 
 mod alerts;
-mod install;
+pub(crate) mod install;
 mod render;
 pub(crate) mod rights;
 

@@ -2,7 +2,7 @@
 
 mod admission;
 mod faults;
-mod fleets;
+pub(crate) mod fleets;
 mod kept;
 mod measured;
 mod pairing;

@@ -74,33 +74,33 @@ pub struct Held {
     told: Option<String>,
 }
 
-/// How a watch is.
-#[derive(Debug, Default, PartialEq, Eq)]
-enum State {
+#[derive(Debug, Default)]
+struct Source {
+    listed: bool,
+    watch: Standing,
+    peers: BTreeMap<Arc<str>, HeldPeer>,
+    /// More than we hold.
+    left_out: bool,
+}
+
+/// How a watch stands.
+#[derive(Debug, Default)]
+enum Standing {
     #[default]
-    Unheard,
+    Opening,
     Stands,
     Away(String),
     Forbidden(String),
 }
 
-impl State {
+impl Standing {
     /// Why nothing is heard.
     fn why(&self) -> Option<&String> {
         match self {
-            Self::Unheard | Self::Stands => None,
+            Self::Opening | Self::Stands => None,
             Self::Away(why) | Self::Forbidden(why) => Some(why),
         }
     }
-}
-
-#[derive(Debug, Default)]
-struct Source {
-    listed: bool,
-    watch: State,
-    peers: BTreeMap<Arc<str>, HeldPeer>,
-    /// More than we hold.
-    left_out: bool,
 }
 
 impl Held {
@@ -128,7 +128,7 @@ impl Held {
     /// What the API server says of a right that we need and do not have.
     pub fn forbidden(&self) -> Option<&str> {
         self.sources.values().find_map(|source| match &source.watch {
-            State::Forbidden(why) => Some(why.as_str()),
+            Standing::Forbidden(why) => Some(why.as_str()),
             _ => None,
         })
     }
@@ -191,14 +191,14 @@ impl Held {
         let mut heard = Heard::default();
         match news {
             News::Quiet => return heard,
-            News::Stands => self.source(watched, |source| source.watch = State::Stands),
+            News::Stands => self.source(watched, |source| source.watch = Standing::Stands),
             News::Away(why) => {
                 let why = format!("the API server is away for {}: {why}", watched.as_str());
-                self.source(watched, |source| source.watch = State::Away(why));
+                self.source(watched, |source| source.watch = Standing::Away(why));
             }
             News::Forbidden(why) => {
                 let why = format!("the API server refuses {}: {why}", watched.as_str());
-                self.source(watched, |source| source.watch = State::Forbidden(why));
+                self.source(watched, |source| source.watch = Standing::Forbidden(why));
             }
             News::Listed(values) if watched == Watched::Own => {
                 self.source(watched, |source| source.listed = true);
@@ -312,7 +312,8 @@ impl Held {
 
     /// Says what the index has to be told besides single changes.
     fn settle(&mut self, heard: &mut Heard) {
-        let complete = self.sources.values().all(|source| source.listed && source.watch == State::Stands);
+        let complete =
+            self.sources.values().all(|source| source.listed && matches!(source.watch, Standing::Stands));
         let ready = complete && self.reflector.is_some() && self.trouble.is_none();
         let why =
             self.trouble.as_ref().or_else(|| self.sources.values().find_map(|source| source.watch.why()));
