@@ -251,6 +251,7 @@ impl Reflector {
             tokio::select! {
                 () = cancel.cancelled() => Ok("the audit log"),
                 () = audit.ended() => Err(anyhow!("the audit writer ended unasked")),
+                never = audit.look_for_room() => match never {},
             }
         });
         accepting
