@@ -8,6 +8,7 @@ pub mod bed;
 pub mod confine;
 pub mod image;
 pub mod machine;
+pub mod measuring;
 pub mod parts;
 pub mod proc;
 pub mod scenario;

@@ -4,14 +4,12 @@
 //! a holder of a Lease that is the same as a clock that lags: it believes that it still holds what others may have taken.
 //! The time of day cannot be skewed for one process: the kernel has no namespace for it.
 
-use std::path::Path;
-
 use anyhow::{Context as _, Result, bail};
 use rustix::process::Signal;
 
 use super::cgroups::Cgroups;
+use super::disk;
 use super::running::Bed;
-use super::{disk, images};
 
 /// What can be made to stand still.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,10 +68,5 @@ impl Bed {
     /// Frees it again. Fine when it was not filled.
     pub fn free_disk(&self, node: &str) -> Result<()> {
         disk::free(&self.member(node)?)
-    }
-
-    /// Gives one node the images in an OCI archive.
-    pub async fn import_into(&self, node: &str, archive: &Path) -> Result<()> {
-        images::import(&self.member(node)?, &self.state.programs, archive).await
     }
 }

@@ -8,6 +8,7 @@
 
 mod apiserver;
 mod argocd;
+mod audit;
 mod cgroups;
 mod check;
 pub mod cli;
@@ -15,6 +16,7 @@ mod cluster;
 mod component;
 mod containerd;
 mod controllers;
+mod deliver;
 mod disk;
 mod harm;
 mod hierarchies;

@@ -1,4 +1,4 @@
-//! Builds what the demo runs: the product, as it is shipped. Cargo's own progress is shown.
+//! Builds what the demo runs. Cargo's own progress is shown.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -10,16 +10,42 @@ use crate::place::Place;
 
 use super::screen::Screen;
 
-/// Builds the program as it is shipped; takes minutes the first time and a moment later on.
+/// Programs of this tree.
+pub(super) struct Programs {
+    pub(super) reflector: PathBuf,
+    pub(super) operator: PathBuf,
+    /// Where kubectl's plugin is.
+    pub(super) folder: PathBuf,
+}
+
+/// The reflector as it is shipped: its rates are shown. It takes minutes the first time and a moment later on.
 pub(super) async fn reflector(place: &Place, screen: &Screen) -> Result<PathBuf> {
-    let arguments = ["build", "--profile", "dist", "--package", "reflector", "--bin", "reflector"];
-    screen.command(&format!("cargo {}", arguments.join(" ")));
+    build(place, screen, &["--profile", "dist", "--package", "reflector", "--bin", "reflector"]).await?;
+    Ok(place.target.join("dist/reflector"))
+}
+
+/// The reflector as it is shipped; the operator and the plugin, which nobody measures here, as tests have them: what they
+/// are made of is built for this program already.
+pub(super) async fn all(place: &Place, screen: &Screen) -> Result<Programs> {
+    build(
+        place,
+        screen,
+        &["--package", "operator", "--bin", "reflector-operator", "--bin", "kubectl-reflector"],
+    )
+    .await?;
+    let folder = place.target.join("debug");
+    let reflector = reflector(place, screen).await?;
+    Ok(Programs { reflector, operator: folder.join("reflector-operator"), folder })
+}
+
+async fn build(place: &Place, screen: &Screen, what: &[&str]) -> Result<()> {
+    screen.command(&format!("cargo build {}", what.join(" ")));
     let mut cargo = Command::new(&place.cargo);
-    cargo.args(arguments).current_dir(&place.root).stdin(Stdio::null()).kill_on_drop(true);
+    cargo.arg("build").args(what).current_dir(&place.root).stdin(Stdio::null()).kill_on_drop(true);
     for variable in &place.unset {
         cargo.env_remove(variable);
     }
     let status = cargo.status().await.context("start cargo")?;
-    ensure!(status.success(), "the build failed: {status}");
-    Ok(place.target.join("dist/reflector"))
+    ensure!(status.success(), "the build failed: {status}; what cargo says above is why");
+    Ok(())
 }

@@ -10,6 +10,38 @@ const DIM: Style = Style::new().dimmed();
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default().bold();
 
+/// What is true of everything that the stories show.
+pub(super) const STANDALONE: [&str; 2] = [
+    "Everything runs on this machine and talks over loopback: the programs, commands, keys and bytes",
+    "are the real ones. A rate below is what this machine moves between two processes, not a network.",
+];
+pub(super) const CLUSTER: [&str; 3] = [
+    "A real Kubernetes runs on this machine; its nodes and the appliance have networks of their own. Programs,",
+    "commands, keys and bytes are the real ones. A rate below is what this machine moves, not a network.",
+    "The first time, Kubernetes and the programs are built, which takes up to half an hour.",
+];
+pub(super) const OWN: [&str; 2] = [
+    "Everything below is typed into your cluster as you would type it: a release in the namespace",
+    "reflector-system, and a Reflector and an appliance in the namespace reflectors. They stay at the end.",
+];
+pub(super) const SEEN_ON_ONE_HOST: [&str; 3] = [
+    "Seen: identity from a key, pairing by a code that works once, a test each way with its bottleneck, a",
+    "stock iperf3, a limit that cuts a running test and survives kill -9, revocation of a live test, and",
+    "an audit log in which a single changed byte is found.",
+];
+pub(super) const NEXT_ON_ONE_HOST: [&str; 5] = [
+    "README.md                    the same by hand, on a host of yours",
+    "reflector COMMAND --help     each command, with examples and exit codes",
+    "docs/features.md             what works, row by row, and what proves it",
+    "docs/architecture.md         how it is made",
+    "cargo verify                 prove everything",
+];
+pub(super) const SEEN_IN_A_CLUSTER: [&str; 3] = [
+    "Seen: an operator from its chart, an endpoint from one file, pairing by a code that works once, a test each",
+    "way with its bottleneck, a stock iperf3, use that one reads in `kubectl get`, a quota that cuts a running",
+    "test while one edits it, and a revocation. All of it runs on.",
+];
+
 /// The story so far. Writing is best effort: a reader that went away changes nothing about the result.
 #[derive(Debug, Default)]
 pub(super) struct Screen {
@@ -17,12 +49,12 @@ pub(super) struct Screen {
 }
 
 impl Screen {
-    pub(super) fn title(&self) {
-        write(&format!("\n{BOLD}A reflector, and an appliance that measures against it{BOLD:#}\n\n"));
-        self.say(
-            "Everything runs on this machine and talks over loopback: the programs, commands, keys and bytes",
-        );
-        self.say("are the real ones. A rate below is what this machine moves between two processes, not a network.\n");
+    pub(super) fn title(&self, title: &str, about: &[&str]) {
+        write(&format!("\n{BOLD}{title}{BOLD:#}\n\n"));
+        for line in about {
+            self.say(line);
+        }
+        write("\n");
     }
 
     /// A new step.
@@ -63,25 +95,20 @@ impl Screen {
     }
 
     /// What was seen, and where to go next.
-    pub(super) fn summary(&self, took: Duration) {
+    pub(super) fn summary(&self, took: Duration, seen: &[&str], next: &[&str]) {
         let steps = self.step;
         write(&format!(
             "\n{BOLD}All {steps} steps went as expected, in {:.0} s.{BOLD:#}\n\n",
             took.as_secs_f64()
         ));
-        self.say(
-            "Seen: identity from a key, pairing by a code that works once, a test each way with its bottleneck, a",
-        );
-        self.say(
-            "stock iperf3, a limit that cuts a running test and survives kill -9, revocation of a live test, and",
-        );
-        self.say("an audit log in which a single changed byte is found.\n");
+        for line in seen {
+            self.say(line);
+        }
+        write("\n");
         self.say("Where to go next:");
-        self.say("  README.md                    the same by hand, on a host of yours");
-        self.say("  reflector COMMAND --help     each command, with examples and exit codes");
-        self.say("  docs/features.md             what works, row by row, and what proves it");
-        self.say("  docs/architecture.md         how it is made");
-        self.say("  cargo verify                 prove everything");
+        for line in next {
+            self.say(&format!("  {line}"));
+        }
     }
 }
 

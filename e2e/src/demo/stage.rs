@@ -6,10 +6,11 @@ use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use e2e::measuring::Measuring;
 use e2e::proc::{Daemon, Ready, Spawn};
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::screen::Screen;
@@ -44,35 +45,6 @@ impl std::fmt::Display for Limits {
         write!(f, "  quotas:\n    maxRate: {}\n", self.max_rate)?;
         self.bytes_per_day.map_or(Ok(()), |limit| writeln!(f, "    bytesPerDay: {limit}"))
     }
-}
-
-/// A measurement that is under way.
-pub(super) struct Measuring(Child);
-
-impl Measuring {
-    /// Waits for its end, whatever it is.
-    pub(super) async fn end(self) -> Result<Measured> {
-        let Ok(done) = timeout(PATIENCE, self.0.wait_with_output()).await else {
-            bail!("`reflector test` did not end within {PATIENCE:?}")
-        };
-        let output = done.context("wait for `reflector test`")?;
-        Ok(Measured {
-            code: output.status.code().unwrap_or(-1),
-            answer: String::from_utf8_lossy(&output.stdout).into_owned(),
-            told: String::from_utf8_lossy(&output.stderr).into_owned(),
-        })
-    }
-}
-
-/// How a measurement ended.
-#[derive(Debug)]
-pub(super) struct Measured {
-    /// Its exit code; -1 when a signal ended it.
-    pub(super) code: i32,
-    /// Standard output.
-    pub(super) answer: String,
-    /// Standard error.
-    pub(super) told: String,
 }
 
 /// What a command answered.
@@ -181,8 +153,7 @@ impl Stage {
         let address = format!("{}@{}", self.endpoint_id, self.addr);
         let mut command = self.command(&["test", &address]);
         command.args(args).env_remove("REFLECTOR_CONFIG").env("XDG_STATE_HOME", self.path("client"));
-        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-        Ok(Measuring(child.with_context(|| format!("start {}", self.program.display()))?))
+        Measuring::start(command)
     }
 
     /// What the reflector knows of this peer.
@@ -225,8 +196,17 @@ impl Stage {
 }
 
 /// Looks again until there is something.
-pub(super) async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
-    let mut tick = interval(LOOK_AGAIN);
+pub(super) async fn until<T>(what: &str, look: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
+    until_every(LOOK_AGAIN, what, look).await
+}
+
+/// The same, for what is dear to look at.
+pub(super) async fn until_every<T>(
+    pause: Duration,
+    what: &str,
+    mut look: impl AsyncFnMut() -> Result<Option<T>>,
+) -> Result<T> {
+    let mut tick = interval(pause);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let search = async {
         loop {

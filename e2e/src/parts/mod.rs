@@ -72,7 +72,16 @@ pub fn ready(wanted: &Wanted, progress: &mut Progress) -> Result<Parts> {
 
 /// What this machine lacks for a bed without Argo CD, in one line. Nothing is installed or built to find out.
 pub fn lacking() -> Option<String> {
-    let packages = || debian::there(&extras(false, &Cache::from_env()?));
+    look(debian::there)
+}
+
+/// The same, after what can be got was got: in CI, or after a yes on a terminal.
+pub fn obtain() -> Option<String> {
+    look(debian::ready)
+}
+
+fn look(packages: impl Fn(&[Extra]) -> Result<()>) -> Option<String> {
+    let packages = || packages(&extras(false, &Cache::from_env()?));
     let root = rustix::process::geteuid().is_root();
     // Without root that is what is lacking, whatever else is.
     let looked = if root { packages().and_then(|()| kernel::ready()) } else { kernel::ready() };

@@ -6,7 +6,7 @@ use anyhow::Result;
 use e2e::{bed, parts};
 
 use super::job::{InCi, Job, Outcome};
-use super::tested;
+use super::{second_try, tested};
 
 /// Rounds of starting, killing and ending: one for everybody, five where there is time. `cargo bed check --rounds 10` is for more.
 const ROUNDS: [&str; 2] = ["1", "5"];
@@ -45,6 +45,8 @@ pub(super) fn run(job: &Job) -> Result<Outcome> {
         return Ok(Outcome::Skipped { why, in_ci: InCi::Fails });
     }
     if bed::Bed::running().is_ok() {
+        // An operator of a demo would act on the objects of scenarios.
+        job.run(ourselves(&["demo", "--clear"]))?;
         tell(job, &NEWEST)?;
     } else {
         for line in LINES[usize::from(job.place.long)] {
@@ -73,13 +75,19 @@ fn tell(job: &Job, line: &Line) -> Result<()> {
     let mut scenarios = job.cargo_command(&["test", "--package", "e2e", "--test", "scenarios", "--"]);
     scenarios.arg(SIDE_BY_SIDE).args(line.scenarios);
     scenarios.env("REFLECTOR_BED_REQUIRED", "1");
-    job.run(scenarios)
+    second_try::run(job, scenarios)
+}
+
+pub(super) fn cargo_bed(words: &[&str]) -> Command {
+    let mut command = ourselves(&["bed"]);
+    command.args(words);
+    command
 }
 
 /// This program, also after cargo has put another one in its place, which building the scenarios does.
-fn cargo_bed(words: &[&str]) -> Command {
+pub(super) fn ourselves(words: &[&str]) -> Command {
     let mut command = Command::new("/proc/self/exe");
-    command.arg("bed").args(words);
+    command.args(words);
     command
 }
 

@@ -14,7 +14,7 @@ use super::{marks, sources, tests_list};
 
 const FILE: &str = "docs/features.md";
 /// Commands that prove something by their exit code. `cargo verify --only STEP` is one for each step.
-const COMMANDS: [&str; 3] = ["cargo verify", "cargo verify --long", "cargo demo"];
+const COMMANDS: [&str; 4] = ["cargo verify", "cargo verify --long", "cargo demo", "cargo demo --standalone"];
 
 /// A row of the table.
 #[derive(Debug, PartialEq, Eq)]

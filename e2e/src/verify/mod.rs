@@ -7,6 +7,7 @@
 
 mod bed;
 mod cost;
+mod demo;
 mod deps;
 mod features;
 mod fuzz;
@@ -18,6 +19,7 @@ mod marks;
 mod report;
 mod runner;
 mod sanitize;
+mod second_try;
 mod sources;
 mod steps;
 mod tested;

@@ -8,10 +8,11 @@ mod stock;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
+use e2e::measuring::{Measured, Measuring};
 use serde_json::Value;
 
 use super::screen::Screen;
-use super::stage::{Limits, Measured, Measuring, Stage, until};
+use super::stage::{Limits, Stage, until};
 
 /// Bytes a second at most in the steps where a running test is watched: slow enough for that, and calm for the machine.
 const PACE: u64 = 20_000_000;
@@ -94,7 +95,7 @@ impl Show {
 }
 
 /// A measurement ended with this exit code and no other.
-fn expect(measured: &Measured, code: i32) -> Result<()> {
+pub(super) fn expect(measured: &Measured, code: i32) -> Result<()> {
     let Measured { code: got, answer, told } = measured;
     ensure!(*got == code, "`reflector test` ended with exit code {got}, not {code}: {answer}{told}");
     Ok(())

@@ -1,12 +1,8 @@
 //! A release as users have it: helm installs it, the operator runs as a pod with the rights of the chart and no others, a
 //! Reflector gets its pod; the release changes and goes. The images are made of the programs of this tree.
 
-use std::fs::File;
-use std::io::BufWriter;
-
 use anyhow::{Context as _, Result, ensure};
 use crds::{Reflector, ReflectorFleet, ReflectorPeer};
-use e2e::image::{self, Name};
 use e2e::scenario::{MINUTE, Scenario, alone, wait_until};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::coordination::v1::Lease;
@@ -19,8 +15,8 @@ use super::{folder, kubectl, rendered};
 use crate::operator::built;
 
 /// Of a namespace of this machine: there is no registry.
-const OPERATOR: &str = "localhost/reflector-operator:scenario";
-const REFLECTOR: &str = "localhost/reflector:scenario";
+pub(crate) const OPERATOR: &str = "localhost/reflector-operator:scenario";
+pub(crate) const REFLECTOR: &str = "localhost/reflector:scenario";
 const NODE: &str = "node-1";
 /// Shorter than the minute that any command of a story may take, so that helm's own words are shown.
 const WAIT: [&str; 2] = ["--wait", "--timeout=50s"];
@@ -30,11 +26,7 @@ const IMAGES: &str = "--set=image.repository=localhost/reflector-operator,image.
 
 async fn import(story: &Scenario, package: &str, program: &str, name: &str) -> Result<()> {
     let program = built(package, program).await?;
-    let folder = tempfile::tempdir().context("make a folder for an image")?;
-    let archive = folder.path().join("image.tar");
-    let file = File::create(&archive).context("create an image's archive")?;
-    image::write(&Name::new(name)?, &[image::program(&program)?], BufWriter::new(file))?;
-    story.bed.import_into(NODE, &archive).await
+    story.bed.deliver(NODE, &program, name).await
 }
 
 async fn helm(story: &Scenario, verb: &str, more: &[&str]) -> Result<String> {
@@ -47,7 +39,7 @@ async fn helm(story: &Scenario, verb: &str, more: &[&str]) -> Result<String> {
 }
 
 /// What earlier scenarios have left of the kinds, roles and policies: a release takes nothing over that is not its own.
-async fn clear(story: &Scenario) -> Result<()> {
+pub(crate) async fn clear(story: &Scenario) -> Result<()> {
     let all = rendered(story, &[]).await?;
     kubectl(story, &["delete", "--ignore-not-found", "--timeout=50s"], &all)
         .await

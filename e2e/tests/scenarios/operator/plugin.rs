@@ -4,7 +4,6 @@ use std::process::Stdio;
 
 use anyhow::{Context as _, Result, ensure};
 use crds::ReflectorPeer;
-use e2e::image::{self, Name};
 use e2e::scenario::{MINUTE, Scenario, scenario, wait_until};
 use kube::ResourceExt as _;
 use serde_json::{Value, json};
@@ -165,11 +164,7 @@ async fn a_person_reads_logs_tests_the_host_and_drains_a_reflector_that_runs() {
         install(story).await?;
         chart::apply(story, &["templates/access/endpoint.yaml"]).await?;
         let program = built("reflector", "reflector").await?;
-        let home = tempfile::tempdir().context("make a folder for the image")?;
-        let archive = home.path().join("image.tar");
-        let file = std::fs::File::create(&archive).context("create the archive of the image")?;
-        image::write(&Name::new(IMAGE)?, &[image::program(&program)?], std::io::BufWriter::new(file))?;
-        story.bed.import_into("node-2", &archive).await?;
+        story.bed.deliver("node-2", &program, IMAGE).await?;
         let operator = Operator::start(story, &[]).await?;
         let more = json!({ "image": { "tag": "plugin", "pullPolicy": "Never" } });
         create(story, &reflector("attic", "node-2", 15700, &more)).await?;

@@ -1,4 +1,5 @@
-//! The operator as a process of this machine, for one namespace, with the rights of the bed's administrator.
+//! The operator as a process of this machine, for one namespace, with the rights of the bed's administrator or of whom a
+//! scenario says.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -28,6 +29,11 @@ pub(super) struct Operator {
 impl Operator {
     /// Starts one and waits until its caches are warm.
     pub(super) async fn start(story: &Scenario, more: &[&str]) -> Result<Self> {
+        Self::start_as(story, &story.bed.kubeconfig(), more).await
+    }
+
+    /// The same with the rights of somebody else.
+    pub(super) async fn start_as(story: &Scenario, kubeconfig: &Path, more: &[&str]) -> Result<Self> {
         let program = built("operator", "reflector-operator").await?;
         let output = tempfile::tempdir().context("make a folder for its log")?;
         let mut daemon = Spawn::new(&program, output.path())
@@ -35,7 +41,7 @@ impl Operator {
             .args(["--lease-namespace", &story.namespace, "--reflector-image", IMAGE])
             .args(["--log-level", "info,operator=debug"])
             .args(more)
-            .env("KUBECONFIG", story.bed.kubeconfig())
+            .env("KUBECONFIG", kubeconfig)
             .start()?;
         daemon.ready(&Ready::Line("admin=".into()), MINUTE).await?;
         let log = daemon.stderr()?;
@@ -136,6 +142,12 @@ pub(super) async fn fetch(address: SocketAddr, path: &str) -> Result<String> {
 fn root() -> &'static Path {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
     manifest.parent().unwrap_or(manifest)
+}
+
+/// Makes an image of the reflector and brings it to a node, as `bed.example/reflector:TAG`.
+pub(super) async fn image_on(story: &Scenario, node: &str, tag: &str) -> Result<()> {
+    let program = built("reflector", "reflector").await?;
+    story.bed.deliver(node, &program, &format!("bed.example/reflector:{tag}")).await
 }
 
 /// Built as tests are, once; afterwards this is a moment.

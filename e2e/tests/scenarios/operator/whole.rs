@@ -1,24 +1,19 @@
 //! The whole way: a Reflector serves, an appliance pairs with the code of its object, measures, and is cut off.
 
-use std::fs::File;
-use std::io::BufWriter;
-use std::path::{Path, PathBuf};
-
 use anyhow::{Context as _, Result, ensure};
 use crds::{Reflector, ReflectorPeer};
-use e2e::image::{self, Name};
+use e2e::measuring::{Measured, Tester};
 use e2e::scenario::{MINUTE, Scenario, scenario, wait_until};
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt as _;
 use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
-use super::running::{Operator, built};
+use super::running::{Operator, built, image_on};
 use super::{create, reflector, says};
 use crate::chart;
 use crate::crds::install;
 
-const IMAGE: &str = "bed.example/reflector:whole";
 const PORT: u16 = 14400;
 const APPLIANCE: &str = "bed-whole";
 
@@ -29,12 +24,9 @@ async fn an_appliance_pairs_with_an_object_measures_and_is_cut_off_when_it_is_su
         install(story).await?;
         chart::apply(story, &["templates/access/endpoint.yaml"]).await?;
         chart::apply(story, &chart::POLICIES).await?;
+        image_on(story, "node-1", "whole").await?;
         let program = built("reflector", "reflector").await?;
         let home = tempfile::tempdir().context("make a home for the appliance")?;
-        let archive = home.path().join("image.tar");
-        let file = File::create(&archive).context("create the archive of the image")?;
-        image::write(&Name::new(IMAGE)?, &[image::program(&program)?], BufWriter::new(file))?;
-        story.bed.import_into("node-1", &archive).await?;
 
         let operator = Operator::start(story, &[]).await?;
         let more = json!({
@@ -45,7 +37,8 @@ async fn an_appliance_pairs_with_an_object_measures_and_is_cut_off_when_it_is_su
         says(story, "attic", "Ready", "True", "Serving").await?;
 
         story.bed.add_appliance(APPLIANCE).await?;
-        let appliance = Appliance { story, program, home: home.path().to_owned() };
+        let way = story.bed.inside(APPLIANCE, [""; 0])?;
+        let appliance = Appliance { story, tester: Tester::new(&program, home.path(), way)? };
         let told = appliance.tell().await;
         story.bed.remove_appliance(APPLIANCE).await?;
         told?;
@@ -56,8 +49,7 @@ async fn an_appliance_pairs_with_an_object_measures_and_is_cut_off_when_it_is_su
 
 struct Appliance<'a> {
     story: &'a Scenario,
-    program: PathBuf,
-    home: PathBuf,
+    tester: Tester,
 }
 
 impl Appliance<'_> {
@@ -83,8 +75,16 @@ impl Appliance<'_> {
         let left = secrets.iter().filter(|secret| secret.name_any().starts_with("pairing-")).count();
         ensure!(left == 0, "{left} codes are left");
 
+        self.reflector("no test runs", |status| status.active_tests == Some(0)).await?;
         let running = self.test(&address, &["-t", "30", "--up"], 3);
         let suspended = async {
+            // Well into it: one that is cut while it begins has nothing to show.
+            self.peer("its second test moves as much as the first", |peer| {
+                let used = peer.status.as_ref()?.usage.as_ref()?;
+                let moved = u64::try_from(used.bytes_today?).ok()? > bytes.saturating_mul(2);
+                (moved && used.tests_today == Some(2)).then_some(())
+            })
+            .await?;
             self.reflector("a test runs", |status| status.active_tests == Some(1)).await?;
             let suspend = Patch::Merge(json!({ "spec": { "suspend": true } }));
             let peers = self.story.api::<ReflectorPeer>();
@@ -148,30 +148,12 @@ impl Appliance<'_> {
 
     /// `reflector test` on the appliance's network; it must end with this code. Its result, if it printed one.
     async fn test(&self, address: &str, more: &[&str], code: i32) -> Result<Value> {
-        let config = self.home.join("client.toml");
-        let key = self.home.join("key");
-        std::fs::write(&config, format!("[identity]\nprivate_key_path = \"{}\"\n", key.display()))?;
-        let (out, err) = (self.home.join("out.json"), self.home.join("err.txt"));
-        let script = format!(
-            "HOME={home} {program} -c {config} test {address} --json {more} >{out} 2>{err}; echo $?",
-            home = self.home.display(),
-            program = self.program.display(),
-            config = config.display(),
-            more = more.join(" "),
-            out = out.display(),
-            err = err.display(),
-        );
-        let ended = self.story.exec(APPLIANCE, ["sh", "-c", &script]).await?;
-        let said = std::fs::read_to_string(&err).unwrap_or_default();
-        ensure!(ended.trim() == code.to_string(), "it ended with {}, not {code}: {said}", ended.trim());
-        read(&out)
+        let words: Vec<&str> = [address, "--json"].iter().chain(more).copied().collect();
+        let Measured { code: ended, answer, told } = self.tester.measure(&words)?.end().await?;
+        ensure!(ended == code, "it ended with {ended}, not {code}: {told}");
+        if answer.trim().is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_str(&answer).context("understand the result")
     }
-}
-
-fn read(path: &Path) -> Result<Value> {
-    let text = std::fs::read_to_string(path).context("read the result")?;
-    if text.trim().is_empty() {
-        return Ok(Value::Null);
-    }
-    serde_json::from_str(&text).context("understand the result")
 }
