@@ -15,16 +15,20 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 use serde_json::json;
 use tokio::process::Command;
-use tokio::sync::RwLock;
+use tokio::sync::{Mutex, RwLock};
 use tokio::time::{Instant, timeout};
 
 use super::artefacts;
 use super::wait::{MINUTE, wait_until};
-use crate::bed::Bed;
+use crate::bed::{Bed, Member};
 use crate::skipping::{leave_test_to, skip_test};
 
 /// Held shared by most stories and alone by those that stop what others need.
 static STAGE: RwLock<()> = RwLock::const_new(());
+/// Held by the one story that breaks the spare node.
+static SPARE: Mutex<()> = Mutex::const_new(());
+/// What breaks when there is no spare node. The other is the one on which most pods of stories are.
+const ELSE_BROKEN: &str = "node-2";
 /// Set where a story may not be skipped: by `cargo verify`, which starts a bed for them.
 const REQUIRED: &str = "REFLECTOR_BED_REQUIRED";
 /// Set where a story is left to the step that starts a bed: by the other steps of `cargo verify`.
@@ -52,6 +56,7 @@ pub struct Scenario {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Staged {
     BesideOthers,
+    OnTheSpareNode,
     Alone,
 }
 
@@ -71,6 +76,22 @@ pub async fn scenario_with_argocd(name: &str, story: impl AsyncFnOnce(&mut Scena
 pub async fn alone(name: &str, story: impl AsyncFnOnce(&mut Scenario) -> Result<()>) {
     let _stage = STAGE.write().await;
     tell(name, Staged::Alone, Needs::Bed, story).await;
+}
+
+/// Tells a story that breaks a node, which it is told: beside others where the bed has a spare one, and alone where it
+/// has none. When it fails, what it broke is mended. It may not start or end anything of the bed.
+pub async fn breaking_a_node(name: &str, story: impl AsyncFnOnce(&mut Scenario, &Member) -> Result<()>) {
+    if let Some(node) = Bed::running().ok().and_then(|bed| bed.spare()) {
+        let _spare = SPARE.lock().await;
+        let _stage = STAGE.read().await;
+        let story = async |scenario: &mut Scenario| story(scenario, &node).await;
+        return tell(name, Staged::OnTheSpareNode, Needs::Bed, story).await;
+    }
+    alone(name, async |scenario: &mut Scenario| {
+        let node = scenario.bed.member(ELSE_BROKEN)?;
+        story(scenario, &node).await
+    })
+    .await;
 }
 
 /// Tells a story of Argo CD while no other is told.
@@ -120,7 +141,7 @@ async fn tell(
         println!("its namespace stays: cargo bed shell kubectl -n {} get all", scenario.namespace);
     } else {
         // What it holds, a port of a node perhaps, and what it broke must not fail the next story.
-        if staged == Staged::Alone
+        if staged != Staged::BesideOthers
             && let Err(error) = scenario.bed.mend().await
         {
             println!("the bed is not mended, start it again: {error:#}");

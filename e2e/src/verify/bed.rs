@@ -61,7 +61,7 @@ pub(super) fn run(job: &Job) -> Result<Outcome> {
 fn on_a_new_bed(job: &Job, line: &Line) -> Result<()> {
     let kubernetes = line.kubernetes;
     job.stage(format!("building and starting the {kubernetes} Kubernetes"));
-    let mut words = vec!["up", "--kubernetes", kubernetes];
+    let mut words = vec!["up", "--spare", "--kubernetes", kubernetes];
     words.extend((line.argocd && job.place.long).then_some("--argocd"));
     let up = job.run(cargo_bed(&words));
     let told = up.and_then(|()| tell(job, line)).and_then(|()| job.run(cargo_bed(&["status"])));

@@ -23,7 +23,7 @@ use crate::crds::install;
 /// What the operator calls the account of a Reflector called attic.
 const ACCOUNT: &str = "rfl-attic";
 /// Long enough for a restart on a busy machine, short enough to wait for its end.
-const GRACE: &str = "40s";
+const GRACE: &str = "20s";
 /// A command of the reflector answers, or hangs.
 const COMMAND: Duration = Duration::from_secs(20);
 
