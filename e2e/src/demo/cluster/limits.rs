@@ -66,7 +66,8 @@ impl Story {
         let told = self.target.typed(&self.screen, &revoke).await?;
         ensure!(told.contains("is shut out"), "it is not shut out");
         let measured = running.end().await?;
-        self.screen.output(measured.told.lines().next_back().unwrap_or_default());
+        let how = |line: &&str| line.starts_with("PHASE") || line.starts_with("down  ");
+        self.screen.output(&measured.answer.lines().filter(how).collect::<Vec<_>>().join("\n"));
         ensure!(measured.code != 0, "a revoked test was called complete: {}", measured.answer);
         let entry = self.peer().await?["status"]["reflectors"][0].clone();
         ensure!(entry["lastTest"]["endReason"] == "suspended", "it ended otherwise: {entry}");
