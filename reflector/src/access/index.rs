@@ -1,7 +1,8 @@
 //! The policy index: objects in, one verdict per Endpoint ID out. Pure and synchronous.
 //!
 //! The state after any order of `apply`, `delete` and `reset` depends only on the objects that are left, so a missed or
-//! repeated event cannot widen anything. What changed is returned as data; [`super::handle`] tells the connections.
+//! repeated event cannot widen anything. What changed is returned as data; [`super::handle`] tells the connections. One
+//! piece, because an event and the verdicts that follow from it must not be able to drift apart.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;

@@ -2,14 +2,12 @@
 //! connection is accepted.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, Result, anyhow};
 use crds::EndpointId;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -18,7 +16,6 @@ use crate::access::cluster::Handle;
 use crate::access::directory;
 use crate::admin::server::AdminSocket;
 use crate::audit::Audit;
-use crate::cluster::status::Hardware;
 use crate::config::Loaded;
 use crate::engine::Placement;
 use crate::engine::door::Doors;
@@ -26,20 +23,18 @@ use crate::engine::door::post::Post;
 use crate::engine::site::Site;
 use crate::engine::tunnel::Tunnels;
 use crate::health::{self, MetricsAccess};
-use crate::identity::{Current, Identity};
 use crate::ledger::Ledger;
 use crate::link::features::Feature;
 use crate::metrics::Metrics;
-use crate::selfconnect::{Caller, Reached};
 use crate::server::Server;
 use crate::session::{Routes, Sessions};
 
 use super::admin::Desk;
 use super::engines::Engines;
-use super::feeder::{self, Feeder, InCluster, in_cluster};
-use super::pod::{self, Pod, Surveyor};
+use super::feeder::{self, Feeder, in_cluster};
+use super::pod::Pod;
 use super::probe::Probe;
-use super::wire::{Rooms, Wired, open_rooms, wire};
+use super::wire::{open_rooms, wire};
 use super::{host, watcher};
 
 /// A core task: what it is called when it ends unasked.
@@ -101,7 +96,7 @@ pub(super) async fn start(loaded: Loaded, engines: Engines) -> Result<Reflector>
     let (listen, health_listen) = (control.local_addr()?, health.local_addr()?);
     let accepting = Arc::new(AtomicBool::new(true));
     let pod = match in_cluster {
-        Some(here) => pod_of(here, &rooms, &wired, &accepting, (listen, config.state_dir().to_owned()))?,
+        Some(here) => Pod::of(here, &rooms, &wired, &accepting, (listen, config.state_dir()))?,
         None => None,
     };
     let probe = Arc::new(Probe {
@@ -156,61 +151,6 @@ pub(super) async fn start(loaded: Loaded, engines: Engines) -> Result<Reflector>
         pairing_at_start: config.access.pairing_enabled,
         cluster: wired.cluster,
     })
-}
-
-/// What tells the cluster how things stand, and finds out whether anybody could get in.
-fn pod_of(
-    here: InCluster,
-    rooms: &Rooms,
-    wired: &Wired,
-    accepting: &Arc<AtomicBool>,
-    (listen, state_dir): (SocketAddr, PathBuf),
-) -> Result<Option<Pod>> {
-    let parts = wired.cluster.clone().zip(wired.witness.clone()).zip(wired.codes.clone());
-    let Some(((held, witness), codes)) = parts else { return Ok(None) };
-    // Made anew by each process, and known to it alone.
-    let us = Identity::generate().context("make a key to connect to ourselves")?;
-    let us = Current::new(us, None, rooms.started.wall)?;
-    wired.server.expect_itself(us.identity.id());
-    let reached = watch::Sender::new(Reached::Untried);
-    let hardware = watch::Sender::new(Hardware::untested());
-    Ok(Some(Pod {
-        rooms: pod::Rooms {
-            own: here.own,
-            held: held.clone(),
-            codes,
-            access: rooms.access.clone(),
-            ledger: rooms.ledger.clone(),
-            audit: rooms.audit.clone(),
-            server: wired.server.clone(),
-            sessions: wired.sessions.clone(),
-            identity: wired.identity.subscribe(),
-            witness,
-            position: rooms.position.as_str(),
-            accepting: Arc::clone(accepting),
-            reached: reached.subscribe(),
-            hardware: hardware.subscribe(),
-        },
-        client: here.client,
-        metrics: rooms.metrics.clone(),
-        caller: Caller {
-            us,
-            listen,
-            identity: wired.identity.subscribe(),
-            access: rooms.access.clone(),
-            phase: wired.server.phase(),
-        },
-        reached,
-        surveyor: Surveyor {
-            held,
-            sessions: wired.sessions.clone(),
-            phase: wired.server.phase(),
-            metrics: rooms.metrics.clone(),
-            state_dir,
-            started: rooms.started.wall,
-        },
-        hardware,
-    }))
 }
 
 impl Reflector {
@@ -311,6 +251,7 @@ impl Reflector {
             tokio::select! {
                 () = cancel.cancelled() => Ok("the audit log"),
                 () = audit.ended() => Err(anyhow!("the audit writer ended unasked")),
+                never = audit.look_for_room() => match never {},
             }
         });
         accepting

@@ -21,7 +21,7 @@ use super::words;
 
 /// For one attempt. On loopback it takes milliseconds; a host that needs so long grants nobody a test in time either.
 /// Test: `whoever_never_answers_is_given_up`.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(8);
 
 /// Who tries, and what it needs to know.
 pub(crate) struct Caller {
@@ -144,7 +144,7 @@ mod tests {
         assert_eq!(
             answer,
             Answer::Missed(format!(
-                "{at}: no answer within 10 s: the host is overloaded, or the process is stuck; look at both"
+                "{at}: no answer within 8 s: the host is overloaded, or the process is stuck; look at both"
             ))
         );
     }

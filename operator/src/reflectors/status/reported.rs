@@ -44,10 +44,16 @@ fn is_replacing(deployment: &Deployment) -> bool {
     status.observed_generation < deployment.metadata.generation || status.updated_replicas.unwrap_or(0) < 1
 }
 
+/// What a message says besides what its reason always says: that is said again around it.
+fn details(reason: Reason, message: &str) -> &str {
+    let message = message.strip_prefix(reason.explanation()).unwrap_or(message).trim();
+    message.strip_suffix(reason.remedy()).unwrap_or(message).trim()
+}
+
 /// In the pod's own words, when we know them.
 fn passed_on(condition: &Condition) -> Said {
     match condition.reason.parse() {
-        Ok(reason) => Said::not(reason, condition.message.clone()),
+        Ok(reason) => Said::not(reason, details(reason, &condition.message)),
         Err(()) => Said::not(
             Reason::Starting,
             format!(

@@ -7,6 +7,7 @@ mod cuts;
 mod facts;
 mod follow;
 mod hardware;
+mod made;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,9 +25,9 @@ use crate::metrics::Metrics;
 use crate::selfconnect::{Caller, Reached};
 
 pub(super) use cuts::Cuts;
-pub(super) use facts::Rooms;
+use facts::Rooms;
 use follow::Follower;
-pub(super) use hardware::Surveyor;
+use hardware::Surveyor;
 
 /// The pod's side of the cluster, ready to run.
 pub(super) struct Pod {
