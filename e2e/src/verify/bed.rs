@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use anyhow::Result;
+use e2e::scenario::{TURN, TURNS};
 use e2e::{bed, parts};
 
 use super::job::{InCi, Job, Outcome};
@@ -11,7 +12,7 @@ use super::{second_try, tested};
 /// Rounds of starting, killing and ending: one for everybody, five where there is time. `cargo bed check --rounds 10` is for more.
 const ROUNDS: [&str; 2] = ["1", "5"];
 /// Most of a scenario is waiting, so more of them fit than there are processors on a small machine.
-const SIDE_BY_SIDE: &str = "--test-threads=3";
+const SIDE_BY_SIDE: &str = "--test-threads=4";
 /// Which Kubernetes scenarios are told on, and which of them, none named being all: the newest for everybody, and where
 /// there is time the oldest as well, as far as its API server, its kubelet and its admission have a say.
 const LINES: [&[Line]; 2] = [&[NEWEST], &[NEWEST, OLDEST]];
@@ -70,14 +71,24 @@ fn on_a_new_bed(job: &Job, line: &Line) -> Result<()> {
     told.and(down)
 }
 
+/// First those that are told beside others, then those that want to be alone.
 fn tell(job: &Job, line: &Line) -> Result<()> {
-    job.stage("scenarios");
-    let mut scenarios = job.cargo_command(&["test", "--package", "e2e", "--test", "scenarios", "--"]);
-    scenarios.arg(SIDE_BY_SIDE).args(line.scenarios);
-    scenarios.env("REFLECTOR_BED_REQUIRED", "1");
-    second_try::run(job, scenarios)
+    let names = line.scenarios.iter().copied();
+    for turn in TURNS {
+        job.stage(format!("scenarios, {turn}"));
+        let mut scenarios = job.cargo_command(&["test", "--package", "e2e", "--test", "scenarios", "--"]);
+        scenarios.arg(SIDE_BY_SIDE).args(names.clone());
+        scenarios.env("REFLECTOR_BED_REQUIRED", "1").env(TURN, turn);
+        if job.place.long {
+            // Rounds that are counted are all run.
+            scenarios.env("REFLECTOR_TEST_LONG", "1");
+        }
+        second_try::run(job, scenarios)?;
+    }
+    Ok(())
 }
 
+/// `cargo bed` of this program.
 pub(super) fn cargo_bed(words: &[&str]) -> Command {
     let mut command = ourselves(&["bed"]);
     command.args(words);

@@ -7,7 +7,7 @@ use kube::api::DeleteParams;
 use serde_json::json;
 
 use super::super::says;
-use super::serving::{Attic, DENIED, MEASURED};
+use super::super::serving::{Attic, DENIED, MEASURED};
 
 /// A node and its address.
 pub(super) const NODE: (&str, [u8; 4]) = ("node-1", [10, 99, 0, 11]);

@@ -9,4 +9,3 @@ mod measuring;
 mod objects;
 mod operators;
 mod outage;
-mod serving;

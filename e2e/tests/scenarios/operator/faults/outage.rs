@@ -10,8 +10,8 @@ use serde_json::json;
 use super::super::fleets::edit;
 use super::super::pairing::acting::{is_in, is_waiting, read, secret_of, until};
 use super::super::says;
+use super::super::serving::{Attic, DENIED, MEASURED};
 use super::measuring::NODE;
-use super::serving::{Attic, DENIED, MEASURED};
 
 const OTHER: (&str, [u8; 4]) = ("node-2", [10, 99, 0, 12]);
 
