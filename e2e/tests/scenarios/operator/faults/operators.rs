@@ -79,12 +79,17 @@ const LONG: &str = "REFLECTOR_TEST_LONG";
 /// A life in which nothing is left to write is over then.
 const LIFE: Duration = Duration::from_millis(300);
 
+#[expect(clippy::disallowed_methods, reason = "whether there is time is said by whoever starts the test")]
+fn kills() -> usize {
+    KILLS[usize::from(std::env::var_os(LONG).is_some())]
+}
+
 /// F10: however it dies, what comes of it is what comes of an operator that nobody disturbs.
 #[tokio::test]
 async fn an_operator_that_is_killed_again_and_again_leaves_what_an_undisturbed_one_makes() {
     scenario("faults-kills", async |story: &mut Scenario| {
         install(story).await?;
-        let kills = KILLS[usize::from(std::env::var_os(LONG).is_some())];
+        let kills = kills();
         for round in 0..kills {
             if round.is_multiple_of(8) {
                 make(story, round / 8).await?;
