@@ -11,7 +11,7 @@ use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 use super::says;
-use super::serving::{Attic, DENIED, MEASURED};
+use super::serving::{Attic, DENIED, MEASURED, address};
 
 const NODE: (&str, [u8; 4]) = ("node-1", [10, 99, 0, 11]);
 
@@ -34,13 +34,13 @@ async fn edits_of_policy_restart_nothing_and_one_of_the_listener_that_reflector_
         attic.ends(&den, &[], MEASURED).await?;
         let (before, beside) = (attic.pod().await?, attic.pod_of("cellar").await?);
 
-        edit(story, "attic", &json!({ "quotas": { "allowThroughput": false } })).await?;
+        edit(story, "attic", &json!({ "quotas": { "allowedTests": ["UdpEcho"] } })).await?;
         wait_until("the new quota holds", MINUTE, async || {
             attic.ends(&den, &[], DENIED).await?;
             Ok(())
         })
         .await?;
-        edit(story, "attic", &json!({ "quotas": { "allowThroughput": true } })).await?;
+        edit(story, "attic", &json!({ "quotas": { "allowedTests": ["UdpEcho", "Throughput"] } })).await?;
         wait_until("the old one holds again", MINUTE, async || {
             attic.ends(&den, &[], MEASURED).await?;
             Ok(())
@@ -83,7 +83,10 @@ async fn in_each_exposure_the_address_in_the_status_is_where_one_measures() {
             "dataPorts": { "start": 16740, "end": 16743 } });
         let pod_network = json!({ "port": 16750, "healthPort": 16751, "hostNetwork": false });
         for (name, port, network) in [("ports", 16730, ports), ("service", 16750, pod_network)] {
-            let address = attic.beside(name, NODE.0, port, &json!({ "network": network })).await?;
+            let mut address = attic.beside(name, NODE.0, port, &json!({ "network": network })).await?;
+            if name == "service" {
+                address = balanced(story, name, port).await?;
+            }
             let peer = json!({
                 "reflectorRef": { "kind": "Reflector", "name": name },
                 "endpointId": den.key.endpoint_id(),
@@ -96,6 +99,19 @@ async fn in_each_exposure_the_address_in_the_status_is_where_one_measures() {
         attic.operator.end().await
     })
     .await;
+}
+
+/// Plays the load balancer of this cluster, which gives a Service the address of a node. Answers where one measures then.
+async fn balanced(story: &Scenario, name: &str, port: u16) -> Result<String> {
+    let given = json!({ "status": { "loadBalancer": { "ingress": [{ "ip": "10.99.0.11" }] } } }).to_string();
+    let service = format!("service/rfl-{name}");
+    story.kubectl(["patch", &service, "--subresource=status", "--type=merge", "--patch", &given]).await?;
+    wait_until("its status has the load balancer's address", MINUTE, async || {
+        let address = address(story, name).await?;
+        ensure!(address.ends_with(&format!("@10.99.0.11:{port}")), "it has {address}");
+        Ok(address)
+    })
+    .await
 }
 
 /// F7, I4: whoever knew a reflector elsewhere knows it here, and nobody reads its key anywhere.

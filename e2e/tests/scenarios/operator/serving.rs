@@ -217,7 +217,7 @@ impl Measurement {
 }
 
 /// Whom one expects at a Reflector, and where, as its status says.
-async fn address(story: &Scenario, name: &str) -> Result<String> {
+pub(super) async fn address(story: &Scenario, name: &str) -> Result<String> {
     let status = story.api::<Reflector>().get(name).await?.status.context("it has no status")?;
     let id = status.endpoint_id.context("it has no Endpoint ID")?;
     let at = status.addresses.first().context("it has no address")?;
