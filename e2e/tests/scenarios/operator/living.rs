@@ -93,8 +93,13 @@ async fn in_each_exposure_the_address_in_the_status_is_where_one_measures() {
             });
             attic.peer(&format!("den-{name}"), &peer).await?;
             attic.ready(&format!("den-{name}")).await?;
-            let (ended, said) = attic.measure_at(&address, &den, &["-t", "1"])?.ended().await?;
-            ensure!(ended == Some(MEASURED), "{name} at {address}: {ended:?}: {said}");
+            // The nodes learn of a load balancer's address a moment later.
+            wait_until(&format!("one measures at {name}"), MINUTE, async || {
+                let (ended, said) = attic.measure_at(&address, &den, &["-t", "1"])?.ended().await?;
+                ensure!(ended == Some(MEASURED), "{address}: {ended:?}: {said}");
+                Ok(())
+            })
+            .await?;
         }
         attic.operator.end().await
     })
