@@ -7,21 +7,14 @@ use e2e::appliance::Key;
 use e2e::scenario::{MINUTE, Scenario, scenario, wait_until};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{Pod, Secret};
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
-use serde_json::{Value, json};
+use kube::api::{DeleteParams, PostParams};
+use serde_json::json;
 
+use super::fleets::edit;
 use super::says;
 use super::serving::{Attic, DENIED, MEASURED, address};
 
 const NODE: (&str, [u8; 4]) = ("node-1", [10, 99, 0, 11]);
-
-/// Changes the spec of a Reflector as its owner does.
-async fn edit(story: &Scenario, name: &str, spec: &Value) -> Result<()> {
-    let patch = Patch::Merge(json!({ "spec": spec }));
-    let patched = story.api::<Reflector>().patch(name, &PatchParams::default(), &patch).await;
-    patched.with_context(|| format!("change {name}"))?;
-    Ok(())
-}
 
 /// F4, F5, A5: quotas are in force within the same process; a listener is a new pod, which nobody's test is cut for, and
 /// which nobody else has to pair with again or restarts for.
@@ -34,13 +27,19 @@ async fn edits_of_policy_restart_nothing_and_one_of_the_listener_that_reflector_
         attic.ends(&den, &[], MEASURED).await?;
         let (before, beside) = (attic.pod().await?, attic.pod_of("cellar").await?);
 
-        edit(story, "attic", &json!({ "quotas": { "allowedTests": ["UdpEcho"] } })).await?;
+        edit::<Reflector>(story, "attic", &json!({ "spec": { "quotas": { "allowedTests": ["UdpEcho"] } } }))
+            .await?;
         wait_until("the new quota holds", MINUTE, async || {
             attic.ends(&den, &[], DENIED).await?;
             Ok(())
         })
         .await?;
-        edit(story, "attic", &json!({ "quotas": { "allowedTests": ["UdpEcho", "Throughput"] } })).await?;
+        edit::<Reflector>(
+            story,
+            "attic",
+            &json!({ "spec": { "quotas": { "allowedTests": ["UdpEcho", "Throughput"] } } }),
+        )
+        .await?;
         wait_until("the old one holds again", MINUTE, async || {
             attic.ends(&den, &[], MEASURED).await?;
             Ok(())
@@ -51,7 +50,8 @@ async fn edits_of_policy_restart_nothing_and_one_of_the_listener_that_reflector_
 
         let running = attic.measure(&den, &["-t", "15"])?;
         attic.sessions(1).await?;
-        edit(story, "attic", &json!({ "network": { "plainOnControlPort": false } })).await?;
+        edit::<Reflector>(story, "attic", &json!({ "spec": { "network": { "plainOnControlPort": false } } }))
+            .await?;
         let (ended, said) = running.ended().await?;
         ensure!(ended == Some(MEASURED), "the running test ended with {ended:?}: {said}");
         let pods = story.api::<Pod>();
@@ -139,7 +139,8 @@ async fn a_key_that_moves_in_is_the_same_endpoint_and_is_told_nobody() {
 
         // From here on the claim has it.
         story.api::<Secret>().delete("from-home", &DeleteParams::default()).await?;
-        edit(story, "moved", &json!({ "identity": { "importSecretRef": null } })).await?;
+        edit::<Reflector>(story, "moved", &json!({ "spec": { "identity": { "importSecretRef": null } } }))
+            .await?;
         let before = attic.pod_of("moved").await?;
         story.api::<Pod>().delete(&before, &DeleteParams::default()).await?;
         let pods = story.api::<Pod>();

@@ -1,7 +1,5 @@
 //! A Reflector that serves from a pod, with an operator beside it, and appliances on this machine that measure against it.
 
-use std::fs::File;
-use std::io::BufWriter;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -10,7 +8,6 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use crds::{Reflector, ReflectorPeer};
 use e2e::appliance::Key;
-use e2e::image::{self, Name};
 use e2e::proc::{Daemon, Spawn};
 use e2e::scenario::{MINUTE, Scenario, wait_until};
 use k8s_openapi::api::core::v1::Pod;
@@ -18,12 +15,11 @@ use kube::ResourceExt as _;
 use kube::api::{ListParams, PostParams};
 use serde_json::{Value, json};
 
-use super::running::{Operator, built, fetch};
+use super::running::{Operator, built, fetch, image_on};
 use super::{create, reflector, says};
 use crate::chart;
 use crate::crds::install;
 
-const IMAGE: &str = "bed.example/reflector:faults";
 /// A test that was cut, refused or done has ended by then.
 const ENDING: Duration = Duration::from_secs(60);
 
@@ -65,10 +61,7 @@ impl<'a> Attic<'a> {
         chart::apply(story, &chart::POLICIES).await?;
         let program = built("reflector", "reflector").await?;
         let home = tempfile::tempdir().context("make a home for appliances")?;
-        let archive = home.path().join("image.tar");
-        let file = File::create(&archive).context("create the archive of the image")?;
-        image::write(&Name::new(IMAGE)?, &[image::program(&program)?], BufWriter::new(file))?;
-        story.bed.import_into(node, &archive).await?;
+        image_on(story, node, "faults").await?;
 
         let operator = Operator::start(story, &[]).await?;
         let mut all =
