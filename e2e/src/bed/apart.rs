@@ -2,7 +2,8 @@
 //! cgroups of its own.
 //!
 //! In: nothing but the right to make namespaces. Out: what precedes a command that is to run in there. The place ends
-//! with its owner, and with it everything that was started in it; what a killed owner left is cleared away by the next.
+//! with its owner, and with it everything that was started in it; what a killed owner
+//! left goes with the next, or with `cargo bed down`.
 
 use std::ffi::OsString;
 use std::fs;
@@ -15,16 +16,23 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use super::cgroups::{ENTER, delegate, inherit_cpus, make, remove};
 use super::hierarchies::Hierarchies;
+use super::running::folder;
 
 /// What its cgroup is called in every hierarchy.
 const NAME: &str = "reflector-bed-apart";
 /// Where processes are in version 2, which wants them in leaves only.
 const LEAF: &str = "inside";
+/// Below what a bed is that says nothing of its folder, and what every place has of its own.
+const OWN: &str = "/run";
 /// Its arguments are where hierarchies are mounted. Each is covered by the part of it that is ours, so that software which
-/// knows one place only, as the kubelet does, finds ours there. The name says that it is done.
+/// knows one place only, as the kubelet does, finds ours there. Whatever the first bed has mounted goes, here alone: a
+/// sweep would find it in the list of mounts. The name says that it is done.
 const FURNISH: &str = r#"
 set -eu
 for hierarchy in "$@"; do mount --bind "$hierarchy/reflector-bed-apart" "$hierarchy"; done
+while read -r _ _ _ _ point _; do
+  case "$point" in /run/*) umount --lazy "$point" 2>/dev/null || : ;; esac
+done </proc/self/mountinfo
 mount -t tmpfs tmpfs /run
 ip link set lo up
 exec sleep infinity
@@ -44,8 +52,9 @@ pub struct Apart {
 impl Apart {
     /// Makes it. There is one on a machine.
     pub fn open() -> Result<Self> {
-        let mounts = fs::read_to_string("/proc/self/mountinfo").context("read what is mounted")?;
-        let hierarchies = Hierarchies::read(&mounts).context("no cgroup2 is mounted")?;
+        let folder = folder();
+        ensure!(folder.starts_with(OWN), "the bed's folder, {}, is not below {OWN}", folder.display());
+        let hierarchies = hierarchies()?;
         clear(&hierarchies).context("clear away what an earlier place apart left")?;
         for cgroup in hierarchies.each(NAME) {
             make(&cgroup)?;
@@ -58,7 +67,9 @@ impl Apart {
         let points: Vec<PathBuf> = hierarchies.points().cloned().collect();
         // It is the root of our hierarchies that is entered before the namespace is made: that is what it shows as `/`.
         let mut words = enter(hierarchies.each(NAME).collect());
-        words.extend(["unshare", "--net", "--mount", "--cgroup", "--propagation", "private"].map(OsString::from));
+        words.extend(
+            ["unshare", "--net", "--mount", "--cgroup", "--propagation", "private"].map(OsString::from),
+        );
         words.extend(["sh", "-c", FURNISH, "sh"].map(OsString::from));
         words.extend(points.into_iter().map(OsString::from));
         let mut command = Command::new(&words[0]);
@@ -74,7 +85,9 @@ impl Apart {
         let leaf = leaf(&self.hierarchies);
         let mut words = enter(self.hierarchies.version_1(NAME).chain([leaf]).collect());
         let target = self.anchor.id().to_string();
-        words.extend(["nsenter", "--target", &target, "--net", "--mount", "--cgroup", "--"].map(OsString::from));
+        words.extend(
+            ["nsenter", "--target", &target, "--net", "--mount", "--cgroup", "--"].map(OsString::from),
+        );
         words
     }
 
@@ -100,6 +113,16 @@ impl Drop for Apart {
         let _ = self.anchor.wait();
         let _ = clear(&self.hierarchies);
     }
+}
+
+/// Clears away what a killed owner left. Fine when there is nothing.
+pub(super) fn sweep() -> Result<()> {
+    clear(&hierarchies()?).context("clear away the second bed")
+}
+
+fn hierarchies() -> Result<Hierarchies> {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").context("read what is mounted")?;
+    Hierarchies::read(&mounts).context("no cgroup2 is mounted")
 }
 
 fn leaf(hierarchies: &Hierarchies) -> PathBuf {
@@ -164,13 +187,17 @@ mod tests {
         }
         let place = Apart::open().unwrap();
         assert_eq!(run(&place, "tail -n +3 /proc/self/net/dev | cut -d: -f1; ls /run").trim(), "lo");
+        assert_eq!(run(&place, "grep ' /run/' /proc/self/mountinfo || :"), "", "mounts of somebody else");
         run(&place, "ip link add rbed-bridge type bridge && touch /run/here");
         assert_eq!(run(&place, "ls /run"), "here\n");
         assert!(!PathBuf::from("/run/here").exists());
         // By its own view it is at the root of each hierarchy, where the kubelet will make its cgroups.
         let cgroups = run(&place, "cat /proc/self/cgroup");
         assert!(cgroups.lines().all(|line| line.ends_with(":/") || line.ends_with(":/inside")), "{cgroups}");
-        run(&place, "mkdir /sys/fs/cgroup/unified/x 2>/dev/null || mkdir /sys/fs/cgroup/x; sleep 1000 >/dev/null 2>&1 &");
+        run(
+            &place,
+            "mkdir /sys/fs/cgroup/unified/x 2>/dev/null || mkdir /sys/fs/cgroup/x; sleep 1000 >/dev/null 2>&1 &",
+        );
         let cgroups: Vec<PathBuf> = place.hierarchies.each(NAME).collect();
         assert!(cgroups.iter().all(|cgroup| cgroup.exists()));
         drop(place);
