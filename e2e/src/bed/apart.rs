@@ -7,7 +7,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -80,14 +80,17 @@ impl Apart {
         Ok(place)
     }
 
-    /// What precedes a command that runs in there, and everything that it starts.
-    pub fn inside(&self) -> Vec<OsString> {
+    /// What precedes a command that runs in there, in this folder, as does everything that it starts.
+    pub fn inside(&self, folder: &Path) -> Vec<OsString> {
         let leaf = leaf(&self.hierarchies);
         let mut words = enter(self.hierarchies.version_1(NAME).chain([leaf]).collect());
         let target = self.anchor.id().to_string();
         words.extend(
             ["nsenter", "--target", &target, "--net", "--mount", "--cgroup", "--"].map(OsString::from),
         );
+        // Who enters a mount namespace stands in its root.
+        words.extend(["sh", "-c", r#"cd "$0" && exec "$@""#].map(OsString::from));
+        words.push(folder.into());
         words
     }
 
@@ -174,7 +177,7 @@ mod tests {
     use crate::skipping::skip_test;
 
     fn run(place: &Apart, script: &str) -> String {
-        let words = place.inside();
+        let words = place.inside(Path::new("/usr/bin"));
         let output = Command::new(&words[0]).args(&words[1..]).args(["sh", "-c", script]).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
@@ -186,6 +189,7 @@ mod tests {
             return skip_test(&why);
         }
         let place = Apart::open().unwrap();
+        assert_eq!(run(&place, "pwd"), "/usr/bin\n");
         assert_eq!(run(&place, "tail -n +3 /proc/self/net/dev | cut -d: -f1; ls /run").trim(), "lo");
         assert_eq!(run(&place, "grep ' /run/' /proc/self/mountinfo || :"), "", "mounts of somebody else");
         run(&place, "ip link add rbed-bridge type bridge && touch /run/here");

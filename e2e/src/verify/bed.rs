@@ -81,7 +81,7 @@ fn on_new_beds(job: &Job, line: &Line) -> Result<()> {
 /// The first turn on the bed that is up, the second beside it.
 fn on_two(job: &Job, line: &Line, apart: &bed::Apart) -> Result<()> {
     let [beside, alone] = TURNS;
-    let other = job.beside("bed-alone", apart.inside())?;
+    let other = job.beside("bed-alone", apart.inside(&job.place.root))?;
     let (here, there) = std::thread::scope(|scope| {
         let there = scope.spawn(|| ended(&other, up(&other, line).and_then(|()| tell(&other, line, alone))));
         let here = tell(job, line, beside);
