@@ -15,6 +15,7 @@ reasons! {
         ImageNotAllowed: "The image's repository is not on the operator's list." => "Leave spec.image out, or have the repository added to the operator's allowed images.",
         Progressing: "The operator is applying the spec." => "Wait a moment.",
         ApplyFailed: "The API server refused an object the Reflector needs." => "Read the message; the operator tries again by itself.",
+        DefinitionsOutdated: "The definitions in the cluster are older than this operator, which cannot write all it knows." => "Apply the definitions of this release, with its chart or from crds/yaml; it goes on by itself within five minutes.",
         Forbidden: "A right is missing." => "Apply the roles of this release; the message names the right.",
         ClaimBound: "The claim is bound and holds the key." => "Nothing to do.",
         IdentityAdopted: "The identity of an earlier Reflector of this name was found and is used." => "Nothing to do, unless a new identity was meant: raise spec.identity.rotation.",
