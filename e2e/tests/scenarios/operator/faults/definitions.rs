@@ -1,4 +1,4 @@
-//! The definitions in the cluster are older than the operator.
+//! The definitions in the cluster are older than the operator. Newer ones are in `newer`.
 
 use anyhow::{Context as _, Result, ensure};
 use e2e::scenario::{Scenario, alone};
@@ -10,7 +10,7 @@ use crate::chart;
 use crate::crds::install;
 
 /// A definition, changed: the change is given its `spec` and `status`.
-async fn define(story: &Scenario, plural: &str, change: impl FnOnce(&mut Value)) -> Result<()> {
+pub(super) async fn define(story: &Scenario, plural: &str, change: impl FnOnce(&mut Value)) -> Result<()> {
     let text = std::fs::read_to_string(crate::crds::yaml(plural)).context("read the definition")?;
     let mut definition: Value = serde_yaml::from_str(&text).context("understand the definition")?;
     let schema = definition.pointer_mut("/spec/versions/0/schema/openAPIV3Schema/properties");
