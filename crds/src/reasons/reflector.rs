@@ -36,6 +36,7 @@ reasons! {
         PodCutOff: "The pod cannot reach the API server, or the operator cannot see it." => "Check the node's network and the pod's log.",
         Listening: "It takes connections and grants tests." => "Nothing to do.",
         ListenFailed: "It cannot listen on one of its ports." => "Free the port the message names, or change spec.network.",
+        NoAddress: "Its Service has no address: a load balancer gives it one, and a node port does not do." => "Wait for the load balancer, or set spec.network.advertise to where one keeps the port, or remove spec.network.hostNetwork.",
         Draining: "It lets running tests end before it stops." => "Wait; this takes at most five minutes.",
         Suspended: "spec.suspend is true." => "Remove spec.suspend to serve again.",
         AuditFull: "The audit log cannot be written, and spec.audit.onFailure is Deny." => "Make room on the claim.",
