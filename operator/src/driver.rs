@@ -19,9 +19,10 @@ use tokio_util::sync::CancellationToken;
 use crate::backoff::Backoff;
 use crate::clock;
 use crate::metrics::{Kind, Outcome};
+use crate::other_release::{self, OurPart, Words};
 use crate::shared::Shared;
-use crate::undecodable::{self, OurPart};
 use crate::watches::{Object, Warmth, Watched};
+use crate::writing;
 
 /// A watch can die without a word; so each object is looked at again now and then. Up to a tenth is added at random.
 const LOOK_AGAIN: Duration = Duration::from_secs(10 * 60);
@@ -34,10 +35,13 @@ pub(crate) type Controller = (&'static str, BoxFuture<'static, ()>);
 /// What a controller does with one object.
 pub(crate) trait Steps: Send + Sync + 'static {
     type Object: Object + Resource<Scope = NamespaceResourceScope>;
-    type Error: std::error::Error + From<undecodable::Error> + Send + Sync + 'static;
+    type Error: std::error::Error + From<other_release::Error> + Send + Sync + 'static;
     const KIND: Kind;
     /// What we own of its status besides `Ready`, `Reconciling` and `Stalled`.
     const OURS: OurPart;
+
+    /// The write of a status that failed, when that is what failed.
+    fn refused(error: &Self::Error) -> Option<&writing::Error>;
 
     /// Never runs twice at one time for one object, and only while this process may write and every cache is warm. One
     /// that cannot be read does not come here: the driver says so in its status.
@@ -128,9 +132,19 @@ async fn reconcile<S: Steps>(
         return Ok(Action::requeue(left));
     }
     let done = match &object.0 {
-        Ok(object) => Box::pin(driver.steps.reconcile(object)).await,
-        Err(invalid) => match undecodable::say::<S::Object>(S::KIND, invalid, &S::OURS, shared).await {
-            Ok(outcome) => Ok(outcome.into()),
+        Ok(readable) => {
+            let done = Box::pin(driver.steps.reconcile(readable)).await;
+            let refused = done.as_ref().err().and_then(S::refused).filter(|error| error.is_not_defined());
+            if let Some(refused) = refused {
+                // What failed first is what is tried again.
+                if let Err(second) = say::<S>(&object, &Words::outdated(&refused.words()), shared).await {
+                    tracing::warn!(error = &second as &dyn std::error::Error, "say what failed");
+                }
+            }
+            done
+        }
+        Err(invalid) => match say::<S>(&object, &Words::unread(&invalid.error), shared).await {
+            Ok(()) => Ok(Outcome::Invalid.into()),
             Err(error) => Err(error.into()),
         },
     };
@@ -141,6 +155,15 @@ async fn reconcile<S: Steps>(
     let done = done?;
     driver.failures().forget(&name);
     Ok(Action::requeue(next(done, random())))
+}
+
+/// Said beside the steps: they know nothing of other releases.
+async fn say<S: Steps>(
+    object: &DeserializeGuard<S::Object>,
+    words: &Words,
+    shared: &Shared,
+) -> Result<(), other_release::Error> {
+    other_release::say::<S::Object>(S::KIND, object.meta(), words, &S::OURS, shared).await
 }
 
 /// When to look again. What is due at a moment is not spread: it was chosen by whoever knows it.

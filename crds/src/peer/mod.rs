@@ -4,6 +4,7 @@
 //! [`crate::Problem`] with the path of the field and what to write. Reading is lenient (unknown fields are ignored, unknown
 //! names survive until validation) so a newer or broken object can only ever hurt itself.
 
+mod moment;
 mod read;
 mod seniority;
 mod spec;

@@ -10,6 +10,7 @@ use crate::check::Check;
 use crate::definition;
 use crate::problem::{Problem, shortened};
 
+use super::moment;
 use super::spec::{PairingSpec, ReflectorKind, ReflectorPeer, ReflectorRef};
 use super::valid::{
     DEFAULT_PAIRING_TTL, MAX_DISPLAY_NAME, MAX_PAIRING_TTL, MIN_PAIRING_TTL, RefKind, ValidPeer, ValidRef,
@@ -108,19 +109,11 @@ impl Check {
 
     fn expires_at(&mut self, text: Option<&str>) -> Option<Timestamp> {
         let text = text?;
-        let time = Some(text).filter(|t| is_rfc3339(t)).and_then(|t| t.parse().ok());
+        let time = moment::read(text);
         if time.is_none() {
-            let rule = "write a time such as 2026-12-31T00:00:00Z";
-            self.problem("spec.expiresAt", format!("cannot be {:?}: {rule}", shortened(text)));
+            let rule = "is no moment: write a time such as 2026-12-31T00:00:00Z";
+            self.problem("spec.expiresAt", format!("{:?} {rule}", shortened(text)));
         }
         time
     }
-}
-
-/// The form the API server takes; jiff alone would read more.
-fn is_rfc3339(text: &str) -> bool {
-    let zone =
-        text.get(19..).unwrap_or_default().trim_start_matches(|c: char| c == '.' || c.is_ascii_digit());
-    let offset = zone.len() == 6 && zone.starts_with(['+', '-']) && zone.get(3..4) == Some(":");
-    text.get(10..11) == Some("T") && text.get(16..17) == Some(":") && (zone == "Z" || offset)
 }

@@ -20,6 +20,7 @@ reasons! {
         PairingExpired: "Nobody presented the code in time." => "Ask for a new one: kubectl reflector pair NAME --again.",
         ClaimRefused: "A claim's proof does not fit the code; it binds nobody." => "Look at the Reflector the message names: something there claims without knowing the code, or with an old one.",
         ApplyFailed: "The API server refused the Secret of the code." => "Read the message; the operator tries again by itself.",
+        DefinitionsOutdated: "The definitions in the cluster are older than this operator, which cannot write all it knows." => "Apply the definitions of this release, with its chart or from crds/yaml; it goes on by itself within five minutes.",
         TooManyWaiting: "Too many codes wait on this reflector." => "Finish or delete other pairings; at most 64 wait at one time.",
         Bound: "A pairing bound it to its appliance." => "Nothing to do.",
         Declared: "spec.endpointId names its appliance." => "Nothing to do.",

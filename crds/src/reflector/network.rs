@@ -29,7 +29,8 @@ pub struct NetworkSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::port::port")]
     pub health_port: Option<i32>,
-    /// true, the default: the node's own network and ports. false: the pod network and a Service; results say so.
+    /// true, the default: the node's own network and ports. false: the pod network and a Service, which needs a load
+    /// balancer that keeps the port; results say so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host_network: Option<bool>,
     /// Host names or IP addresses appliances should use, such as reflector.example.net; at most 8. Left out: the node's

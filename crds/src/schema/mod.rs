@@ -28,9 +28,17 @@ pub(crate) fn time(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "format": "date-time" })
 }
 
-/// A moment a person writes.
+/// A moment a person writes. Not by `format: date-time`, which takes what is no moment (`+99:99`, whatever follows the
+/// `Z`); the years are those that the calendars of API server and reflector both have. `peer::moment` reads the same.
 pub(crate) fn typed_time(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "string", "format": "date-time", "maxLength": 64 })
+    json_schema!({
+        "type": "string",
+        "maxLength": 64,
+        "x-kubernetes-validations": rule::rules(&[(
+            "self.matches('^([1-8][0-9]{3}|9([0-8][0-9]{2}|9[0-8][0-9]|99[0-8]))-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$') && timestamp(self).getFullYear() > 0",
+            "is no moment: write a time such as 2026-12-31T00:00:00Z",
+        )]),
+    })
 }
 
 /// A cron expression of five fields.

@@ -29,8 +29,8 @@ use kube::ResourceExt as _;
 use crate::clock;
 use crate::driver::{self, Controller, Done, Steps};
 use crate::metrics::{Kind, Outcome};
+use crate::other_release::{self, OurPart};
 use crate::shared::Shared;
-use crate::undecodable::{self, OurPart};
 use crate::writing::{self, Overlay, transition};
 use status::Progress;
 
@@ -64,7 +64,7 @@ enum Error {
     #[error(transparent)]
     Status(#[from] writing::Error),
     #[error(transparent)]
-    Undecodable(#[from] undecodable::Error),
+    OtherRelease(#[from] other_release::Error),
 }
 
 impl Error {
@@ -87,6 +87,13 @@ impl Steps for Fleets {
         lists: &[],
         conditions: &[],
     };
+
+    fn refused(error: &Error) -> Option<&writing::Error> {
+        match error {
+            Error::Status(refused) => Some(refused),
+            _ => None,
+        }
+    }
 
     async fn reconcile(&self, cached: &ReflectorFleet) -> Result<Done, Error> {
         let mut fleet = fetch::newest(self, cached);

@@ -28,9 +28,9 @@ use tokio::sync::{Mutex, MutexGuard};
 use crate::clock;
 use crate::driver::{self, Controller, Done, Steps};
 use crate::metrics::{Kind, Outcome};
+use crate::other_release::{self, OurPart};
 use crate::reflectors;
 use crate::shared::Shared;
-use crate::undecodable::{self, OurPart};
 use crate::writing;
 use decide::{Decision, decide};
 use found::Found;
@@ -64,7 +64,7 @@ enum Error {
     #[error(transparent)]
     Write(#[from] writing::Error),
     #[error(transparent)]
-    Undecodable(#[from] undecodable::Error),
+    OtherRelease(#[from] other_release::Error),
 }
 
 impl Error {
@@ -86,6 +86,13 @@ impl Steps for Peers {
         lists: &["reflectors"],
         conditions: &["Paired", "QuotaAvailable", "Revoked"],
     };
+
+    fn refused(error: &Error) -> Option<&writing::Error> {
+        match error {
+            Error::Write(refused) => Some(refused),
+            _ => None,
+        }
+    }
 
     async fn reconcile(&self, cached: &ReflectorPeer) -> Result<Done, Error> {
         let mut desk = None;

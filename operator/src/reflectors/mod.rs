@@ -27,8 +27,8 @@ use kube::ResourceExt as _;
 use crate::clock;
 use crate::driver::{self, Controller, Done, Steps};
 use crate::metrics::{Kind, Outcome};
+use crate::other_release::{self, OurPart};
 use crate::shared::Shared;
-use crate::undecodable::{self, OurPart};
 use crate::watches::Watches;
 use crate::writing::{self, transition};
 pub(crate) use build::labels::REFLECTOR as REFLECTOR_LABEL;
@@ -90,7 +90,7 @@ enum Error {
     #[error(transparent)]
     Status(#[from] writing::Error),
     #[error(transparent)]
-    Undecodable(#[from] undecodable::Error),
+    OtherRelease(#[from] other_release::Error),
 }
 
 impl Error {
@@ -113,6 +113,13 @@ impl Steps for Reflectors {
         lists: &[],
         conditions: &["Scheduled", "IdentityReady"],
     };
+
+    fn refused(error: &Error) -> Option<&writing::Error> {
+        match error {
+            Error::Status(refused) => Some(refused),
+            _ => None,
+        }
+    }
 
     async fn reconcile(&self, cached: &Reflector) -> Result<Done, Error> {
         let mut reflector = fetch::newest(self, cached);

@@ -19,6 +19,9 @@ use crate::metrics::{Kind, Metrics, Verb};
 /// Our field manager, in children and in status.
 pub(crate) const MANAGER: &str = "reflector-operator";
 
+/// What server-side apply says to a field that the definition in the cluster does not have.
+const NOT_DEFINED: &str = "field not declared in schema";
+
 /// A write that did not happen, or that nobody confirmed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -59,6 +62,12 @@ impl Error {
     pub(super) fn is(&self, code: u16, reason: &str) -> bool {
         matches!(self, Self::Failed { source, .. }
             if matches!(&**source, kube::Error::Api(status) if status.code == code && status.reason == reason))
+    }
+
+    /// Whether the definition in the cluster lacks a field that was written: it is of an older release.
+    pub(crate) fn is_not_defined(&self) -> bool {
+        matches!(self, Self::Failed { source, .. }
+            if matches!(&**source, kube::Error::Api(status) if status.message.contains(NOT_DEFINED)))
     }
 
     /// What a person is told: the action, and the server's own words.

@@ -57,7 +57,7 @@ pub(crate) fn without(rules: &[Value], (resource, verb): &(String, String)) -> V
 }
 
 /// An account with these rules and no others.
-async fn account(story: &Scenario, name: &str, rules: &[Value]) -> Result<Client> {
+pub(crate) async fn account(story: &Scenario, name: &str, rules: &[Value]) -> Result<Client> {
     story.create_account(name).await?;
     let role: Role = serde_json::from_value(json!({ "metadata": { "name": name }, "rules": rules }))?;
     story.api::<Role>().create(&PostParams::default(), &role).await.context("create a role")?;

@@ -1,6 +1,7 @@
 //! The operator on a real API server: what a Reflector becomes, what is left alone, and what stays when it goes.
 
 mod admission;
+mod cut_off;
 mod faults;
 pub(crate) mod fleets;
 mod kept;

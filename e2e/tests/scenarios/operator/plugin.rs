@@ -1,5 +1,6 @@
 //! `kubectl reflector` as a person uses it, started by kubectl, with the operator beside it.
 
+use std::path::Path;
 use std::process::Stdio;
 
 use anyhow::{Context as _, Result, ensure};
@@ -18,7 +19,7 @@ use crate::crds::install;
 
 /// What it printed, what it complained of, and how it ended.
 pub(super) struct Ended {
-    out: String,
+    pub(super) out: String,
     pub(super) err: String,
     pub(super) code: Option<i32>,
 }
@@ -31,12 +32,17 @@ impl Ended {
 
 /// Starts it as kubectl does: by its name on the PATH.
 pub(super) async fn plugin(story: &Scenario, words: &[&str]) -> Result<Ended> {
+    plugin_as(story, &story.bed.kubeconfig(), words).await
+}
+
+/// The same for somebody else.
+pub(super) async fn plugin_as(story: &Scenario, kubeconfig: &Path, words: &[&str]) -> Result<Ended> {
     let program = built("operator", "kubectl-reflector").await?;
     let folder = program.parent().context("find its folder")?;
     let path = std::env::join_paths([folder, story.bed.tools()])?;
     let mut kubectl = Command::new(story.bed.tools().join("kubectl"));
     kubectl.arg("reflector").args(words).args(["--namespace", &story.namespace]);
-    kubectl.env("PATH", path).env("KUBECONFIG", story.bed.kubeconfig());
+    kubectl.env("PATH", path).env("KUBECONFIG", kubeconfig);
     let output = kubectl.stdin(Stdio::null()).kill_on_drop(true).output();
     let output = timeout(2 * MINUTE, output).await.context("it did not end")??;
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();

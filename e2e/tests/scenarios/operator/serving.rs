@@ -79,6 +79,13 @@ impl<'a> Attic<'a> {
 
     /// One more, of the same program on the same node; waits until it serves. Answers whom one expects there, and where.
     pub(super) async fn beside(&self, name: &str, node: &str, port: u16, more: &Value) -> Result<String> {
+        self.make_beside(name, node, port, more).await?;
+        says(self.story, name, "Ready", "True", "Serving").await?;
+        address(self.story, name).await
+    }
+
+    /// The same, without waiting.
+    pub(super) async fn make_beside(&self, name: &str, node: &str, port: u16, more: &Value) -> Result<()> {
         let mut all = json!({
             "image": { "tag": "faults", "pullPolicy": "Never" },
             "quotas": { "cooldown": "0s", "testsPerHour": 100, "maxRate": "20M" },
@@ -86,9 +93,7 @@ impl<'a> Attic<'a> {
         for (key, value) in more.as_object().into_iter().flatten() {
             all[key] = value.clone();
         }
-        create(self.story, &reflector(name, node, port, &all)).await?;
-        says(self.story, name, "Ready", "True", "Serving").await?;
-        address(self.story, name).await
+        create(self.story, &reflector(name, node, port, &all)).await.map(drop)
     }
 
     /// An appliance with a key of its own, whom the Reflector does not know.

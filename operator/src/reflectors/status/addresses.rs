@@ -19,7 +19,7 @@ pub(super) fn of(found: &Found, plan: &Plan) -> Vec<String> {
     } else if plan.network.on_host {
         of_node(found.node.as_deref()).iter().map(|host| with_port(host, port)).collect()
     } else {
-        of_service(found.children.service.as_deref(), found.node.as_deref(), port)
+        of_service(found.children.service.as_deref(), port)
     };
     all.dedup();
     all.truncate(MOST);
@@ -36,23 +36,13 @@ fn of_node(node: Option<&Node>) -> Vec<String> {
     if external.is_empty() { of("InternalIP") } else { external }
 }
 
-/// The load balancer's address, else the node's with the port it has for the Service.
-fn of_service(service: Option<&Service>, node: Option<&Node>, port: u16) -> Vec<String> {
+/// The load balancer's address, and never a node port: that has another number (the two ranges do not overlap), and data
+/// comes to the port that the reflector knows as its own.
+fn of_service(service: Option<&Service>, port: u16) -> Vec<String> {
     let Some(service) = service else { return vec![] };
     let ingress = service.status.as_ref().and_then(|status| status.load_balancer.as_ref()?.ingress.clone());
-    let balanced: Vec<String> = ingress
-        .into_iter()
-        .flatten()
-        .filter_map(|ingress| ingress.ip.or(ingress.hostname))
-        .map(|host| with_port(&host, port))
-        .collect();
-    if !balanced.is_empty() {
-        return balanced;
-    }
-    let ports = service.spec.as_ref().and_then(|spec| spec.ports.clone()).unwrap_or_default();
-    let here = ports.iter().find(|one| one.port == i32::from(port) && one.protocol.as_deref() != Some("UDP"));
-    let Some(node_port) = here.and_then(|one| u16::try_from(one.node_port?).ok()) else { return vec![] };
-    of_node(node).iter().map(|host| with_port(host, node_port)).collect()
+    let hosts = ingress.into_iter().flatten().filter_map(|ingress| ingress.ip.or(ingress.hostname));
+    hosts.map(|host| with_port(&host, port)).collect()
 }
 
 fn with_port(host: &str, port: u16) -> String {

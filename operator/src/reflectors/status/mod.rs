@@ -87,11 +87,6 @@ pub(super) fn status(found: &Found, progress: &Progress<'_>, now: Now) -> OurSta
     let pod = found.pods.first().map(AsRef::as_ref);
     let identity = claim::said(found);
     let scheduled = pod::scheduled(found);
-    let (ready, stalled) = match progress {
-        Progress::Refused(refusal) => (Said::not(refusal.reason, &refusal.message), true),
-        Progress::Failed(_, words) => (Said::not(Reason::ApplyFailed, words), false),
-        Progress::Applied(plan) => (ready(found, plan, &scheduled, &identity), false),
-    };
     let node = pod.and_then(|pod| pod.spec.as_ref()?.node_name.clone());
     let plan = match progress {
         Progress::Refused(_) => None,
@@ -101,6 +96,16 @@ pub(super) fn status(found: &Found, progress: &Progress<'_>, now: Now) -> OurSta
     let addresses = match plan {
         Some(plan) => addresses::of(found, plan),
         None => before.unwrap_or_default(),
+    };
+    let (ready, stalled) = match progress {
+        Progress::Refused(refusal) => (Said::not(refusal.reason, &refusal.message), true),
+        Progress::Failed(_, words) => (Said::not(Reason::ApplyFailed, words), false),
+        Progress::Applied(plan) => {
+            let ready = ready(found, plan, &scheduled, &identity);
+            // The pod cannot know: it reaches itself.
+            let nowhere = ready.reason == Reason::Serving && !plan.network.on_host && addresses.is_empty();
+            (if nowhere { Said::not(Reason::NoAddress, "") } else { ready }, false)
+        }
     };
     let reconciling = !stalled && conditions::passes_by_itself(ready.reason);
     let verdicts =

@@ -9,6 +9,8 @@ use super::subject::Report;
 pub enum Urgency {
     /// Numbers for people: at most once a minute.
     Numbers,
+    /// A peer is denied, or waits for its appliance: nobody stands before a door that has just opened.
+    Denial,
     /// A peer is in force as it was written.
     Load,
     /// How the reflector stands.
@@ -52,7 +54,8 @@ fn entry(there: &PeerReflectorStatus, wanted: &PeerReflectorStatus) -> Option<Ur
     if wanted.loaded_generation != there.loaded_generation
         || wanted.loaded_endpoint_id != there.loaded_endpoint_id
     {
-        return Some(Urgency::Load);
+        // However many are denied, whoever is let in does not wait for that to be said.
+        return Some(if wanted.loaded_endpoint_id.is_some() { Urgency::Load } else { Urgency::Denial });
     }
     let same = wanted.last_seen == there.last_seen
         && wanted.last_address == there.last_address
@@ -94,7 +97,7 @@ mod tests {
         assert_eq!(other(|e| e.claim = Some(Claim::default())), Some(Urgency::Claim));
         assert_eq!(other(|e| e.revocation = Some(Revocation::default())), Some(Urgency::Revocation));
         assert_eq!(other(|e| e.loaded_generation = Some(99)), Some(Urgency::Load));
-        assert_eq!(other(|e| e.loaded_endpoint_id = None), Some(Urgency::Load));
+        assert_eq!(other(|e| e.loaded_endpoint_id = None), Some(Urgency::Denial));
         assert_eq!(other(|e| e.last_seen = None), Some(Urgency::Numbers));
         assert_eq!(other(|e| e.last_address = None), Some(Urgency::Numbers));
         assert_eq!(other(|e| e.last_test = None), Some(Urgency::Numbers));
@@ -147,8 +150,9 @@ mod tests {
 
     #[test]
     fn whoever_waits_goes_first() {
-        let order = [Urgency::Numbers, Urgency::Load, Urgency::Standing, Urgency::Revocation, Urgency::Claim];
+        use Urgency::{Claim, Denial, Load, Numbers, Revocation, Standing};
+        let order = [Numbers, Denial, Load, Standing, Revocation, Claim];
         assert!(order.is_sorted());
-        assert!(!Urgency::Numbers.at_once() && order[1..].iter().all(|urgency| urgency.at_once()));
+        assert!(!Numbers.at_once() && order[1..].iter().all(|urgency| urgency.at_once()));
     }
 }

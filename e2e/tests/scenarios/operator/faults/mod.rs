@@ -6,6 +6,7 @@
 
 mod definitions;
 mod measuring;
+mod newer;
 mod objects;
 mod operators;
 mod outage;

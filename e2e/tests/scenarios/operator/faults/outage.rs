@@ -90,7 +90,7 @@ async fn a_node_that_loses_its_power_while_somebody_measures_returns_with_its_ke
 /// How often one measures until the last byte of room is used.
 const TRIES: i64 = 40;
 
-/// L3, in a cluster: whoever must keep every line grants nothing that cannot be written down, and says where to make room.
+/// L3, X10, in a cluster: whoever must keep every line grants nothing that cannot be written down, and says where to make room.
 #[tokio::test]
 async fn a_claim_without_room_ends_all_tests_and_with_room_nothing_was_forgotten() {
     alone("faults-disk", async |story: &mut Scenario| {

@@ -13,7 +13,7 @@ use kube::{Api, ResourceExt as _};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-fn peer(name: &str, more: &Value) -> Result<ReflectorPeer> {
+pub(super) fn peer(name: &str, more: &Value) -> Result<ReflectorPeer> {
     let mut spec = json!({ "reflectorRef": { "kind": "Reflector", "name": "attic" } });
     for (key, value) in more.as_object().into_iter().flatten() {
         spec[key] = value.clone();

@@ -4,6 +4,7 @@
 pub(super) mod acting;
 mod crashes;
 mod fleets;
+mod rights;
 
 use anyhow::{Result, ensure};
 use crds::peer::{PairingState, ReflectorPeerStatus};

@@ -103,6 +103,27 @@ fn nothing_is_written_before_the_policy_is_loaded() {
     assert!(matches!(schedule.next(10 * MINUTE), Next::Write(..)));
 }
 
+/// Hundreds of objects that nobody can use come first; the next write is that of the one that can.
+#[test]
+fn whoever_is_let_in_does_not_wait_for_what_is_said_of_the_denied() {
+    let mut schedule = Schedule::default();
+    schedule.open();
+    let wanted = |id: Option<String>| Wanted {
+        report: peer_report(|entry| {
+            (entry.loaded_endpoint_id, entry.revocation, entry.usage) = (id.clone(), None, None);
+        }),
+        there: None,
+        busy: false,
+    };
+    for number in 0..500 {
+        schedule.want(&peer(number), wanted(None), 0);
+    }
+    let Next::Write(first, _) = schedule.next(0) else { panic!("nothing is written") };
+    schedule.want(&peer(1_000), wanted(Some("PP-X".to_owned())), 1);
+    schedule.done(&first, Ok(()), 1, 0);
+    assert!(matches!(schedule.next(1), Next::Write(subject, _) if subject == peer(1_000)));
+}
+
 #[test]
 fn a_load_a_revocation_and_a_claim_go_at_once_and_take_the_numbers_along() {
     let mut model = Model::open();

@@ -1,20 +1,20 @@
-//! An object this release cannot read: said in its status, by name, and otherwise left as it is.
+//! An object of another release than ours: one that cannot be read, or whose definition in the cluster lacks what we
+//! write. Said in its status, by name, which is otherwise left as it is.
 
-use crds::reasons::{ReflectorReason as Reason, cut};
+use crds::reasons::{ReflectorReason as Reason, cut, message};
 use k8s_openapi::NamespaceResourceScope;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta, Time};
 use kube::api::{ApiResource, DynamicObject};
-use kube::core::error_boundary::InvalidObject;
 use kube::{Api, Resource};
 use serde_json::{Map, Value, json};
 use tokio::time::timeout;
 
 use crate::clock::{self, Now};
-use crate::metrics::{Kind, Outcome};
+use crate::metrics::Kind;
 use crate::shared::Shared;
 use crate::writing;
 
-/// Longest words of a parser in a condition: they may quote what was typed.
+/// Longest words of a parser or of the API server in a condition: they may quote what was typed.
 const MAX_WORDS: usize = 300;
 /// kube tries again for minutes.
 const DEADLINE: std::time::Duration = std::time::Duration::from_secs(10);
@@ -29,6 +29,28 @@ pub(crate) struct OurPart {
     pub(crate) lists: &'static [&'static str],
     /// Conditions besides `Ready`, `Reconciling` and `Stalled`.
     pub(crate) conditions: &'static [&'static str],
+}
+
+/// What is said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Words {
+    reason: Reason,
+    message: String,
+}
+
+impl Words {
+    /// It cannot be read. `error` is the parser's.
+    pub(crate) fn unread(error: &str) -> Self {
+        let message = format!("It cannot be read by this release: {error}");
+        Self { reason: Reason::InvalidSpec, message: cut(&message, MAX_WORDS).to_owned() }
+    }
+
+    /// Our status of it was refused, because the definition lacks a field. `server` names it.
+    pub(crate) fn outdated(server: &str) -> Self {
+        let reason = Reason::DefinitionsOutdated;
+        let message = message(reason.explanation(), cut(server, MAX_WORDS), reason.remedy());
+        Self { reason, message }
+    }
 }
 
 /// It was not said.
@@ -50,14 +72,14 @@ pub(crate) enum Error {
 /// Says it once: what is said already is not said again.
 pub(crate) async fn say<K>(
     kind: Kind,
-    invalid: &InvalidObject,
+    metadata: &ObjectMeta,
+    words: &Words,
     part: &OurPart,
     shared: &Shared,
-) -> Result<Outcome, Error>
+) -> Result<(), Error>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
 {
-    let metadata = &invalid.metadata;
     let name = metadata.name.clone().unwrap_or_default();
     let namespace = metadata.namespace.clone().unwrap_or_default();
     let resource = ApiResource::erase::<K>(&());
@@ -65,28 +87,26 @@ where
     let kind_name = kind.value();
     let there = match timeout(DEADLINE, api.get_opt(&name)).await {
         Ok(Ok(Some(there))) => there,
-        Ok(Ok(None)) => return Ok(Outcome::Invalid),
+        Ok(Ok(None)) => return Ok(()),
         Ok(Err(source)) => return Err(Error::Read { kind: kind_name, name, source: Box::new(source) }),
         Err(_) => return Err(Error::NoAnswer { kind: kind_name, name }),
     };
-    if let Some(status) = status(&there, &invalid.error, part, clock::now()) {
+    if let Some(status) = status(&there, words, part, clock::now()) {
         shared.writer.apply_raw_status(kind, &api, &there, &status).await?;
     }
-    Ok(Outcome::Invalid)
+    Ok(())
 }
 
 /// What to write; nothing, when it is there already. Pure.
-fn status(object: &DynamicObject, error: &str, part: &OurPart, now: Now) -> Option<Value> {
+fn status(object: &DynamicObject, words: &Words, part: &OurPart, now: Now) -> Option<Value> {
     let generation = object.metadata.generation;
-    let message = format!("It cannot be read by this release: {error}");
-    let message = cut(&message, MAX_WORDS);
+    let (reason, message) = (words.reason.as_str(), &words.message);
     let before = object.data.get("status").cloned().unwrap_or_default();
     let conditions = before.get("conditions").and_then(Value::as_array).cloned().unwrap_or_default();
     let find = |type_: &str| conditions.iter().find(|condition| condition["type"] == type_);
-    let reason = Reason::InvalidSpec.as_str();
     let said = find("Ready").is_some_and(|ready| {
         ready["reason"] == reason
-            && ready["message"] == message
+            && ready["message"] == **message
             && ready["observedGeneration"] == json!(generation)
     });
     if said {
@@ -99,7 +119,7 @@ fn status(object: &DynamicObject, error: &str, part: &OurPart, now: Now) -> Opti
             type_: type_.to_owned(),
             status: status.to_owned(),
             reason: reason.to_owned(),
-            message: message.to_owned(),
+            message: message.clone(),
             observed_generation: generation,
             last_transition_time: since.unwrap_or(Time(now.wall)),
         })
@@ -146,14 +166,27 @@ mod tests {
 
     #[test]
     fn what_is_said_already_is_not_said_again() {
-        let first = status(&object(&json!({})), "m", &PART, at(1)).unwrap();
-        assert_eq!(status(&object(&first), "m", &PART, at(2)), None);
-        let second = status(&object(&first), "n", &PART, at(2)).unwrap();
+        let first = status(&object(&json!({})), &Words::unread("m"), &PART, at(1)).unwrap();
+        assert_eq!(status(&object(&first), &Words::unread("m"), &PART, at(2)), None);
+        let second = status(&object(&first), &Words::unread("n"), &PART, at(2)).unwrap();
         assert_eq!(second["conditions"][0]["message"], "It cannot be read by this release: n");
         assert_eq!(
             second["conditions"][0]["lastTransitionTime"], "1970-01-01T00:00:01Z",
             "it was not ready before"
         );
+    }
+
+    #[test]
+    fn older_definitions_are_named_with_the_field_they_lack_and_the_remedy() {
+        let words =
+            Words::outdated("apply the status of Reflector a: .status.peers: field not declared in schema");
+        let said = status(&object(&json!({ "endpointId": "PP-X" })), &words, &PART, at(1)).unwrap();
+        assert_eq!(said["endpointId"], "PP-X");
+        let [ready, stalled] = [0, 1].map(|number| &said["conditions"][number]);
+        assert_eq!((&ready["status"], &ready["reason"]), (&json!("False"), &json!("DefinitionsOutdated")));
+        assert_eq!((&stalled["type"], &stalled["status"]), (&json!("Stalled"), &json!("True")));
+        let message = ready["message"].as_str().unwrap();
+        assert!(message.contains(".status.peers") && message.contains("Apply the definitions"), "{message}");
     }
 
     #[test]
@@ -168,7 +201,7 @@ mod tests {
                 { "type": "QuotaAvailable", "status": "True", "reason": "QuotaLeft", "message": "", "lastTransitionTime": "1970-01-01T00:00:00Z" },
             ],
         });
-        let after = status(&object(&before), "m", &PART, at(1)).unwrap();
+        let after = status(&object(&before), &Words::unread("m"), &PART, at(1)).unwrap();
         assert_eq!(after["endpointId"], "PP-X");
         assert_eq!(after["reflectors"], json!([{ "name": "attic" }]));
         assert!(after.get("lastSeen").is_none() && after.get("pairing").is_none());
