@@ -18,7 +18,7 @@ use crate::crds::install;
 
 /// What it printed, what it complained of, and how it ended.
 pub(super) struct Ended {
-    out: String,
+    pub(super) out: String,
     pub(super) err: String,
     pub(super) code: Option<i32>,
 }
