@@ -17,5 +17,5 @@ pub use self::application::{Application, Seen};
 pub use self::harm::Container;
 pub use self::pods::{Pods, busybox};
 pub use self::repository::{Repository, Revision};
-pub use self::story::{Scenario, alone, alone_with_argocd, scenario, scenario_with_argocd};
+pub use self::story::{Scenario, alone, alone_with_argocd, client, scenario, scenario_with_argocd};
 pub use self::wait::{MINUTE, wait_until};
