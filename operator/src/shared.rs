@@ -33,6 +33,10 @@ impl crate::admin::Health for Shared {
         self.warmth.cold().iter().map(ToString::to_string).collect()
     }
 
+    fn forbidden(&self) -> Vec<&'static str> {
+        self.warmth.forbidden()
+    }
+
     fn before_scrape(&self, metrics: &Metrics) {
         self.kinds.count(metrics);
     }

@@ -22,6 +22,7 @@ pub mod metrics;
 pub mod network;
 pub mod reason;
 mod said;
+pub mod selfconnect;
 pub mod selftest;
 pub mod server;
 pub mod session;

@@ -39,9 +39,10 @@ reasons! {
         Suspended: "spec.suspend is true." => "Remove spec.suspend to serve again.",
         AuditFull: "The audit log cannot be written, and spec.audit.onFailure is Deny." => "Make room on the claim.",
         UsageNotRecorded: "Usage cannot be written, so no test is granted." => "Make room on the claim.",
-        SelfConnectFailed: "It cannot connect to itself." => "Look at its log; a firewall on the node may drop its port.",
+        SelfConnectFailed: "It cannot connect to itself, so nobody else could." => "Do what the message says; it tries again every 10 seconds.",
         HardwareSufficient: "The self-test found nothing that limits tests." => "Nothing to do.",
         HardwareLimited: "The self-test found what limits tests on this host." => "Read the message; results name the same bottleneck.",
-        NotTested: "No self-test has run yet." => "Set spec.selfTest.schedule, or run `kubectl reflector test`.",
+        HardwareUnclear: "The self-test could not find out what this host can do." => "Read the message; tests run all the same.",
+        NotTested: "No self-test has run since the pod started." => "Set spec.selfTest.schedule to have one; `kubectl reflector test` runs one and shows it.",
     }
 }

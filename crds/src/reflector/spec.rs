@@ -112,7 +112,9 @@ pub struct AccessSpec {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct SelfTestSpec {
-    /// A cron expression of five fields in UTC, such as "0 4 * * 0". Left out: only when it is asked to.
+    /// A cron expression of five fields in UTC, such as "0 4 * * 0". The first run is a minute after the pod
+    /// has started, and none begins while a test runs; meanwhile, for about eight seconds, tests are denied as busy. Left
+    /// out: only when `kubectl reflector test` asks, which status does not show.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::cron")]
     pub schedule: Option<String>,

@@ -88,7 +88,7 @@ pub struct SelfTestStatus {
     /// Fastest test this host can serve, megabits a second.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub estimated_max_mbps: Option<f64>,
-    /// Tunnelled over direct throughput on loopback, 0 to 1.
+    /// Tunnelled over direct throughput on loopback, 0 to 1: what the encryption of one port costs this processor.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tunnel_tax: Option<f64>,
     /// When it ran.

@@ -1,9 +1,9 @@
 //! kube-apiserver, on the bridge address.
 
 use super::component::{Component, Ready};
-use super::kine;
 use super::layout::{CONTROL_PLANE, Layout, SERVICES};
 use super::programs::Programs;
+use super::{audit, kine};
 
 /// Its port.
 pub(super) const PORT: u16 = 6443;
@@ -34,6 +34,9 @@ pub(super) fn component(layout: &Layout, programs: &Programs) -> Component {
         .flag("enable-admission-plugins", "NodeRestriction")
         .flag("allow-privileged", "true")
         .flag("profiling", "false")
+        .file(audit::policy_file(layout), audit::policy())
+        .flag("audit-policy-file", audit::policy_file(layout))
+        .flag("audit-log-path", audit::log(layout))
         // Or else its end waits a minute for watches that nobody closes.
         .flag("shutdown-watch-termination-grace-period", "2s")
 }

@@ -8,6 +8,7 @@
 
 mod apiserver;
 mod argocd;
+mod audit;
 mod cgroups;
 mod check;
 pub mod cli;

@@ -16,8 +16,8 @@ use super::layout::{Host, Layout, MAX_APPLIANCES, Member, NAME};
 use super::starter::Starter;
 use super::state::State;
 use super::{
-    apiserver, argocd, containerd, controllers, images, kine, kube_proxy, kubelet, local_path, lock, member,
-    network, pki, scheduler, sweep, up,
+    apiserver, argocd, audit, containerd, controllers, images, kine, kube_proxy, kubelet, local_path, lock,
+    member, network, pki, scheduler, sweep, up,
 };
 
 /// How long a component may take to end when asked to. An API server gives its requests a minute.
@@ -62,6 +62,11 @@ impl Bed {
     /// The administrator's kubeconfig.
     pub fn kubeconfig(&self) -> PathBuf {
         self.layout.kubeconfig(pki::ADMIN)
+    }
+
+    /// What the API server wrote down of the requests of service accounts, a request per line.
+    pub fn audit_log(&self) -> PathBuf {
+        audit::log(&self.layout)
     }
 
     /// Where kubectl and ctr are.

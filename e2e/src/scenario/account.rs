@@ -7,7 +7,7 @@ use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::api::PostParams;
 use kube::config::AuthInfo;
 use kube::{Api, Client};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::story::{Scenario, config};
 
@@ -39,6 +39,16 @@ impl Scenario {
         let answer = accounts.create_token_request(account, &PostParams::default(), &asked).await;
         let answer = answer.with_context(|| format!("ask for a token of {account}"))?;
         answer.status.map(|status| status.token).context("there is no token in the answer")
+    }
+
+    /// A kubeconfig for programs that are to be who has this token.
+    pub async fn kubeconfig_of(&self, token: &str) -> Result<String> {
+        let ours = self.kubectl(["config", "view", "--raw", "--minify", "--output=json"]).await?;
+        let mut config: Value = serde_json::from_str(&ours).context("read the bed's kubeconfig")?;
+        for user in config["users"].as_array_mut().context("it has no users")? {
+            user["user"] = json!({ "token": token });
+        }
+        Ok(config.to_string())
     }
 
     /// The API for whoever has this token.

@@ -1,14 +1,14 @@
 //! Applications of Argo CD: made for a folder of a repository, refreshed, and waited for.
 
-use std::fmt;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use kube::Api;
-use kube::api::{ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams};
+use kube::api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 use super::repository::{Repository, Revision};
+use super::seen::Seen;
 use super::story::Scenario;
 use super::wait::wait_until;
 use crate::bed::ARGOCD_NAMESPACE;
@@ -27,11 +27,20 @@ pub struct Application {
 impl Scenario {
     /// Creates one for a folder of a repository: plain manifests, or a chart.
     pub async fn application(&self, repository: &Repository, path: &str) -> Result<Application> {
+        self.application_of(manifest(&self.namespace, repository.url(), path)).await
+    }
+
+    /// Creates one that is described elsewhere, whatever it is called.
+    pub async fn application_of(&self, mut object: Value) -> Result<Application> {
         let namespaces: Api<k8s_openapi::api::core::v1::Namespace> = Api::all(self.client.clone());
         let namespace = namespaces.get(&self.namespace).await.context("look at the scenario's namespace")?;
-        let object =
-            manifest(&self.namespace, &namespace.metadata.uid.unwrap_or_default(), repository.url(), path);
-        let application = Application { api: api(self), name: self.namespace.clone() };
+        let uid = namespace.metadata.uid.unwrap_or_default();
+        object["metadata"]["namespace"] = json!(ARGOCD_NAMESPACE);
+        // It has no finalizer: what it made goes with the namespace, and then it goes itself.
+        object["metadata"]["ownerReferences"] =
+            json!([{ "apiVersion": "v1", "kind": "Namespace", "name": self.namespace, "uid": uid }]);
+        let name = object["metadata"]["name"].as_str().context("the application has a name")?.to_owned();
+        let application = Application { api: api(self), name };
         let object = serde_json::from_value(object).context("read the application")?;
         application.api.create(&PostParams::default(), &object).await.context("create the application")?;
         Ok(application)
@@ -43,16 +52,11 @@ fn api(story: &Scenario) -> Api<DynamicObject> {
     Api::namespaced_with(story.client.clone(), ARGOCD_NAMESPACE, &kind)
 }
 
-fn manifest(namespace: &str, uid: &str, url: &str, path: &str) -> Value {
+fn manifest(namespace: &str, url: &str, path: &str) -> Value {
     json!({
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "Application",
-        "metadata": {
-            "name": namespace,
-            "namespace": ARGOCD_NAMESPACE,
-            // It has no finalizer: what it made goes with the namespace, and then it goes itself.
-            "ownerReferences": [{ "apiVersion": "v1", "kind": "Namespace", "name": namespace, "uid": uid }],
-        },
+        "metadata": { "name": namespace },
         "spec": {
             "project": "default",
             "source": { "repoURL": url, "path": path, "targetRevision": "main" },
@@ -94,168 +98,31 @@ impl Application {
         .await
     }
 
+    /// Waits until Argo CD has compared git and the cluster twice more: once may have been under way.
+    pub async fn compared(&self) -> Result<()> {
+        for _ in 0..2 {
+            let before = self.seen().await?.compared_at();
+            self.refresh().await?;
+            wait_until("Argo CD has compared again", SYNC, async || {
+                let seen = self.seen().await?;
+                ensure!(seen.compared_at() != before, "{seen}");
+                Ok(())
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// Takes it away. What it made stays.
+    pub async fn remove(self) -> Result<()> {
+        let removed = self.api.delete(&self.name, &DeleteParams::default()).await;
+        removed.context("remove the application").map(drop)
+    }
+
     /// What Argo CD says of it now.
     pub async fn seen(&self) -> Result<Seen> {
         let object = self.api.get(&self.name).await.context("look at the application")?;
         let status = object.data.get("status").cloned().unwrap_or_else(|| json!({}));
         serde_json::from_value(status).context("understand the application's status")
-    }
-}
-
-/// The part of an Application's status that scenarios look at.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct Seen {
-    sync: Sync,
-    health: Health,
-    conditions: Vec<Condition>,
-    operation_state: Operation,
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
-#[serde(default)]
-struct Sync {
-    status: String,
-    revision: String,
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
-#[serde(default)]
-struct Health {
-    status: String,
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
-#[serde(default)]
-struct Condition {
-    r#type: String,
-    message: String,
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Operation {
-    phase: String,
-    message: String,
-    sync_result: SyncResult,
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
-#[serde(default)]
-struct SyncResult {
-    revision: String,
-    resources: Vec<Resource>,
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
-#[serde(default)]
-struct Resource {
-    kind: String,
-    name: String,
-    status: String,
-    message: String,
-}
-
-impl Seen {
-    fn is_synced_to(&self, revision: &Revision) -> bool {
-        let done = self.operation_state.phase == "Succeeded" || self.operation_state == Operation::default();
-        done && self.sync == Sync { status: "Synced".into(), revision: revision.0.clone() }
-            && self.health.status == "Healthy"
-    }
-
-    /// The words of an operation on this revision that failed, or of a comparison that could not be made.
-    fn failure(&self, revision: &Revision) -> Option<String> {
-        let operation = &self.operation_state;
-        let failed = matches!(operation.phase.as_str(), "Failed" | "Error");
-        if failed && operation.sync_result.revision == revision.0 {
-            return Some(self.words());
-        }
-        self.conditions.iter().any(|one| one.r#type.ends_with("Error")).then(|| self.words())
-    }
-
-    /// Everything it says about what went wrong.
-    fn words(&self) -> String {
-        let conditions = self.conditions.iter().map(|one| format!("{}: {}", one.r#type, one.message));
-        let resources = self.operation_state.sync_result.resources.iter();
-        let resources = resources.filter(|one| one.status != "Synced" && one.status != "Pruned");
-        let resources = resources.map(|one| format!("{} {}: {}", one.kind, one.name, one.message));
-        let operation = Some(self.operation_state.message.clone()).filter(|text| !text.is_empty());
-        operation.into_iter().chain(resources).chain(conditions).collect::<Vec<_>>().join("; ")
-    }
-}
-
-impl fmt::Display for Seen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let said = |text: &str| if text.is_empty() { "nothing yet".to_owned() } else { text.to_owned() };
-        write!(
-            f,
-            "{} at {:.7}, {}, operation {} ({})",
-            said(&self.sync.status),
-            said(&self.sync.revision),
-            said(&self.health.status),
-            said(&self.operation_state.phase),
-            self.words()
-        )
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn seen(status: &Value) -> Seen {
-        serde_json::from_value(status.clone()).unwrap()
-    }
-
-    fn revision() -> Revision {
-        Revision("0123456789".into())
-    }
-
-    #[test]
-    fn only_synced_and_healthy_at_the_revision_is_synced() {
-        let good = json!({
-            "sync": { "status": "Synced", "revision": "0123456789", "comparedTo": {} },
-            "health": { "status": "Healthy" },
-            "operationState": { "phase": "Succeeded", "syncResult": { "revision": "0123456789" } },
-        });
-        assert!(seen(&good).is_synced_to(&revision()));
-        for (pointer, bad) in [
-            ("/sync/status", "OutOfSync"),
-            ("/sync/revision", "abcdef"),
-            ("/health/status", "Progressing"),
-            ("/operationState/phase", "Running"),
-        ] {
-            let mut status = good.clone();
-            *status.pointer_mut(pointer).unwrap() = bad.into();
-            assert!(!seen(&status).is_synced_to(&revision()), "{pointer}");
-        }
-        assert!(!seen(&json!({})).is_synced_to(&revision()));
-    }
-
-    #[test]
-    fn a_failure_has_the_words_of_whoever_refused_and_is_of_its_revision() {
-        let failed = json!({
-            "operationState": {
-                "phase": "Failed",
-                "message": "one or more objects failed to apply",
-                "syncResult": { "revision": "0123456789", "resources": [
-                    { "kind": "ConfigMap", "name": "good", "status": "Synced", "message": "created" },
-                    { "kind": "Service", "name": "bad", "status": "SyncFailed", "message": "port is required" },
-                ] },
-            },
-            "conditions": [{ "type": "SyncError", "message": "failed last sync" }],
-        });
-        let words = seen(&failed).failure(&revision()).unwrap();
-        assert_eq!(
-            words,
-            "one or more objects failed to apply; Service bad: port is required; SyncError: failed last sync"
-        );
-        let mut earlier = failed.clone();
-        earlier["operationState"]["syncResult"]["revision"] = "abcdef".into();
-        earlier["conditions"] = json!([]);
-        assert_eq!(seen(&earlier).failure(&revision()), None);
-        assert!(
-            seen(&earlier).to_string().starts_with("nothing yet at nothing, nothing yet, operation Failed")
-        );
     }
 }

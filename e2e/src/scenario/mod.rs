@@ -6,16 +6,20 @@
 mod account;
 mod application;
 mod artefacts;
+mod audit;
 mod harm;
 mod helm;
 mod pods;
 mod repository;
+mod seen;
 mod story;
 mod wait;
 
-pub use self::application::{Application, Seen};
+pub use self::application::Application;
+pub use self::audit::Asked;
 pub use self::harm::Container;
 pub use self::pods::{Pods, busybox};
 pub use self::repository::{Repository, Revision};
+pub use self::seen::Seen;
 pub use self::story::{Scenario, alone, alone_with_argocd, client, scenario, scenario_with_argocd};
 pub use self::wait::{MINUTE, wait_until};

@@ -23,12 +23,18 @@ pub struct Repository {
 impl Scenario {
     /// Publishes a copy of a folder as a repository with one commit.
     pub async fn publish(&self, folder: &Path) -> Result<(Repository, Revision)> {
+        self.publish_called(&self.namespace, folder).await
+    }
+
+    /// The same for one more repository.
+    pub async fn publish_as(&self, name: &str, folder: &Path) -> Result<(Repository, Revision)> {
+        self.publish_called(&format!("{}-{name}", self.namespace), folder).await
+    }
+
+    /// A scenario's namespace is nobody else's.
+    async fn publish_called(&self, name: &str, folder: &Path) -> Result<(Repository, Revision)> {
         let host = self.bed.argocd().context("this bed has no Argo CD: cargo bed up --argocd")?;
-        // A scenario's namespace is nobody else's.
-        let repository = Repository {
-            folder: host.folder.join(&self.namespace),
-            url: format!("{}{}", host.url, self.namespace),
-        };
+        let repository = Repository { folder: host.folder.join(name), url: format!("{}{name}", host.url) };
         copy(folder, &repository.folder)?;
         repository.git(["init", "--quiet", "--initial-branch=main"]).await?;
         let first = repository.commit("Begin").await?;
@@ -50,10 +56,15 @@ impl Repository {
         fs::write(&path, text).with_context(|| format!("write {}", path.display()))
     }
 
+    /// What a file says.
+    pub fn read(&self, path: &str) -> Result<String> {
+        let file = self.folder.join(path);
+        fs::read_to_string(&file).with_context(|| format!("read {}", file.display()))
+    }
+
     /// Changes what a file says; the words must be there.
     pub fn replace(&self, path: &str, from: &str, to: &str) -> Result<()> {
-        let file = self.folder.join(path);
-        let text = fs::read_to_string(&file).with_context(|| format!("read {}", file.display()))?;
+        let text = self.read(path)?;
         ensure!(text.contains(from), "{path} does not say '{from}'");
         self.write(path, &text.replace(from, to))
     }

@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::future::Future;
+use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::process::Stdio;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use kube::{Api, Client, Config};
 use serde_json::json;
 use tokio::process::Command;
 use tokio::sync::RwLock;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::artefacts;
 use super::wait::{MINUTE, wait_until};
@@ -104,11 +105,13 @@ async fn tell(
     if needs == Needs::ArgoCd && bed.argocd().is_none() {
         return skip_test("Argo CD on this bed; start one that has it: cargo bed up --argocd");
     }
+    let began = Instant::now();
     let mut scenario = match Scenario::open(name, bed).await {
         Ok(scenario) => scenario,
         Err(error) => panic!("{name}: {error:#}"),
     };
     let told = AssertUnwindSafe(story(&mut scenario)).catch_unwind().await;
+    say_time(name, began.elapsed());
     if matches!(told, Ok(Ok(()))) {
         return scenario.close().await;
     }
@@ -132,6 +135,12 @@ async fn tell(
             resume_unwind(panicked)
         }
     }
+}
+
+/// Past the test harness, which keeps to itself what passing tests print: the log of a run shows where its time went.
+fn say_time(name: &str, took: Duration) {
+    // Best effort: a reader that went away changes nothing about the story.
+    let _ = writeln!(std::io::stderr(), "TOLD: {name} in {:.1} s", took.as_secs_f32());
 }
 
 impl Scenario {

@@ -6,7 +6,7 @@ use anyhow::Result;
 use e2e::{bed, parts};
 
 use super::job::{InCi, Job, Outcome};
-use super::tested;
+use super::{second_try, tested};
 
 /// Rounds of starting, killing and ending: one for everybody, five where there is time. `cargo bed check --rounds 10` is for more.
 const ROUNDS: [&str; 2] = ["1", "5"];
@@ -75,7 +75,7 @@ fn tell(job: &Job, line: &Line) -> Result<()> {
     let mut scenarios = job.cargo_command(&["test", "--package", "e2e", "--test", "scenarios", "--"]);
     scenarios.arg(SIDE_BY_SIDE).args(line.scenarios);
     scenarios.env("REFLECTOR_BED_REQUIRED", "1");
-    job.run(scenarios)
+    second_try::run(job, scenarios)
 }
 
 pub(super) fn cargo_bed(words: &[&str]) -> Command {

@@ -19,6 +19,7 @@ mod marks;
 mod report;
 mod runner;
 mod sanitize;
+mod second_try;
 mod sources;
 mod steps;
 mod tested;

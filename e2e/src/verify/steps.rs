@@ -3,12 +3,16 @@
 //! Flags that would rebuild the tree (`RUSTFLAGS`) are not used: clippy gets `-D warnings` after `--`, rustdoc through
 //! `RUSTDOCFLAGS`, and everything shares one target folder.
 
+use std::num::NonZero;
 use std::time::Duration;
 
 use anyhow::Result;
 
 use super::job::{Job, Outcome};
-use super::{bed, cost, demo, deps, features, fuzz, generated, hygiene, interop, sanitize, tested, unsafety};
+use super::{
+    bed, cost, demo, deps, features, fuzz, generated, hygiene, interop, sanitize, second_try, tested,
+    unsafety,
+};
 
 /// One thing that must be true of the tree.
 pub(super) struct Step {
@@ -197,6 +201,10 @@ pub(super) const STEPS: &[Step] = &[
 /// The targets whose tests count: everything but benches, which measure and prove nothing here.
 pub(super) const TESTED: [&str; 5] = ["--workspace", "--lib", "--bins", "--tests", "--examples"];
 
+/// Most of a test is waiting, for sockets and for deadlines: as many at once fit on a machine with two processors. With two,
+/// the step takes twice as long.
+const AT_ONCE: usize = 6;
+
 fn tests(job: &Job) -> Result<Outcome> {
     let mut command = job.cargo_command(&["test"]);
     command.args(TESTED).arg("--no-fail-fast");
@@ -206,9 +214,11 @@ fn tests(job: &Job) -> Result<Outcome> {
         // Rounds that are counted in hundreds are all run.
         command.env("REFLECTOR_TEST_LONG", "1");
     }
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    command.env("RUST_TEST_THREADS", processors.max(AT_ONCE).to_string());
     // Scenarios are told in a step of their own, also when a bed happens to run.
     command.env("REFLECTOR_BED_LATER", "1");
-    job.run(command)?;
+    second_try::run(job, command)?;
     tested::outcome(job, "tests")
 }
 

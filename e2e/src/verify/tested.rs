@@ -8,6 +8,7 @@ use anyhow::{Result, ensure};
 use e2e::skipping;
 
 use super::job::{Job, Outcome};
+use super::second_try;
 
 /// What was missing, and the tests that missed it.
 type Skips<'a> = BTreeMap<&'a str, BTreeSet<&'a str>>;
@@ -17,7 +18,16 @@ pub(super) fn outcome(job: &Job, what: &str) -> Result<Outcome> {
     let log = job.logged()?;
     let passed = passed(&log);
     ensure!(passed > 0, "no test ran");
-    with_note(job, format!("{passed} {what}"))
+    with_note(job, format!("{passed} {what}{}", second_tries(&log)))
+}
+
+/// The tests that failed beside others and passed alone, as the end of a note.
+fn second_tries(log: &str) -> String {
+    let names: Vec<&str> = log.lines().filter_map(|line| line.strip_prefix(second_try::MARK)).collect();
+    if names.is_empty() {
+        return String::new();
+    }
+    format!(", of which only at a second try, alone: {}", names.join(", "))
 }
 
 /// The same with another note.
@@ -100,6 +110,13 @@ mod tests {
         assert_eq!(passed(LOG), 39 - 3 - 1);
         assert_eq!(passed(""), 0);
         assert!(judged(false, "").is_err(), "no test");
+    }
+
+    #[test]
+    fn a_test_that_needed_a_second_try_is_named() {
+        let log = "test result: ok. 5 passed; 0 failed\nSECOND TRY: a::b\nSECOND TRY: c\n";
+        let Outcome::Passed(note) = judged(true, log).unwrap() else { panic!("all ran") };
+        assert_eq!(note, "5 tests, of which only at a second try, alone: a::b, c");
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod crds;
 mod deploy;
 mod disks;
 mod failing;
+mod gitops;
 mod helm;
 mod host_network;
 mod images;

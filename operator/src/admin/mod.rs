@@ -21,10 +21,15 @@ use tokio_util::sync::CancellationToken;
 use crate::metrics::Metrics;
 use listener::BoundedListener;
 
+/// What helps against a missing right.
+const REMEDY: &str = "Apply the roles of this release; the operator tries again by itself.";
+
 /// What is asked on each `/readyz`, and before each `/metrics`. Must not wait.
 pub(crate) trait Health: Send + Sync + 'static {
     /// Kinds whose first list has not arrived, and why not where that is known. Ready means there is none.
     fn cold(&self) -> Vec<String>;
+    /// Kinds that the API server does not let us see, at first or any more. Ready means there is none.
+    fn forbidden(&self) -> Vec<&'static str>;
     /// Sets what is only known by asking.
     fn before_scrape(&self, metrics: &Metrics);
 }
@@ -52,11 +57,15 @@ pub(crate) async fn serve(
 }
 
 async fn readyz(State(admin): State<Admin>) -> Response {
-    let cold = admin.health.cold();
-    if cold.is_empty() {
+    let (cold, forbidden) = (admin.health.cold(), admin.health.forbidden());
+    if cold.is_empty() && forbidden.is_empty() {
         return "ok\n".into_response();
     }
-    let why = format!("waiting for the first list of: {}\n", cold.join(", "));
+    let waiting = (!cold.is_empty()).then(|| format!("waiting for the first list of: {}\n", cold.join(", ")));
+    let kinds = forbidden.join(", ");
+    let refused =
+        (!forbidden.is_empty()).then(|| format!("not allowed to list or watch: {kinds}. {REMEDY}\n"));
+    let why: String = waiting.into_iter().chain(refused).collect();
     (StatusCode::SERVICE_UNAVAILABLE, why).into_response()
 }
 

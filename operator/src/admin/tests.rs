@@ -11,11 +11,16 @@ use super::*;
 #[derive(Default)]
 struct Caches {
     warm: AtomicBool,
+    forbidden: AtomicBool,
 }
 
 impl Health for Caches {
     fn cold(&self) -> Vec<String> {
         if self.warm.load(Ordering::SeqCst) { vec![] } else { vec!["Pod (forbidden)".into(), "Node".into()] }
+    }
+
+    fn forbidden(&self) -> Vec<&'static str> {
+        if self.forbidden.load(Ordering::SeqCst) { vec!["Pod", "Node"] } else { vec![] }
     }
 
     fn before_scrape(&self, metrics: &Metrics) {
@@ -48,6 +53,17 @@ async fn it_is_alive_at_once_and_ready_when_every_first_list_is_in() {
     assert_eq!((status, text.as_str()), (503, "waiting for the first list of: Pod (forbidden), Node\n"));
     caches.warm.store(true, Ordering::SeqCst);
     assert_eq!(fetch(address, "/readyz").await.0, 200);
+}
+
+#[tokio::test]
+async fn a_right_that_is_missing_makes_it_not_ready_and_says_what_helps() {
+    let (address, caches, _stop) = start().await;
+    caches.warm.store(true, Ordering::SeqCst);
+    caches.forbidden.store(true, Ordering::SeqCst);
+    let (status, text) = fetch(address, "/readyz").await;
+    let expected = "not allowed to list or watch: Pod, Node. Apply the roles of this release; the operator tries again by itself.\n";
+    assert_eq!((status, text.as_str()), (503, expected));
+    assert_eq!(fetch(address, "/livez").await.0, 200, "a restart gives it no right");
 }
 
 #[tokio::test]

@@ -138,6 +138,7 @@ impl Decision {
             let changeable = member.readable && object.metadata.deletion_timestamp.is_none();
             candidates.push(Candidate {
                 stale: changeable && !member::is_as_described(&wanted, object)?,
+                restarts: member::restarts(&wanted, object)?,
                 ready: is_ready(member),
                 interrupted: object.annotations().contains_key(CHANGED_WHILE_READY),
                 idle: object.status.as_ref().and_then(|status| status.active_tests).unwrap_or(0) == 0,
@@ -152,18 +153,21 @@ impl Decision {
             // It serves again: the note has done its duty.
             let noted = candidate.interrupted && candidate.ready && !candidate.stale && member.readable;
             if picked || noted {
-                let interrupts = picked && (candidate.ready || candidate.interrupted);
+                let still = candidate.interrupted && !candidate.ready;
+                let interrupts =
+                    picked && (still || candidate.restarts && (candidate.ready || candidate.interrupted));
                 let wanted = member::note_interruption(wanted, interrupts);
                 self.steps.push(Step::Change { there: member.object.clone(), desired: Box::new(wanted) });
             }
+            let goes_down = picked && candidate.restarts;
             self.rows.push(Row {
                 here: true,
-                ready: candidate.ready && !picked,
+                ready: candidate.ready && !goes_down,
                 updated: member.readable && (picked || !candidate.stale),
                 in_rollout: candidate.stale && !picked
                     || candidate.holds_a_place()
-                    || picked && candidate.ready,
-                starts: picked || starts(member),
+                    || goes_down && candidate.ready,
+                starts: goes_down || starts(member),
                 ..row(member)
             });
         }

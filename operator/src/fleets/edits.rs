@@ -8,6 +8,20 @@ use serde_json::{Map, Value};
 /// The one field that is left alone.
 const THEIRS: &str = "suspend";
 
+/// What a reflector reads while it runs: a change of it takes effect at once and restarts nothing. Whatever is not listed
+/// here waits for its turn.
+const LIVE: [&str; 6] = ["access", "audit", "quotas", "selfTest", "suspend", "windows"];
+
+/// Whether making one spec of the other restarts the pod.
+pub(super) fn restarts(wanted: &Value, there: &Value) -> bool {
+    let bootstrap = |spec: &Value| {
+        let mut fields = spec.as_object().cloned().unwrap_or_default();
+        fields.retain(|field, _| !LIVE.contains(&field.as_str()));
+        fields
+    };
+    bootstrap(wanted) != bootstrap(there)
+}
+
 /// Whether a spec says nothing but what it should.
 pub(super) fn is_as_written(wanted: &Value, there: &Value) -> bool {
     without_theirs(wanted) == without_theirs(there)
@@ -56,6 +70,21 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn only_what_a_reflector_reads_when_it_starts_restarts_it() {
+        let there = json!({ "network": { "port": 4000 }, "quotas": { "maxStreams": 3 }, "placement": {} });
+        for field in LIVE {
+            let mut wanted = there.clone();
+            wanted[field] = json!({ "changed": true });
+            assert!(!restarts(&wanted, &there) && !restarts(&there, &wanted), "{field}");
+        }
+        for field in ["image", "identity", "network", "placement", "podTemplate", "resources", "later"] {
+            let mut wanted = there.clone();
+            wanted[field] = json!({ "changed": true });
+            assert!(restarts(&wanted, &there) && restarts(&there, &wanted), "{field}");
+        }
+    }
 
     #[test]
     fn only_what_others_added_is_taken_out_and_their_suspend_stays() {

@@ -55,6 +55,11 @@ pub(super) fn is_as_described(desired: &Reflector, there: &Reflector) -> Result<
     Ok(is_current(desired, there)? && edits::is_as_written(&spec(desired)?, &spec(there)?))
 }
 
+/// Whether making it so restarts its pod.
+pub(super) fn restarts(desired: &Reflector, there: &Reflector) -> Result<bool, serde_json::Error> {
+    Ok(edits::restarts(&spec(desired)?, &spec(there)?))
+}
+
 /// What is to be taken out after it was applied.
 pub(super) fn surplus(desired: &Reflector, there: &Reflector) -> Result<Option<Value>, serde_json::Error> {
     Ok(edits::removal(&spec(desired)?, &spec(there)?))

@@ -1,6 +1,7 @@
 //! Which members are changed next. Pure.
 //!
-//! A member that serves is interrupted by a change of its spec: never more than `maxUnavailable` are down because of us.
+//! A member that serves is interrupted by a change that restarts it: never more than `maxUnavailable` are down because of us.
+//! What it reads while it runs, its quotas for instance, is changed at once.
 //! One that served when it was changed holds a place until it serves again. One that did not serve anyway holds none:
 //! a node that is switched off for the winter does not keep a change from all the others.
 
@@ -12,6 +13,8 @@ use std::cmp::Reverse;
 pub(super) struct Candidate {
     /// It is not what the fleet says it should be.
     pub(super) stale: bool,
+    /// Making it so restarts its pod.
+    pub(super) restarts: bool,
     /// It serves, as it is now.
     pub(super) ready: bool,
     /// It served when it was last changed, and has not served since.
@@ -29,12 +32,13 @@ impl Candidate {
     }
 }
 
-/// Indices of those to change now: at most so many, those that do not serve first, then idle ones, then those that
-/// have tests, which end before it.
+/// Indices of those to change now. What restarts nothing needs no turn; of the others at most so many, those that do not
+/// serve first, then idle ones, then those that have tests, which end before it.
 pub(super) fn next(members: &[Candidate], max_unavailable: usize) -> Vec<usize> {
     let held = members.iter().filter(|member| member.holds_a_place()).count();
     let mut free = max_unavailable.saturating_sub(held);
-    let mut stale: Vec<usize> = (0..members.len()).filter(|at| members[*at].stale).collect();
+    let stale = (0..members.len()).filter(|at| members[*at].stale);
+    let (mut stale, live): (Vec<usize>, Vec<usize>) = stale.partition(|at| members[*at].restarts);
     stale.sort_by_key(|at| (members[*at].ready, Reverse(members[*at].idle), *at));
     let fits = |at: &usize| {
         // Changing what does not serve interrupts nobody.
@@ -45,7 +49,7 @@ pub(super) fn next(members: &[Candidate], max_unavailable: usize) -> Vec<usize> 
         free = free.saturating_sub(1);
         fits
     };
-    stale.into_iter().take(max_unavailable).filter(fits).collect()
+    live.into_iter().chain(stale.into_iter().take(max_unavailable).filter(fits)).collect()
 }
 
 #[cfg(test)]
@@ -54,11 +58,19 @@ mod tests {
 
     use super::*;
 
-    const CURRENT: Candidate =
-        Candidate { stale: false, ready: true, interrupted: false, idle: true, suspended: false };
-    const STALE: Candidate = Candidate { stale: true, ..CURRENT };
+    const CURRENT: Candidate = Candidate {
+        stale: false,
+        restarts: false,
+        ready: true,
+        interrupted: false,
+        idle: true,
+        suspended: false,
+    };
+    const STALE: Candidate = Candidate { stale: true, restarts: true, ..CURRENT };
+    /// Other quotas, for instance.
+    const LIVE: Candidate = Candidate { restarts: false, ..STALE };
     const BUSY: Candidate = Candidate { idle: false, ..STALE };
-    const BROKEN: Candidate = Candidate { stale: true, ready: false, ..CURRENT };
+    const BROKEN: Candidate = Candidate { ready: false, ..STALE };
     const WAITED_FOR: Candidate = Candidate { ready: false, interrupted: true, ..CURRENT };
 
     #[test]
@@ -71,7 +83,15 @@ mod tests {
             ("two at a time", vec![BUSY, STALE, BROKEN], 2, vec![2, 1]),
             ("the last is waited for", vec![WAITED_FOR, STALE], 1, vec![]),
             ("one of two places is held", vec![WAITED_FOR, STALE, STALE], 2, vec![1]),
-            ("what we broke may be mended", vec![Candidate { stale: true, ..WAITED_FOR }, STALE], 1, vec![0]),
+            (
+                "what we broke may be mended",
+                vec![Candidate { ready: false, interrupted: true, ..STALE }, STALE],
+                1,
+                vec![0],
+            ),
+            ("what restarts nothing takes no turn", vec![LIVE, LIVE, LIVE], 1, vec![0, 1, 2]),
+            ("nor waits for one", vec![WAITED_FOR, LIVE, STALE], 1, vec![1]),
+            ("nor keeps anybody from one", vec![LIVE, STALE, STALE], 1, vec![0, 1]),
             (
                 "what was broken before is not waited for",
                 vec![Candidate { stale: false, ..BROKEN }, STALE],
@@ -90,6 +110,8 @@ mod tests {
     enum Event {
         /// Another template.
         Edit,
+        /// Another template, which differs in what restarts nothing.
+        LiveEdit,
         /// Whatever is to be changed now is changed.
         Look,
         /// A member starts to serve.
@@ -103,6 +125,7 @@ mod tests {
     fn event() -> impl Strategy<Value = Event> {
         prop_oneof![
             1 => Just(Event::Edit),
+            1 => Just(Event::LiveEdit),
             4 => Just(Event::Look),
             3 => (0..64_usize).prop_map(Event::Serves),
             1 => (0..64_usize).prop_map(Event::Breaks),
@@ -111,9 +134,12 @@ mod tests {
     }
 
     fn change(member: &mut Candidate) {
-        // As `member::build` notes it.
-        member.interrupted = member.ready || member.interrupted;
-        (member.ready, member.stale) = (false, false);
+        // As `decide` notes it.
+        if member.restarts {
+            member.interrupted = member.ready || member.interrupted;
+            member.ready = false;
+        }
+        (member.restarts, member.stale) = (false, false);
     }
 
     proptest! {
@@ -128,13 +154,20 @@ mod tests {
             let mut taken_down = vec![false; count];
             for event in events {
                 match event {
-                    Event::Edit => members.iter_mut().for_each(|member| member.stale = true),
+                    Event::Edit => {
+                        for member in &mut members {
+                            (member.stale, member.restarts) = (true, true);
+                        }
+                    }
+                    Event::LiveEdit => members.iter_mut().for_each(|member| member.stale = true),
                     Event::Look => {
                         let picked = next(&members, most);
-                        prop_assert!(picked.len() <= most);
+                        prop_assert!(picked.iter().filter(|at| members[**at].restarts).count() <= most);
+                        let waits = |at: usize| members[at].stale && !members[at].restarts && !picked.contains(&at);
+                        prop_assert!(!(0..count).any(waits), "a change that restarts nothing waits");
                         for at in picked {
                             prop_assert!(members[at].stale);
-                            taken_down[at] |= members[at].ready;
+                            taken_down[at] |= members[at].ready && members[at].restarts;
                             change(&mut members[at]);
                         }
                     }

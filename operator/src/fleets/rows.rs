@@ -4,7 +4,7 @@ use crds::reflector::Reflector;
 use kube::ResourceExt as _;
 
 use super::fetch::Member;
-use super::names::NODE;
+use super::names::{CHANGED_WHILE_READY, NODE};
 
 /// A member, as the status shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,12 +58,14 @@ pub(super) fn is_seen(member: &Reflector) -> bool {
     seen.is_some() && seen == member.metadata.generation
 }
 
-/// Ready, and not as it was before its last change.
+/// Ready, and not as it was before a change that restarted it. A change that restarted nothing is no interruption, although
+/// nobody has looked at it yet.
 pub(super) fn is_ready(member: &Member) -> bool {
     let object = &member.object;
     let conditions = object.status.iter().flat_map(|status| &status.conditions);
     let ready = conditions.into_iter().find(|condition| condition.type_ == "Ready");
+    let restarted = object.annotations().contains_key(CHANGED_WHILE_READY);
     ready.is_some_and(|ready| {
-        ready.status == "True" && ready.observed_generation == object.metadata.generation
+        ready.status == "True" && (!restarted || ready.observed_generation == object.metadata.generation)
     }) && object.metadata.deletion_timestamp.is_none()
 }

@@ -70,6 +70,30 @@ fn down(mut member: Reflector) -> Reflector {
     member
 }
 
+#[test]
+fn a_change_that_restarts_nothing_reaches_every_member_at_once_and_interrupts_none() {
+    let limited = fleet(&HOME.replace("port: 4100 }", "port: 4100 }, quotas: { testsPerHour: 7 }"));
+    let nodes = vec![node("a"), node("b"), node("c")];
+    let members: Vec<Reflector> = ["a", "b", "c"].map(|name| member(&home(), name)).into();
+    let decision = decided(&found(limited.clone(), nodes.clone(), members));
+    assert_eq!(steps(&decision), ["change homes-a", "change homes-b", "change homes-c"]);
+    for step in &decision.steps {
+        let Step::Change { desired, .. } = step else { panic!("{step:?}") };
+        assert!(!desired.annotations().contains_key(CHANGED_WHILE_READY), "{desired:?}");
+    }
+    assert_eq!(numbers(&limited, &decision), [3, 3, 3, 0]);
+
+    // Written, and nobody has looked at them yet: they serve on, so the next restart takes its turn.
+    let unseen = |name: &str| {
+        let mut member = member(&limited, name);
+        member.metadata.generation = Some(6);
+        member
+    };
+    let moved = fleet(&HOME.replace("port: 4100 }", "port: 4200 }, quotas: { testsPerHour: 7 }"));
+    let decision = decided(&found(moved, nodes, ["a", "b", "c"].map(unseen).into()));
+    assert_eq!(steps(&decision), ["change homes-a"]);
+}
+
 /// F2
 #[test]
 fn each_node_that_matches_has_a_member_and_no_other() {

@@ -25,6 +25,7 @@ pub(super) struct Families {
     pub(super) undecodable: IntCounterVec,
     pub(super) pairings: IntCounterVec,
     pub(super) lease_held: IntGauge,
+    pub(super) watch_forbidden: IntGaugeVec,
     watch_age: GaugeVec,
     /// When each kind's watch last said something, in monotonic milliseconds.
     watched: [AtomicU64; Kind::ALL.len()],
@@ -87,6 +88,16 @@ impl Families {
                 &registry,
                 IntGauge::with_opts(opts("lease_held", "1 while this process holds the Lease.")),
             ),
+            watch_forbidden: add(
+                &registry,
+                IntGaugeVec::new(
+                    opts(
+                        "watch_forbidden",
+                        "1 while the API server says that the operator may not list or watch this kind.",
+                    ),
+                    &["kind"],
+                ),
+            ),
             watch_age: add(
                 &registry,
                 GaugeVec::new(
@@ -115,6 +126,9 @@ impl Families {
         }
         for result in Pairing::ALL {
             self.pairings.with_label_values(&[result.value()]);
+        }
+        for kind in Kind::WATCHED {
+            self.watch_forbidden.with_label_values(&[kind.value()]);
         }
         for kind in Kind::ALL {
             for verb in Verb::ALL {

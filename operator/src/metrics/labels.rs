@@ -36,6 +36,20 @@ impl Kind {
         Self::Event,
         Self::Lease,
     ];
+    /// Those that are followed.
+    pub(super) const WATCHED: [Self; 11] = [
+        Self::Reflector,
+        Self::ReflectorPeer,
+        Self::ReflectorFleet,
+        Self::ServiceAccount,
+        Self::RoleBinding,
+        Self::ConfigMap,
+        Self::PersistentVolumeClaim,
+        Self::Service,
+        Self::Deployment,
+        Self::Pod,
+        Self::Node,
+    ];
     /// Those that are reconciled.
     pub(super) const OURS: [Self; 3] = [Self::Reflector, Self::ReflectorPeer, Self::ReflectorFleet];
 

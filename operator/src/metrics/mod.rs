@@ -55,6 +55,11 @@ impl Metrics {
         self.all.watched(kind, clock::now().mono_ms);
     }
 
+    /// Whether the API server refuses us the watch of a kind.
+    pub(crate) fn watch_forbidden(&self, kind: Kind, forbidden: bool) {
+        self.all.watch_forbidden.with_label_values(&[kind.value()]).set(i64::from(forbidden));
+    }
+
     /// An object came that cannot be read.
     pub(crate) fn undecodable(&self, kind: Kind) {
         self.all.undecodable.with_label_values(&[kind.value()]).inc();
@@ -92,6 +97,7 @@ mod tests {
             r#"reflector_operator_api_writes_total{kind="Deployment",verb="apply"} 0"#,
             r#"reflector_operator_objects{kind="Reflector",ready="unknown"} 0"#,
             r#"reflector_operator_undecodable_total{kind="Reflector"} 0"#,
+            r#"reflector_operator_watch_forbidden{kind="Pod"} 0"#,
             r#"reflector_operator_pairings_total{result="refused"} 0"#,
             "reflector_operator_lease_held 0",
             "reflector_operator_build_info{version=",

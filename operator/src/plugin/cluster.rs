@@ -177,12 +177,18 @@ impl Cluster {
         }
     }
 
-    /// A Secret's entries as text.
-    pub(super) async fn secret(&self, name: &str) -> Result<std::collections::BTreeMap<String, String>> {
-        let secret: Secret =
-            self.get(name).await.context("the code is in a Secret, which you have to be allowed to read")?;
+    /// A Secret's entries as text, when there is one.
+    pub(super) async fn secret(
+        &self,
+        name: &str,
+    ) -> Result<Option<std::collections::BTreeMap<String, String>>> {
+        let secret: Option<Secret> =
+            self.find(name).await.context("the code is in a Secret, which you have to be allowed to read")?;
+        let Some(secret) = secret else { return Ok(None) };
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        Ok(secret.data.unwrap_or_default().into_iter().map(|(key, value)| (key, text(value.0))).collect())
+        Ok(Some(
+            secret.data.unwrap_or_default().into_iter().map(|(key, value)| (key, text(value.0))).collect(),
+        ))
     }
 
     /// What a pod logs. Only its start has a deadline.

@@ -98,7 +98,7 @@ fn trim_pod(pod: &mut Pod) {
     }
     if let Some(status) = &mut pod.status {
         let mut conditions = status.conditions.take().unwrap_or_default();
-        conditions.retain(|condition| condition.type_ == "PodScheduled");
+        conditions.retain(|condition| ["PodScheduled", "Ready"].contains(&condition.type_.as_str()));
         *status = PodStatus {
             phase: status.phase.take(),
             reason: status.reason.take(),
@@ -124,7 +124,9 @@ mod tests {
             "spec": { "nodeName": "pi", "containers": [{ "name": "reflector", "image": "i" }], "volumes": [{ "name": "v" }] },
             "status": {
                 "phase": "Pending", "hostIP": "10.0.0.5", "startTime": "2026-01-02T00:00:00Z",
-                "conditions": [{ "type": "PodScheduled", "status": "True" }, { "type": "Ready", "status": "False" }],
+                "conditions": [
+                    { "type": "PodScheduled", "status": "True" }, { "type": "Initialized", "status": "True" }, { "type": "Ready", "status": "False" },
+                ],
                 "containerStatuses": [{ "name": "reflector", "image": "i", "imageID": "", "ready": false, "restartCount": 3 }],
             },
         }))
@@ -138,7 +140,7 @@ mod tests {
                 "spec": { "nodeName": "pi", "containers": [] },
                 "status": {
                     "phase": "Pending",
-                    "conditions": [{ "type": "PodScheduled", "status": "True" }],
+                    "conditions": [{ "type": "PodScheduled", "status": "True" }, { "type": "Ready", "status": "False" }],
                     "containerStatuses": [{ "name": "reflector", "image": "i", "imageID": "", "ready": false, "restartCount": 3 }],
                 },
             })

@@ -87,8 +87,8 @@ impl Watches {
     fn start<K: Object>(&mut self, wanted: Wanted<K>, api: kube::Api<DeserializeGuard<K>>) -> Watched<K> {
         let kind = wanted.kind;
         let board = Arc::new(Board::default());
-        let first = self.warmth.add(kind);
-        let (cache, watch) = watch::watch(wanted, api, board.clone(), first, self.metrics.clone());
+        let state = self.warmth.add(kind);
+        let (cache, watch) = watch::watch(wanted, api, board.clone(), state, self.metrics.clone());
         self.all.push((kind, watch.boxed()));
         Watched { cache, board }
     }

@@ -83,6 +83,34 @@ impl ReflectorPolicy {
         }
     }
 
+    /// The policy of the reflector's own attempt at itself, which counts for nobody: no limit and no window, since neither is a
+    /// fault. What is said of everybody else holds for it too.
+    pub fn for_rehearsal(&self) -> Policy {
+        let none = Quotas {
+            max_test_duration: Duration::from_secs(1),
+            max_concurrent_tests: u32::MAX,
+            tests_per_hour: u32::MAX,
+            bytes_per_day: None,
+            bytes_per_day_on_loopback: None,
+            cooldown: Duration::ZERO,
+            allow_throughput: true,
+            allow_udp_echo: true,
+            default_streams: 1,
+            max_streams: 1,
+            max_echo_pps: 0,
+            max_rate: None,
+        };
+        Policy {
+            peer: "itself".into(),
+            display_name: None,
+            quotas: none,
+            total_concurrent_tests: u32::MAX,
+            windows: Arc::from([]),
+            expires_at: None,
+            reflector_suspended: self.suspended,
+        }
+    }
+
     /// The policy of an ID that stands in the configuration file: the reflector's, unchanged.
     pub fn for_configured(&self, id: &EndpointId) -> Policy {
         Policy {

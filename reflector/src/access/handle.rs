@@ -106,6 +106,11 @@ impl Access {
         }
     }
 
+    /// What holds for the reflector's own attempt at itself, whose key `server` knows.
+    pub fn rehearsal(&self) -> Verdict {
+        self.settled().index.rehearsal()
+    }
+
     /// Follows an ID. Dropping the receiver is enough to stop.
     pub fn subscribe(&self, id: EndpointId) -> watch::Receiver<Standing> {
         let mut state = self.settled();

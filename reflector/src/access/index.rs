@@ -1,7 +1,8 @@
 //! The policy index: objects in, one verdict per Endpoint ID out. Pure and synchronous.
 //!
 //! The state after any order of `apply`, `delete` and `reset` depends only on the objects that are left, so a missed or
-//! repeated event cannot widen anything. What changed is returned as data; [`super::handle`] tells the connections.
+//! repeated event cannot widen anything. What changed is returned as data; [`super::handle`] tells the connections. One
+//! piece, because an event and the verdicts that follow from it must not be able to drift apart.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -181,12 +182,20 @@ impl Index {
 
     /// What holds for an ID.
     pub fn verdict(&self, id: &EndpointId) -> Verdict {
+        self.while_in_force(|| self.verdicts.get(id).cloned().unwrap_or(Verdict::Refused(Refusal::Unknown)))
+    }
+
+    /// What holds for the reflector's own attempt at itself. No ID has it: whoever asks for it has seen the key.
+    pub fn rehearsal(&self) -> Verdict {
+        self.while_in_force(|| Verdict::Allowed(Arc::new(self.reflector.for_rehearsal())))
+    }
+
+    /// Without a policy in force nobody is known, whoever it is.
+    fn while_in_force(&self, verdict: impl FnOnce() -> Verdict) -> Verdict {
         match self.source {
             Source::NeverLoaded { .. } => Verdict::Refused(Refusal::NeverLoaded),
             Source::GraceOver { .. } => Verdict::Refused(Refusal::GraceOver),
-            Source::Current | Source::Stale { .. } => {
-                self.verdicts.get(id).cloned().unwrap_or(Verdict::Refused(Refusal::Unknown))
-            }
+            Source::Current | Source::Stale { .. } => verdict(),
         }
     }
 

@@ -22,6 +22,8 @@ pub(super) enum Item {
     Line(Box<Entry>),
     /// Everything before it has been tried.
     Flush(oneshot::Sender<()>),
+    /// Has a full disk room again?
+    Look,
 }
 
 /// What the thread and the handles share.
@@ -81,19 +83,21 @@ pub(super) struct Writer<S> {
     head: Head,
     /// Said by the next line that is written.
     opens: Option<Opens>,
+    /// What keeps it from being written is that there is no room. Only then can room be the end of it.
+    full: bool,
     shared: Arc<Shared>,
 }
 
 impl<S: Sink> Writer<S> {
     pub(super) fn new(sink: S, head: Head, opens: Option<Opens>, shared: Arc<Shared>) -> Self {
-        Self { sink, head, opens, shared }
+        Self { sink, head, opens, full: false, shared }
     }
 
     /// Runs until the last handle is gone and the queue is empty.
     pub(super) fn run(mut self, mut queue: mpsc::Receiver<Item>) {
         while let Some(first) = queue.blocking_recv() {
             let mut batch = Vec::new();
-            let mut flush = None;
+            let (mut flush, mut look) = (None, false);
             let mut next = Some(first);
             while let Some(item) = next {
                 match item {
@@ -102,10 +106,14 @@ impl<S: Sink> Writer<S> {
                         flush = Some(done);
                         break;
                     }
+                    Item::Look => look = true,
                 }
                 next = if batch.len() < BATCH { queue.try_recv().ok() } else { None };
             }
             self.write(&batch);
+            if look {
+                self.look_for_room();
+            }
             if let Some(done) = flush {
                 // Nobody waits any more: its deadline has passed.
                 let _ = done.send(());
@@ -125,12 +133,14 @@ impl<S: Sink> Writer<S> {
         *self.shared.head.lock().unwrap_or_else(PoisonError::into_inner) = self.head;
         match result {
             Ok(()) => {
+                self.full = false;
                 self.shared.set_failing(false);
                 if before {
                     tracing::info!(seq = self.head.seq, "the audit log is written again");
                 }
             }
             Err(error) => {
+                self.full = is_full(&error);
                 self.shared.set_failing(true);
                 if !before {
                     tracing::error!(
@@ -139,6 +149,23 @@ impl<S: Sink> Writer<S> {
                     );
                 }
             }
+        }
+    }
+
+    /// Ends a failure that was nothing but a full disk. What was lost is told by the next line.
+    fn look_for_room(&mut self) {
+        if !self.full || !self.shared.failing() {
+            return;
+        }
+        match self.sink.ready() {
+            Ok(None) => {}
+            Ok(opens) => self.opens = opens,
+            Err(_) => return,
+        }
+        if self.sink.room().is_ok() {
+            self.full = false;
+            self.shared.set_failing(false);
+            tracing::info!("there is room for the audit log again");
         }
     }
 
@@ -184,4 +211,10 @@ impl<S: Sink> Writer<S> {
         self.shared.lost.fetch_add(lost, Ordering::AcqRel);
         (0, Err(error))
     }
+}
+
+/// The disk, or our share of it.
+fn is_full(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded)
 }

@@ -64,8 +64,9 @@ pub enum LinkError {
     },
     /// A code was to be presented, and nobody takes one there now.
     #[error(
-        "not paired: no pairing window is open there, so the code was used, has expired or was closed. Ask its owner for \
-         a new one (`reflector pair`). Our Endpoint ID is {ours}"
+        "not paired: no pairing window is open there: the code was used, has expired or was closed, or that reflector \
+         does not reach its cluster just now. Try again, or ask its owner for a new one (`reflector pair`). \
+         Our Endpoint ID is {ours}"
     )]
     NoWindow {
         /// Who we are.

@@ -33,6 +33,8 @@ use crate::link::tls::{Alpn, client_config, server_name};
 pub const HANDSHAKE: Duration = Duration::from_secs(10);
 /// For an answer. The longest is a grant, which may wait a second for our own last test to end.
 pub const ANSWER: Duration = Duration::from_secs(10);
+/// The same for a code, whose reflector waits ten seconds for its cluster and then says that it may be tried again.
+const PAIRED: Duration = Duration::from_secs(15);
 /// For `close_notify` to leave.
 const GOODBYE: Duration = Duration::from_millis(250);
 /// Results kept until somebody asks for them; a client runs one session at a time.
@@ -122,7 +124,8 @@ impl Link {
     /// Presents a pairing code. The words of a success; the limits in [`Self::hello`] stay what they were, so callers
     /// connect again.
     pub async fn pair(&mut self, code: &str) -> Result<String, LinkError> {
-        match self.ask("pair_request", Message::PairRequest { token: code.to_owned() }).await? {
+        let question = Message::PairRequest { token: code.to_owned() };
+        match self.ask_for(PAIRED, "pair_request", question).await? {
             Message::PairResponse { success: true, message, .. } => Ok(message),
             Message::PairResponse { message, .. } => Err(LinkError::PairingRefused { message }),
             other => Err(unexpected("pair_request", &other)),
@@ -214,11 +217,20 @@ impl Link {
 
     /// One question, its answer. What comes unasked meanwhile is kept.
     async fn ask(&mut self, asked: &'static str, payload: Message) -> Result<Message, LinkError> {
+        self.ask_for(ANSWER, asked, payload).await
+    }
+
+    async fn ask_for(
+        &mut self,
+        patience: Duration,
+        asked: &'static str,
+        payload: Message,
+    ) -> Result<Message, LinkError> {
         self.asked += 1;
         let request_id = format!("c-{}", self.asked);
         let question = Envelope { request_id, payload };
         let (ours, wire, results) = (self.ours, &mut self.wire, &mut self.results);
-        let answer = within(ANSWER, asked, async {
+        let answer = within(patience, asked, async {
             wire.write(&question, asked).await?;
             loop {
                 let answer = wire.read(asked).await?;

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crds::EndpointId;
 use rustls::ClientConfig;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -37,6 +38,17 @@ impl Tunnel {
             config: client_config(&us.credentials, Some(link.address().endpoint_id), Alpn::Data)?,
             credentials: Credentials { test_id: grant.test_id, token, secrets },
         })
+    }
+
+    /// To a reflector whose control connection is somewhere else, or is none: the self-test's own.
+    pub(crate) fn to(
+        to: SocketAddr,
+        us: &Current,
+        expected: EndpointId,
+        credentials: Credentials,
+    ) -> Result<Self, LinkError> {
+        let config = client_config(&us.credentials, Some(expected), Alpn::Data)?;
+        Ok(Self { to, config, credentials })
     }
 
     /// Opens stream `number`: 0 is iperf3 control, others are numbered in the order they are opened, each number once.

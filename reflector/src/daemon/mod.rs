@@ -9,6 +9,8 @@ mod ends_tests;
 mod engines;
 mod feeder;
 mod host;
+#[cfg(test)]
+mod itself_tests;
 mod observer;
 mod pod;
 mod probe;

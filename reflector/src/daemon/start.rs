@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex};
 use anyhow::{Context, Result, anyhow};
 use crds::EndpointId;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -33,7 +32,7 @@ use crate::session::{Routes, Sessions};
 use super::admin::Desk;
 use super::engines::Engines;
 use super::feeder::{self, Feeder, in_cluster};
-use super::pod::{self, Pod};
+use super::pod::Pod;
 use super::probe::Probe;
 use super::wire::{open_rooms, wire};
 use super::{host, watcher};
@@ -96,6 +95,10 @@ pub(super) async fn start(loaded: Loaded, engines: Engines) -> Result<Reflector>
     let health = host::listen(config.network.listen_address_health, "health")?;
     let (listen, health_listen) = (control.local_addr()?, health.local_addr()?);
     let accepting = Arc::new(AtomicBool::new(true));
+    let pod = match in_cluster {
+        Some(here) => Pod::of(here, &rooms, &wired, &accepting, (listen, config.state_dir()))?,
+        None => None,
+    };
     let probe = Arc::new(Probe {
         access: rooms.access.clone(),
         audit: rooms.audit.clone(),
@@ -105,28 +108,6 @@ pub(super) async fn start(loaded: Loaded, engines: Engines) -> Result<Reflector>
         accepting: Arc::clone(&accepting),
         tallies: wired.tallies,
         policy_from,
-    });
-    let unreachable = watch::Sender::new(None);
-    let in_cluster = in_cluster.zip(wired.cluster.clone()).zip(wired.witness.zip(wired.codes));
-    let pod = in_cluster.map(|((here, held), (witness, codes))| Pod {
-        rooms: pod::Rooms {
-            own: here.own,
-            held,
-            codes,
-            access: rooms.access.clone(),
-            ledger: rooms.ledger.clone(),
-            audit: rooms.audit.clone(),
-            server: wired.server.clone(),
-            sessions: wired.sessions.clone(),
-            identity: wired.identity.subscribe(),
-            witness,
-            position: rooms.position.as_str(),
-            accepting: Arc::clone(&accepting),
-            unreachable: unreachable.subscribe(),
-        },
-        client: here.client,
-        metrics: rooms.metrics.clone(),
-        unreachable,
     });
     let desk = Arc::new(Desk {
         server: wired.server.clone(),
@@ -241,7 +222,7 @@ impl Reflector {
         if let Some(pod) = parts.pod {
             let cancel = stop.clone();
             core.spawn(async move {
-                pod.run(cancel).await;
+                Box::pin(pod.run(cancel)).await;
                 Ok("the writer of status")
             });
         }
@@ -270,6 +251,7 @@ impl Reflector {
             tokio::select! {
                 () = cancel.cancelled() => Ok("the audit log"),
                 () = audit.ended() => Err(anyhow!("the audit writer ended unasked")),
+                never = audit.look_for_room() => match never {},
             }
         });
         accepting

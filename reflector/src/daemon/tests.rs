@@ -297,7 +297,7 @@ async fn still_there(connection: &mut Connection) {
     connection.status().await.unwrap();
 }
 
-fn plain(dir: &std::path::Path, more: &str) -> config::Loaded {
+pub(super) fn plain(dir: &std::path::Path, more: &str) -> config::Loaded {
     let text = format!(
         "[identity]\nprivate_key_path = {:?}\n[network]\nlisten_address = \"127.0.0.1:0\"\n\
          listen_address_health = \"127.0.0.1:0\"\n{more}",

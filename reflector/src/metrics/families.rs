@@ -9,6 +9,7 @@ use crate::engine::echo::drops::Cause;
 use crate::engine::path::build_hash;
 use crate::link::message::TestType;
 use crate::reason::{DenyReason, EndReason, RefuseReason};
+use crate::selftest::Verdict;
 
 use super::PerPeer;
 use super::labels::{
@@ -49,6 +50,7 @@ pub(super) struct Families {
     pub(super) revocation_seconds: Histogram,
     pub(super) pairing_attempts: Counters<PairingResult>,
     pub(super) pairing_window_open: IntGauge,
+    pub(super) self_test_verdict: Gauges<Verdict>,
     pub(super) policy_state: Gauges<PolicyState>,
     pub(super) policy_peers: Gauges<PeerState>,
     pub(super) policy_broken_objects: IntGauge,
@@ -165,6 +167,12 @@ impl Families {
                 "result",
             ),
             pairing_window_open: gauge(r, "pairing_window_open", "1 while a pairing code is live."),
+            self_test_verdict: Gauges::new(
+                r,
+                "self_test_verdict",
+                "1 for what the last scheduled self-test made of the host. All 0: none has run since the start.",
+                "verdict",
+            ),
             policy_state: Gauges::new(r, "policy_state", "1 for the state the policy is in.", "state"),
             policy_peers: Gauges::new(r, "policy_peers", "Known peers by state.", "state"),
             policy_broken_objects: gauge(

@@ -3,6 +3,7 @@
 use crate::engine::echo::drops::Cause;
 use crate::link::message::TestType;
 use crate::reason::{DenyReason, EndReason, RefuseReason};
+use crate::selftest::Verdict;
 
 /// A closed set of label values.
 pub(super) trait Label: Copy + 'static {
@@ -131,6 +132,13 @@ impl Label for Cause {
     const VALUES: &'static [Self] = &Self::ALL;
     fn value(self) -> &'static str {
         self.as_str()
+    }
+}
+
+impl Label for Verdict {
+    const VALUES: &'static [Self] = &Self::ALL;
+    fn value(self) -> &'static str {
+        self.label()
     }
 }
 

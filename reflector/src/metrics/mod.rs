@@ -22,6 +22,7 @@ use crate::engine::echo::drops::Cause;
 use crate::engine::measured::Measured;
 use crate::link::message::TestType;
 use crate::reason::{DenyReason, EndReason, RefuseReason};
+use crate::selftest::Verdict;
 
 use families::Families;
 pub use labels::{
@@ -159,6 +160,13 @@ impl Metrics {
     /// A pairing window opened or closed.
     pub fn pairing_window(&self, open: bool) {
         self.all.pairing_window_open.set(i64::from(open));
+    }
+
+    /// What the self-test made of the host.
+    pub fn self_tested(&self, verdict: Verdict) {
+        for each in Verdict::ALL {
+            self.all.self_test_verdict.of(each).set(i64::from(each == verdict));
+        }
     }
 
     /// How the policy stands.

@@ -68,6 +68,8 @@ pub(super) struct Host {
     /// `None`: not part of this build.
     pub(super) engine: Option<Measured<()>>,
     pub(super) loopback_mbps: Measured<f64>,
+    /// The same in a tunnel. `None`: not looked at.
+    pub(super) tunneled_mbps: Option<Measured<f64>>,
     pub(super) disk: Measured<Disk>,
     pub(super) signatures_per_sec: Measured<f64>,
     pub(super) clock_synced: Measured<Option<bool>>,

@@ -20,6 +20,10 @@ pub struct Report {
     /// What a throughput test may reach. Left out unless both loopback and link speed are known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub estimated_max_mbps: Option<u64>,
+    /// Throughput in a tunnel over throughput without one, on loopback: the processor's price of one port. Left out when
+    /// either was not measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tunnel_tax: Option<f64>,
     /// The checks behind the verdict; when `READY`, the one that sets the estimate.
     pub limited_by: Vec<Component>,
     /// What this host can do.
@@ -156,6 +160,19 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// Every verdict, best first.
+    pub const ALL: [Self; 4] = [Self::Ready, Self::ReadyLimited, Self::Degraded, Self::NotReady];
+
+    /// The name as a label of a metric.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::ReadyLimited => "ready_limited",
+            Self::Degraded => "degraded",
+            Self::NotReady => "not_ready",
+        }
+    }
+
     /// The name people and programs read.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -43,6 +43,7 @@ pub(super) fn conclude(host: &Host) -> Report {
         schema: SCHEMA,
         verdict,
         estimated_max_mbps: estimate.map(|(mbps, _)| mbps),
+        tunnel_tax: tunnel_tax(host),
         limited_by,
         capabilities: capabilities(host, &checks),
         checks,
@@ -93,6 +94,14 @@ fn estimate(host: &Host) -> Option<(u64, Component)> {
     let nic = judge::nic_mbps(&host.interfaces)? as f64;
     let (least, by) = if loopback < nic { (loopback, Component::Loopback) } else { (nic, Component::Nic) };
     Some((judge::whole(least * EFFICIENCY), by))
+}
+
+/// Two digits: the next one differs from run to run. A tunnel is never faster; where it seems so, noise is.
+fn tunnel_tax(host: &Host) -> Option<f64> {
+    let direct = *host.loopback_mbps.as_ref().ok()?;
+    let tunneled = *host.tunneled_mbps.as_ref()?.as_ref().ok()?;
+    let ratio = tunneled / direct;
+    ratio.is_finite().then(|| (ratio * 100.0).round().clamp(0.0, 100.0) / 100.0)
 }
 
 fn capabilities(host: &Host, checks: &[Check]) -> Vec<Capability> {

@@ -23,6 +23,9 @@ pub fn render(report: &Report, colour: bool) -> String {
     line(&mut text, &format!("Capabilities       {}", able.join(", ")));
     let estimate = report.estimated_max_mbps.map_or("unknown".to_owned(), |mbps| format!("{mbps} Mbit/s"));
     line(&mut text, &format!("Estimated maximum  {estimate}"));
+    if let Some(tax) = report.tunnel_tax {
+        line(&mut text, &format!("In a tunnel        {:.0} % of loopback", tax * 100.0));
+    }
     line(&mut text, "");
     line(&mut text, &last(report, colour));
     text

@@ -22,6 +22,7 @@ fn n100() -> Host {
         ]),
         engine: Some(Ok(())),
         loopback_mbps: Ok(24_017.4),
+        tunneled_mbps: None,
         disk: Ok(Disk {
             folder: "/var/lib/reflector".into(),
             exists: true,
@@ -108,6 +109,30 @@ fn a_gigabit_host_is_ready() {
         assert!(report.capabilities.iter().all(|each| each.available == Some(true)), "{report:#?}");
         assert_eq!(report.exit_code(), 0);
     }
+}
+
+/// X8: what a tunnel costs is a number of its own, and never the fault of a host.
+#[test]
+fn the_tunnel_tax_is_tunneled_over_direct_and_no_check() {
+    let with = |direct: Measured<f64>, tunneled: Option<Measured<f64>>| {
+        rule::conclude(&Host { loopback_mbps: direct, tunneled_mbps: tunneled, ..n100() })
+    };
+    let dead = || Error::Engine("it hangs".into());
+    for (direct, tunneled, tax) in [
+        (Ok(20_000.0), Some(Ok(6_240.0)), Some(0.31)),
+        (Ok(20_000.0), Some(Ok(20_400.0)), Some(1.0)),
+        (Ok(0.0), Some(Ok(1.0)), None),
+        (Ok(20_000.0), Some(Err(dead())), None),
+        (Err(dead()), Some(Ok(6_240.0)), None),
+        (Ok(20_000.0), None, None),
+    ] {
+        let report = with(direct, tunneled);
+        assert_eq!(report.tunnel_tax, tax);
+        assert_eq!(report.checks.len(), 10);
+    }
+    let report = with(Ok(20_000.0), Some(Ok(6_240.0)));
+    assert_eq!(report.verdict, Verdict::Ready, "the tax is no limit");
+    assert!(render(&report, false).contains("\nIn a tunnel        31 % of loopback\n"));
 }
 
 /// S4. Red when a veth's or virtio's 10000 counts, or when not knowing counts as a failure.
@@ -227,6 +252,7 @@ fn whoever_is_told_of_a_problem_is_told_what_to_do() {
         interfaces: Err(dead()),
         engine: Some(Err(dead())),
         loopback_mbps: Err(dead()),
+        tunneled_mbps: Some(Err(dead())),
         disk: Err(dead()),
         signatures_per_sec: Err(dead()),
         clock_synced: Ok(None),

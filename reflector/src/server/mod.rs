@@ -19,6 +19,7 @@ mod liveness;
 mod misuse;
 mod pairing;
 pub mod places;
+pub(crate) mod rehearsal;
 mod requests;
 mod revocations;
 mod shared;
@@ -31,7 +32,7 @@ pub use shared::{Enrolled, Entrance, Phase, Roster, Services};
 use std::io;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crds::EndpointId;
 use futures_util::FutureExt;
@@ -73,9 +74,16 @@ impl Server {
             floor: Floor::new(services.metrics.clone()),
             phase: phase.subscribe(),
             revocations: Revocations::default(),
+            itself: OnceLock::new(),
             services,
         };
         Ok(Self { shared: Arc::new(shared), gate, phase, tasks: TaskTracker::new() })
+    }
+
+    /// Takes connections of this ID, from this host, for our own. Its key is made for that and never leaves the process; the
+    /// first ID stays.
+    pub(crate) fn expect_itself(&self, id: EndpointId) {
+        self.shared.itself.get_or_init(|| id);
     }
 
     /// Accepts until cancelled. An error means the listener itself broke.
@@ -209,6 +217,9 @@ async fn attend(
             if let Err(refused) = Box::pin(streams::tunneled(stream, seat, &shared.services)).await {
                 finish::refused(&shared, remote, &refused);
             }
+        }
+        Arrival::Proven(stream, peer) if rehearsal::is_ours(shared.itself.get(), &peer, (remote, local)) => {
+            Box::pin(rehearsal::serve(*stream, seat, local, &shared)).await;
         }
         Arrival::Proven(stream, peer) => {
             let mut connection = Connection::new(*stream, seat, peer, (remote, local), shared);

@@ -1,5 +1,7 @@
 //! What every connection of one server shares.
 
+use std::sync::OnceLock;
+
 use crds::EndpointId;
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -119,4 +121,6 @@ pub(super) struct Shared {
     pub(super) floor: Floor,
     pub(super) phase: watch::Receiver<Phase>,
     pub(super) revocations: Revocations,
+    /// The ID of the key that this process connects to itself with, once there is one.
+    pub(super) itself: OnceLock<EndpointId>,
 }

@@ -77,6 +77,11 @@ pub enum Shut {
     AuditFailing,
     /// Usage cannot be recorded.
     LedgerFailing,
+    /// It measures its own host, which a test would disturb as much as it the test.
+    Measuring {
+        /// Time until it is done at the latest.
+        left: Duration,
+    },
 }
 
 /// Everything a decision rests on.
@@ -183,6 +188,13 @@ fn serving(plan: &Plan, view: &View<'_>) -> Result<(), Denied> {
         }
         Some(Shut::LedgerFailing) => {
             return busy("this reflector cannot record usage; its operator has to repair its ledger");
+        }
+        Some(Shut::Measuring { left }) => {
+            let message = format!(
+                "this reflector measures its own host; ask again in {} s at the latest",
+                whole_seconds(left)
+            );
+            return Err(Denied::until(DenyReason::Busy, left, message));
         }
         None => {}
     }

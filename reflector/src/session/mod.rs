@@ -14,8 +14,10 @@ mod meter;
 mod observer;
 mod place;
 mod placement;
+mod rehearsal;
 mod request;
 mod requester;
+mod rest;
 mod sessions;
 mod table;
 mod task;
@@ -27,6 +29,7 @@ pub use meter::{Meter, Reserve, SessionLease};
 pub use observer::{Denial, Observer, SessionRecord};
 pub use placement::Routes;
 pub use requester::{ConnectionId, Peer, Requester};
+pub use rest::Rest;
 pub use sessions::{ActiveSession, Ending, Granted, NotYours, Parts, Sessions, Windows};
 pub use ticket::Ticket;
 

@@ -14,15 +14,19 @@ use crate::access::policy::Policy;
 use crate::clock::Now;
 use crate::engine::Engine;
 use crate::ledger::{Clock, Ledger};
+use crate::link::features::Features;
 use crate::link::message::{Mode, SessionGrant, SessionParams, TestType};
 use crate::reason::EndReason;
 
 use super::active::Active;
+use super::admission::Plan;
 use super::denial::Denied;
 use super::observer::{Denial, Observer, SessionRecord};
 use super::placement::Routes;
+use super::rehearsal;
 use super::request::admit;
 use super::requester::{ConnectionId, Requester};
+use super::rest::Rest;
 use super::table::Core;
 use super::ticket::Ticket;
 
@@ -121,6 +125,23 @@ impl Sessions {
             });
         }
         answer
+    }
+
+    /// What a request would come to under this policy, if nobody had used anything. Leaves no trace.
+    pub fn rehearse(
+        &self,
+        policy: &Policy,
+        features: Features,
+        test_type: TestType,
+        params: &SessionParams,
+    ) -> Result<Plan, Denied> {
+        rehearsal::rehearse(&self.core, policy, features, test_type, params)
+    }
+
+    /// Waits until nothing runs, and then grants nothing until the answer is dropped. `at_most`: how long that takes, for who
+    /// is denied meanwhile.
+    pub async fn rest(&self, at_most: Duration) -> Rest {
+        Rest::begin(&self.core, at_most).await
     }
 
     /// Ends a session of this peer, from any of its connections, and waits until it is gone.

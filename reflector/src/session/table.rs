@@ -47,6 +47,7 @@ struct Table {
     sessions: HashMap<Uuid, Arc<Active>>,
     drains_until: Option<Instant>,
     second_half_until: Option<Instant>,
+    rests_until: Option<Instant>,
 }
 
 impl Core {
@@ -115,6 +116,31 @@ impl Core {
         Ok(Place::new(Arc::clone(self), active, now.at, before))
     }
 
+    /// Grants nothing for so long, if nothing runs. The error says when to look again; `None`: after a change.
+    pub(super) fn try_rest(&self, at_most: Duration) -> Result<(), Option<Instant>> {
+        let mut table = self.lock();
+        if !table.sessions.is_empty() || table.rests_until.is_some() {
+            return Err(None);
+        }
+        let now = Instant::now();
+        if let Some(until) = table.second_half_until.filter(|until| *until > now) {
+            return Err(Some(until));
+        }
+        table.rests_until = Some(now + at_most);
+        Ok(())
+    }
+
+    /// Grants as before.
+    pub(super) fn end_rest(&self) {
+        self.lock().rests_until = None;
+        self.changed();
+    }
+
+    /// Why nobody would be granted anything.
+    pub(super) fn shut_now(&self) -> Option<Shut> {
+        self.shut(&self.lock())
+    }
+
     fn shut(&self, table: &Table) -> Option<Shut> {
         if let Some(until) = table.drains_until {
             return Some(Shut::Draining { left: until.saturating_duration_since(Instant::now()) });
@@ -122,7 +148,11 @@ impl Core {
         if self.observer.refuses() {
             return Some(Shut::AuditFailing);
         }
-        self.ledger.health().borrow().ended.then_some(Shut::LedgerFailing)
+        if self.ledger.health().borrow().ended {
+            return Some(Shut::LedgerFailing);
+        }
+        let until = table.rests_until?;
+        Some(Shut::Measuring { left: until.saturating_duration_since(Instant::now()) })
     }
 
     /// Gives the slot back: from here on the session does not count for admission.

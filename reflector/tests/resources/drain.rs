@@ -55,7 +55,11 @@ async fn sigterm_lets_a_running_test_finish() {
     is_told_of_the_drain(&mut bystander).await;
     // The port stays, because streams of what runs may come to it; newcomers are sent away.
     assert!(Good::new(&bed, "newcomer").connect().await.is_err());
-    assert!(bed.metric("reflector_connections_refused_total{reason=\"draining\"}").await >= 1.0);
+    // Counted after it is sent away, so perhaps not yet.
+    let away = std::time::Instant::now();
+    while bed.metric("reflector_connections_refused_total{reason=\"draining\"}").await < 1.0 {
+        assert!(away.elapsed() < PATIENCE, "the newcomer is not counted");
+    }
     // Who has nothing running is sent away in good order.
     assert_eq!(bystander.read_raw_until_closed().await.how, e2e::appliance::Ending::CloseNotify);
     // The running test goes on, and nothing new begins beside it.

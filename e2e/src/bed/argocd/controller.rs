@@ -18,6 +18,8 @@ pub(in super::super) fn component(layout: &Layout, programs: &Programs) -> Compo
         .flag("metrics-port", METRICS.to_string())
         .flag("app-resync", LOOKS_EVERY_SECONDS)
         .flag("app-resync-jitter", "0")
+        // Each resource's health, with its words, in the Application: scenarios read it there.
+        .flag("persist-resource-health", "true")
         .flag("logformat", "text");
     surroundings(component, layout, programs)
 }

@@ -15,8 +15,8 @@ use super::{folder, kubectl, rendered};
 use crate::operator::built;
 
 /// Of a namespace of this machine: there is no registry.
-const OPERATOR: &str = "localhost/reflector-operator:scenario";
-const REFLECTOR: &str = "localhost/reflector:scenario";
+pub(crate) const OPERATOR: &str = "localhost/reflector-operator:scenario";
+pub(crate) const REFLECTOR: &str = "localhost/reflector:scenario";
 const NODE: &str = "node-1";
 /// Shorter than the minute that any command of a story may take, so that helm's own words are shown.
 const WAIT: [&str; 2] = ["--wait", "--timeout=50s"];
@@ -39,7 +39,7 @@ async fn helm(story: &Scenario, verb: &str, more: &[&str]) -> Result<String> {
 }
 
 /// What earlier scenarios have left of the kinds, roles and policies: a release takes nothing over that is not its own.
-async fn clear(story: &Scenario) -> Result<()> {
+pub(crate) async fn clear(story: &Scenario) -> Result<()> {
     let all = rendered(story, &[]).await?;
     kubectl(story, &["delete", "--ignore-not-found", "--timeout=50s"], &all)
         .await

@@ -1,9 +1,9 @@
 //! The chart of the operator: what helm makes of it, and what a real API server makes of that.
 
 mod alerts;
-mod install;
+pub(crate) mod install;
 mod render;
-mod rights;
+pub(crate) mod rights;
 
 use std::path::{Path, PathBuf};
 

@@ -31,7 +31,7 @@ fn words(value: &Value) -> Vec<String> {
 }
 
 /// Every resource with every verb.
-fn rights(rules: &[Value]) -> Vec<(String, String)> {
+pub(crate) fn rights(rules: &[Value]) -> Vec<(String, String)> {
     let each = |rule: &Value| {
         let verbs = words(&rule["verbs"]);
         let pairs = words(&rule["resources"]).into_iter();
@@ -41,7 +41,7 @@ fn rights(rules: &[Value]) -> Vec<(String, String)> {
 }
 
 /// The same rules without one verb for one resource.
-fn without(rules: &[Value], (resource, verb): &(String, String)) -> Vec<Value> {
+pub(crate) fn without(rules: &[Value], (resource, verb): &(String, String)) -> Vec<Value> {
     let mut left = Vec::new();
     for rule in rules {
         for one in words(&rule["resources"]) {
@@ -169,7 +169,13 @@ async fn every_right_of_a_reflector_is_one_that_it_cannot_do_without() {
     .await;
 }
 
-async fn may(client: &Client, namespace: &str, verb: &str, group: &str, resource: &str) -> Result<bool> {
+pub(crate) async fn may(
+    client: &Client,
+    namespace: &str,
+    verb: &str,
+    group: &str,
+    resource: &str,
+) -> Result<bool> {
     let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
     let review: SelfSubjectAccessReview = serde_json::from_value(json!({
         "spec": { "resourceAttributes": {

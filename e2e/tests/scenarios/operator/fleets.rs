@@ -12,11 +12,11 @@ use super::running::Operator;
 use crate::crds::install;
 
 /// A label of nodes that is this story's alone.
-pub(super) fn label(story: &Scenario, name: &str) -> String {
+pub(crate) fn label(story: &Scenario, name: &str) -> String {
     format!("{}.example/{name}", story.namespace)
 }
 
-pub(super) async fn set_label(story: &Scenario, node: &str, label: &str, value: Option<&str>) -> Result<()> {
+pub(crate) async fn set_label(story: &Scenario, node: &str, label: &str, value: Option<&str>) -> Result<()> {
     let nodes: Api<Node> = Api::all(story.client.clone());
     let labels = json!({ "metadata": { "labels": { label: value } } });
     nodes.patch(node, &PatchParams::default(), &Patch::Merge(&labels)).await.context("label a node")?;

@@ -110,7 +110,7 @@ impl Pod {
         let attic = story.api().create(&PostParams::default(), &attic).await.context("create it")?;
         let home = tempfile::tempdir().context("make a home for the reflector")?;
         let kubeconfig = home.path().join("kubeconfig");
-        std::fs::write(&kubeconfig, account(story).await?.to_string()).context("write its kubeconfig")?;
+        std::fs::write(&kubeconfig, account(story).await?).context("write its kubeconfig")?;
         let file = home.path().join("reflector.toml");
         let text = format!(
             "[identity]\nprivate_key_path = \"{}\"\n[network]\nlisten_address = \"127.0.0.1:0\"\nlisten_address_health = \"127.0.0.1:0\"\n[access]\nname = \"attic\"\nnamespace = \"{}\"\nuid = \"{}\"\n",
@@ -190,19 +190,8 @@ impl Pod {
 }
 
 /// A kubeconfig of the account that the operator gives a pod, with its role and no other right.
-async fn account(story: &Scenario) -> Result<Value> {
-    story.kubectl(["create", "serviceaccount", ACCOUNT]).await?;
-    let subject = format!("--serviceaccount={}:{ACCOUNT}", story.namespace);
-    story
-        .kubectl(["create", "rolebinding", ACCOUNT, "--clusterrole=reflector-endpoint", &subject])
-        .await
-        .context("bind the role")?;
-    let token = story.kubectl(["create", "token", ACCOUNT, "--duration=1h"]).await?;
-    let ours = story.kubectl(["config", "view", "--raw", "--minify", "--output=json"]).await?;
-    let mut config: Value = serde_json::from_str(&ours).context("read the bed's kubeconfig")?;
-    let users = config["users"].as_array_mut().context("it has no users")?;
-    for user in users {
-        user["user"] = json!({ "token": token.trim() });
-    }
-    Ok(config)
+async fn account(story: &Scenario) -> Result<String> {
+    story.create_account(ACCOUNT).await?;
+    story.bind("reflector-endpoint", &story.namespace, ACCOUNT).await?;
+    story.kubeconfig_of(&story.token(ACCOUNT).await?).await
 }

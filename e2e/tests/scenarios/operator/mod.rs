@@ -1,10 +1,14 @@
 //! The operator on a real API server: what a Reflector becomes, what is left alone, and what stays when it goes.
 
 mod admission;
-mod fleets;
+mod faults;
+pub(crate) mod fleets;
 mod kept;
+mod measured;
 mod pairing;
 mod plugin;
+mod reached;
+mod rights;
 mod rollout;
 mod running;
 mod whole;
@@ -25,12 +29,14 @@ use crate::crds::install;
 use running::Operator;
 pub(crate) use running::built;
 
-/// A Reflector pinned to a node, on ports of its own: scenarios share the nodes.
+/// A Reflector pinned to a node, on ports of its own: scenarios share the nodes. Its pod writes numbers down at once
+/// rather than once a minute, which is tested where time is an argument.
 fn reflector(name: &str, node: &str, port: u16, more: &Value) -> Value {
     let mut spec = json!({
         "placement": { "nodeSelector": { "kubernetes.io/hostname": node } },
         "image": { "pullPolicy": "Never" },
         "network": { "port": port, "healthPort": port + 1 },
+        "podTemplate": { "env": [{ "name": "REFLECTOR_STATUS_NUMBERS_SECONDS", "value": "1" }] },
     });
     for (key, value) in more.as_object().into_iter().flatten() {
         spec[key] = value.clone();

@@ -19,10 +19,10 @@ use crate::crds::install;
 const IMAGE: &str = "bed.example/reflector:plugin";
 
 /// What it printed, what it complained of, and how it ended.
-struct Ended {
+pub(super) struct Ended {
     out: String,
-    err: String,
-    code: Option<i32>,
+    pub(super) err: String,
+    pub(super) code: Option<i32>,
 }
 
 impl Ended {
@@ -32,7 +32,7 @@ impl Ended {
 }
 
 /// Starts it as kubectl does: by its name on the PATH.
-async fn plugin(story: &Scenario, words: &[&str]) -> Result<Ended> {
+pub(super) async fn plugin(story: &Scenario, words: &[&str]) -> Result<Ended> {
     let program = built("operator", "kubectl-reflector").await?;
     let folder = program.parent().context("find its folder")?;
     let path = std::env::join_paths([folder, story.bed.tools()])?;

@@ -1,4 +1,5 @@
-//! The operator as a process of this machine, for one namespace, with the rights of the bed's administrator.
+//! The operator as a process of this machine, for one namespace, with the rights of the bed's administrator or of whom a
+//! scenario says.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use e2e::proc::{Daemon, Ready, Spawn};
 use e2e::scenario::{MINUTE, Scenario, wait_until};
+use rustix::process::Signal;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::process::Command;
@@ -27,6 +29,11 @@ pub(super) struct Operator {
 impl Operator {
     /// Starts one and waits until its caches are warm.
     pub(super) async fn start(story: &Scenario, more: &[&str]) -> Result<Self> {
+        Self::start_as(story, &story.bed.kubeconfig(), more).await
+    }
+
+    /// The same with the rights of somebody else.
+    pub(super) async fn start_as(story: &Scenario, kubeconfig: &Path, more: &[&str]) -> Result<Self> {
         let program = built("operator", "reflector-operator").await?;
         let output = tempfile::tempdir().context("make a folder for its log")?;
         let mut daemon = Spawn::new(&program, output.path())
@@ -34,7 +41,7 @@ impl Operator {
             .args(["--lease-namespace", &story.namespace, "--reflector-image", IMAGE])
             .args(["--log-level", "info,operator=debug"])
             .args(more)
-            .env("KUBECONFIG", story.bed.kubeconfig())
+            .env("KUBECONFIG", kubeconfig)
             .start()?;
         daemon.ready(&Ready::Line("admin=".into()), MINUTE).await?;
         let log = daemon.stderr()?;
@@ -46,16 +53,7 @@ impl Operator {
 
     /// One of its numbers, summed over the series that contain all of these labels.
     pub(super) async fn number(&self, name: &str, labels: &[&str]) -> Result<f64> {
-        let text = fetch(self.admin, "/metrics").await?;
-        let series = text
-            .lines()
-            .filter(|line| line.starts_with(name) && labels.iter().all(|label| line.contains(label)));
-        let mut sum = 0.0;
-        for line in series {
-            let value = line.rsplit(' ').next().context("read a sample")?;
-            sum += value.parse::<f64>().with_context(|| format!("read the sample {line}"))?;
-        }
-        Ok(sum)
+        sum(&fetch(self.admin, "/metrics").await?, name, labels)
     }
 
     /// Writes so far, the Lease apart.
@@ -99,13 +97,39 @@ impl Operator {
         Ok(())
     }
 
+    /// Lets it stand still, until it goes on where it stood.
+    pub(super) fn stall(&self, still: bool) -> Result<()> {
+        Ok(self.daemon.signal(if still { Signal::STOP } else { Signal::CONT })?)
+    }
+
+    /// Waits until it has ended by itself, which is a failure. What it logged.
+    pub(super) async fn gave_up(mut self) -> Result<String> {
+        let status = self.daemon.wait(ENDING).await?;
+        let log = self.daemon.stderr()?;
+        ensure!(!status.success(), "it ended with {status}: {log}");
+        Ok(log)
+    }
+
     /// What it logged.
     pub(super) fn log(&self) -> Result<String> {
         Ok(self.daemon.stderr()?)
     }
 }
 
-async fn fetch(address: SocketAddr, path: &str) -> Result<String> {
+/// One number of a page of metrics, summed over the series that contain all of these labels.
+pub(super) fn sum(page: &str, name: &str, labels: &[&str]) -> Result<f64> {
+    let series =
+        page.lines().filter(|line| line.starts_with(name) && labels.iter().all(|label| line.contains(label)));
+    let mut sum = 0.0;
+    for line in series {
+        let value = line.rsplit(' ').next().context("read a sample")?;
+        sum += value.parse::<f64>().with_context(|| format!("read the sample {line}"))?;
+    }
+    Ok(sum)
+}
+
+/// A page of an admin or health port.
+pub(super) async fn fetch(address: SocketAddr, path: &str) -> Result<String> {
     let mut stream = TcpStream::connect(address).await.context("connect to the admin port")?;
     stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).await?;
     let mut answer = String::new();
@@ -118,6 +142,12 @@ async fn fetch(address: SocketAddr, path: &str) -> Result<String> {
 fn root() -> &'static Path {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
     manifest.parent().unwrap_or(manifest)
+}
+
+/// Makes an image of the reflector and brings it to a node, as `bed.example/reflector:TAG`.
+pub(super) async fn image_on(story: &Scenario, node: &str, tag: &str) -> Result<()> {
+    let program = built("reflector", "reflector").await?;
+    story.bed.deliver(node, &program, &format!("bed.example/reflector:{tag}")).await
 }
 
 /// Built as tests are, once; afterwards this is a moment.

@@ -9,12 +9,11 @@ use kube::ResourceExt as _;
 use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
-use super::running::{Operator, built};
+use super::running::{Operator, built, image_on};
 use super::{create, reflector, says};
 use crate::chart;
 use crate::crds::install;
 
-const IMAGE: &str = "bed.example/reflector:whole";
 const PORT: u16 = 14400;
 const APPLIANCE: &str = "bed-whole";
 
@@ -25,9 +24,9 @@ async fn an_appliance_pairs_with_an_object_measures_and_is_cut_off_when_it_is_su
         install(story).await?;
         chart::apply(story, &["templates/access/endpoint.yaml"]).await?;
         chart::apply(story, &chart::POLICIES).await?;
+        image_on(story, "node-1", "whole").await?;
         let program = built("reflector", "reflector").await?;
         let home = tempfile::tempdir().context("make a home for the appliance")?;
-        story.bed.deliver("node-1", &program, IMAGE).await?;
 
         let operator = Operator::start(story, &[]).await?;
         let more = json!({
@@ -76,8 +75,16 @@ impl Appliance<'_> {
         let left = secrets.iter().filter(|secret| secret.name_any().starts_with("pairing-")).count();
         ensure!(left == 0, "{left} codes are left");
 
+        self.reflector("no test runs", |status| status.active_tests == Some(0)).await?;
         let running = self.test(&address, &["-t", "30", "--up"], 3);
         let suspended = async {
+            // Well into it: one that is cut while it begins has nothing to show.
+            self.peer("its second test moves as much as the first", |peer| {
+                let used = peer.status.as_ref()?.usage.as_ref()?;
+                let moved = u64::try_from(used.bytes_today?).ok()? > bytes.saturating_mul(2);
+                (moved && used.tests_today == Some(2)).then_some(())
+            })
+            .await?;
             self.reflector("a test runs", |status| status.active_tests == Some(1)).await?;
             let suspend = Patch::Merge(json!({ "spec": { "suspend": true } }));
             let peers = self.story.api::<ReflectorPeer>();

@@ -88,7 +88,8 @@ async fn code(cluster: &Cluster, peer: &str, round: i64) -> Result<Code> {
     let Some(secret) = pairing.secret.filter(|_| pairing.state == Some(PairingState::Waiting)) else {
         bail!("the pairing of {peer} ended in this moment: ask once more");
     };
-    let entries: BTreeMap<String, String> = cluster.secret(&secret).await?;
+    let entries: Option<BTreeMap<String, String>> = cluster.secret(&secret).await?;
+    let entries = entries.with_context(|| show::lost(peer, &secret))?;
     let symbols = entries.get("code").with_context(|| format!("Secret {secret} has no code"))?.clone();
     Ok(Code {
         peer: peer.to_owned(),

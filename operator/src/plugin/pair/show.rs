@@ -89,6 +89,15 @@ pub(super) fn end(peer: &str, end: &End) -> String {
     }
 }
 
+/// Somebody deleted the Secret: the code is good, and nobody can read it any more.
+pub(super) fn lost(peer: &str, secret: &str) -> String {
+    let (peer, secret) = (plain(peer), plain(secret));
+    format!(
+        "Secret {secret} was deleted, and the code of {peer} with it; whoever has read it can use it. \
+         A new code, which ends that one: kubectl reflector pair {peer} --again"
+    )
+}
+
 /// The same for programs.
 pub(super) fn ended(peer: &str, end: &End) -> Value {
     let (state, key, value) = match end {

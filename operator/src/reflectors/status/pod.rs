@@ -116,7 +116,14 @@ fn container(pod: &Pod) -> Option<&ContainerStatus> {
     pod.status.as_ref()?.container_statuses.as_ref()?.first()
 }
 
-/// Whether kubelet's readiness probe passes.
-pub(super) fn is_ready(pod: &Pod) -> bool {
-    container(pod).is_some_and(|container| container.ready)
+/// Why a pod whose own words are good cannot be believed; none, when it can. What a container says is the last word of its
+/// kubelet: when that is silent, as with a node that lost its power, only the pod's condition is changed.
+pub(super) fn doubt(pod: &Pod) -> Option<String> {
+    if !container(pod).is_some_and(|container| container.ready) {
+        return Some("its own words are good, and its readiness probe fails".to_owned());
+    }
+    let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
+    let lost = conditions.into_iter().flatten().any(|one| one.type_ == "Ready" && one.status != "True");
+    let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()).unwrap_or("its node");
+    lost.then(|| format!("its own words are good, and {node} has not been heard of since"))
 }

@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt as _;
 
 use super::conditions::Said;
-use super::pod::is_ready;
+use super::pod::doubt;
 use crate::reflectors::fetch::Found;
 use crate::reflectors::validate::Plan;
 
@@ -32,8 +32,8 @@ pub(super) fn said(found: &Found, plan: &Plan) -> Said {
         let loaded = status.policy_generation.unwrap_or_default();
         return Said::not(Reason::Loading, format!("the pod has generation {loaded}"));
     }
-    if !is_ready(pod) {
-        return Said::not(Reason::PodCutOff, "its own words are good, and its readiness probe fails");
+    if let Some(why) = doubt(pod) {
+        return Said::not(Reason::PodCutOff, why);
     }
     Said::yes(Reason::Serving, format!("port {}", plan.network.port))
 }
@@ -44,10 +44,16 @@ fn is_replacing(deployment: &Deployment) -> bool {
     status.observed_generation < deployment.metadata.generation || status.updated_replicas.unwrap_or(0) < 1
 }
 
+/// What a message says besides what its reason always says: that is said again around it.
+fn details(reason: Reason, message: &str) -> &str {
+    let message = message.strip_prefix(reason.explanation()).unwrap_or(message).trim();
+    message.strip_suffix(reason.remedy()).unwrap_or(message).trim()
+}
+
 /// In the pod's own words, when we know them.
 fn passed_on(condition: &Condition) -> Said {
     match condition.reason.parse() {
-        Ok(reason) => Said::not(reason, condition.message.clone()),
+        Ok(reason) => Said::not(reason, details(reason, &condition.message)),
         Err(()) => Said::not(
             Reason::Starting,
             format!(

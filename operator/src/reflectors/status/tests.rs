@@ -276,6 +276,39 @@ fn it_is_ready_only_when_the_running_pod_says_so_and_can_be_believed() {
     assert_eq!(ready(&found).1, "PodCutOff", "kubelet does not believe it");
 }
 
+/// The pod writes whole messages: what its reason always says is not said twice.
+#[test]
+fn a_reason_of_the_pod_is_explained_once() {
+    for details in ["", "no room on the claim. "] {
+        let mut found = with_pod(container(RUNNING));
+        serving(&mut found, "");
+        let mut reflector = (*found.reflector).clone();
+        let conditions = &mut reflector.status.as_mut().unwrap().conditions;
+        let accepting = conditions.iter_mut().find(|condition| condition.type_ == "Accepting").unwrap();
+        let reason = Reason::AuditFull;
+        let words = format!("{} {details}{}", reason.explanation(), reason.remedy());
+        (accepting.status, accepting.reason, accepting.message) =
+            ("False".into(), reason.as_str().into(), words.clone());
+        found.reflector = Arc::new(reflector);
+        assert_eq!(ready(&found), ("False".into(), "AuditFull".into(), words));
+    }
+}
+
+/// A node that lost its power says nothing more: containers stay as its kubelet saw them last.
+#[test]
+fn a_pod_whose_node_is_not_heard_of_is_cut_off() {
+    for (status, expected) in [("True", "Serving"), ("False", "PodCutOff"), ("Unknown", "PodCutOff")] {
+        let mut found = with_pod(pod(&format!(
+            "{{ phase: Running, conditions: [{{ type: PodScheduled, status: 'True' }}, {{ type: Ready, status: '{status}' }}], \
+             containerStatuses: [{{ name: r, image: i, imageID: '', ready: true, restartCount: 0, state: {{ running: {{}} }} }}] }}"
+        )));
+        serving(&mut found, "");
+        let (_, reason, message) = ready(&found);
+        assert_eq!(reason, expected, "{message}");
+        assert_eq!(message.contains("pi has not been heard of"), expected == "PodCutOff", "{message}");
+    }
+}
+
 #[test]
 fn a_pod_that_goes_is_draining() {
     let mut going = (*container(RUNNING)).clone();

@@ -159,7 +159,7 @@ impl Cluster {
     }
 
     pub(super) fn hear(&self, Told { watched, news, received_mono_ms }: Told) {
-        if !matches!(news, News::Away(_)) {
+        if !matches!(news, News::Away(_) | News::Forbidden(_)) {
             (self.settings.heard)();
         }
         if news == News::Quiet {

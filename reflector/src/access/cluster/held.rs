@@ -37,6 +37,8 @@ pub(super) enum News {
     Quiet,
     /// It does not, and why.
     Away(String),
+    /// It does not, because somebody has to give us the right to it.
+    Forbidden(String),
 }
 
 /// What follows for the index, in this order.
@@ -75,11 +77,30 @@ pub struct Held {
 #[derive(Debug, Default)]
 struct Source {
     listed: bool,
-    stands: bool,
-    away: Option<String>,
+    watch: Standing,
     peers: BTreeMap<Arc<str>, HeldPeer>,
     /// More than we hold.
     left_out: bool,
+}
+
+/// How a watch stands.
+#[derive(Debug, Default)]
+enum Standing {
+    #[default]
+    Opening,
+    Stands,
+    Away(String),
+    Forbidden(String),
+}
+
+impl Standing {
+    /// Why nothing is heard.
+    fn why(&self) -> Option<&String> {
+        match self {
+            Self::Opening | Self::Stands => None,
+            Self::Away(why) | Self::Forbidden(why) => Some(why),
+        }
+    }
 }
 
 impl Held {
@@ -102,6 +123,14 @@ impl Held {
     /// Why our Reflector cannot be used as it is now.
     pub fn trouble(&self) -> Option<&str> {
         self.trouble.as_deref()
+    }
+
+    /// What the API server says of a right that we need and do not have.
+    pub fn forbidden(&self) -> Option<&str> {
+        self.sources.values().find_map(|source| match &source.watch {
+            Standing::Forbidden(why) => Some(why.as_str()),
+            _ => None,
+        })
     }
 
     /// Every peer, those that name the Reflector first.
@@ -162,10 +191,14 @@ impl Held {
         let mut heard = Heard::default();
         match news {
             News::Quiet => return heard,
-            News::Stands => self.source(watched, |source| (source.stands, source.away) = (true, None)),
+            News::Stands => self.source(watched, |source| source.watch = Standing::Stands),
             News::Away(why) => {
                 let why = format!("the API server is away for {}: {why}", watched.as_str());
-                self.source(watched, |source| (source.stands, source.away) = (false, Some(why)));
+                self.source(watched, |source| source.watch = Standing::Away(why));
+            }
+            News::Forbidden(why) => {
+                let why = format!("the API server refuses {}: {why}", watched.as_str());
+                self.source(watched, |source| source.watch = Standing::Forbidden(why));
             }
             News::Listed(values) if watched == Watched::Own => {
                 self.source(watched, |source| source.listed = true);
@@ -279,10 +312,11 @@ impl Held {
 
     /// Says what the index has to be told besides single changes.
     fn settle(&mut self, heard: &mut Heard) {
-        let complete = self.sources.values().all(|source| source.listed && source.stands);
+        let complete =
+            self.sources.values().all(|source| source.listed && matches!(source.watch, Standing::Stands));
         let ready = complete && self.reflector.is_some() && self.trouble.is_none();
         let why =
-            self.trouble.as_ref().or_else(|| self.sources.values().find_map(|source| source.away.as_ref()));
+            self.trouble.as_ref().or_else(|| self.sources.values().find_map(|source| source.watch.why()));
         if ready && !self.current {
             if !self.loaded {
                 // Single changes are part of the whole; what the Reflector says comes before anybody is let in.

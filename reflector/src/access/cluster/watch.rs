@@ -58,6 +58,8 @@ enum Ended {
     Cut(String),
     /// It cannot be reached or refuses.
     Away(String),
+    /// We may not ask this.
+    Forbidden(String),
     /// Nobody listens any more.
     Unheard,
 }
@@ -88,6 +90,12 @@ impl Watch {
                     // However long it took to find out.
                     Duration::ZERO
                 }
+                Ended::Forbidden(why) => {
+                    if !self.tell(News::Forbidden(why)).await {
+                        return;
+                    }
+                    Duration::ZERO
+                }
             };
             let dice = getrandom::u32().unwrap_or(u32::MAX / 2);
             let pause = pace.pause(lived, dice);
@@ -110,6 +118,7 @@ impl Watch {
                 }
                 Err(Failure::Expired) => return Ended::Cut("the list changed while it was read".to_owned()),
                 Err(Failure::Away(why)) => return Ended::Away(why),
+                Err(Failure::Forbidden(why)) => return Ended::Forbidden(why),
             },
         };
         self.watch(from).await
@@ -151,6 +160,7 @@ impl Watch {
                         Ended::Cut("what happened meanwhile is not known any more".to_owned())
                     }
                     Failure::Away(why) => Ended::Away(why),
+                    Failure::Forbidden(why) => Ended::Forbidden(why),
                 };
             }
             Err(_) => return Ended::Away("it does not answer".to_owned()),

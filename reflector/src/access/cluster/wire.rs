@@ -7,6 +7,8 @@ use serde_json::Value;
 const MAX_WORDS: usize = 200;
 /// The version we asked from is not kept any more: the list has to be read again.
 const GONE: u16 = 410;
+/// We may not ask this.
+const FORBIDDEN: u16 = 403;
 
 /// One page of a list.
 #[derive(Debug, Clone, PartialEq)]
@@ -93,10 +95,12 @@ pub(super) fn version(object: &Value) -> Option<&str> {
 pub(super) fn failure(error: &kube::Error) -> Failure {
     match error {
         kube::Error::Api(status) if status.code == GONE => Failure::Expired,
+        kube::Error::Api(status) if status.code == FORBIDDEN => {
+            Failure::Forbidden(words("this pod may not: is its RoleBinding there?", &status.message))
+        }
         kube::Error::Api(status) => {
             let hint = match status.code {
                 401 => "the token of this pod is not accepted",
-                403 => "this pod may not: is its RoleBinding there?",
                 404 => "the kinds of packetparamedic.io are not installed",
                 429 => "it has too much to do",
                 _ => "it refuses",
@@ -114,6 +118,8 @@ pub(super) enum Failure {
     Expired,
     /// Away, and why.
     Away(String),
+    /// There, and it says that we may not ask this.
+    Forbidden(String),
 }
 
 /// Foreign words, cut and on one line.

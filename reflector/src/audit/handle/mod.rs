@@ -1,5 +1,6 @@
 //! The handle everybody records through.
 
+use std::convert::Infallible;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,6 +29,10 @@ const QUEUE: usize = 256;
 const RECORD_DEADLINE: Duration = Duration::from_millis(500);
 /// How long a shutdown waits for the last lines. Test: as above.
 const FLUSH_DEADLINE: Duration = Duration::from_secs(2);
+
+/// How often a full disk is looked at: soon enough for somebody who made room and looks at the status.
+/// Test: `a_full_disk_that_has_room_again_is_noticed_while_nobody_asks`.
+const LOOK_AGAIN: Duration = Duration::from_secs(15);
 
 /// Where the log goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -188,6 +193,21 @@ impl Audit {
         self.queue.closed().await;
     }
 
+    /// Looks now and then whether a full disk has room again: while nobody asks for anything, no event tries. Never
+    /// resolves; dropping it ends the looking.
+    pub async fn look_for_room(&self) -> Infallible {
+        let mut failing = self.follow_failing();
+        loop {
+            if failing.wait_for(|failing| *failing).await.is_err() {
+                // The log is closed.
+                return std::future::pending().await;
+            }
+            wait(LOOK_AGAIN).await;
+            // One that is full of events is looked at by them.
+            let _ = self.queue.try_send(Item::Look);
+        }
+    }
+
     /// The last line that was written.
     pub fn head(&self) -> Head {
         self.shared.head()
@@ -234,6 +254,11 @@ impl Audit {
     fn limiter<T>(&self, ask: impl FnOnce(&mut Limiter) -> T) -> T {
         ask(&mut self.shared.limiter.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "nothing announces that a disk has room again")]
+async fn wait(time: Duration) {
+    tokio::time::sleep(time).await;
 }
 
 /// An event that is not in the queue yet. Dropped there, it is lost and counted: out of time or cancelled.

@@ -297,6 +297,36 @@ impl Sink for TestSink {
     fn sync(&mut self, _head: Head) -> io::Result<()> {
         Ok(())
     }
+
+    fn room(&mut self) -> io::Result<()> {
+        let room = self.room.load(Ordering::SeqCst) > 0;
+        if room { Ok(()) } else { Err(io::ErrorKind::StorageFull.into()) }
+    }
+}
+
+/// L3: an idle reflector would say for hours that it cannot write.
+#[tokio::test]
+async fn a_full_disk_that_has_room_again_is_noticed_while_nobody_asks() {
+    let bench = Bench::new();
+    bench.room.store(0, Ordering::SeqCst);
+    write(&bench.audit, 0..2).await;
+    assert!(bench.audit.denies());
+    tokio::time::pause();
+    let mut failing = bench.audit.follow_failing();
+    let healed = async { failing.wait_for(|failing| !failing).await.map(|_| ()) };
+    let still_full = tokio::time::timeout(10 * LOOK_AGAIN, bench.audit.look_for_room());
+    assert!(still_full.await.is_err() && bench.audit.denies());
+    bench.room.store(100_000, Ordering::SeqCst);
+    tokio::select! {
+        never = bench.audit.look_for_room() => match never {},
+        healed = healed => healed.unwrap(),
+    }
+    tokio::time::resume();
+    assert!(!bench.audit.denies());
+    write(&bench.audit, 2..3).await;
+    let text = String::from_utf8(bench.out.lock().unwrap().clone()).unwrap();
+    let line: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+    assert_eq!(line["lost"].as_u64(), Some(2), "what was lost meanwhile is told");
 }
 
 struct Bench {

@@ -8,7 +8,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock};
 
 use super::super::chain::Head;
 use super::super::line::{MAX_LINE, Opens};
@@ -160,6 +160,12 @@ impl Sink for FileSink {
             file.sync_data()?;
         }
         Ok(())
+    }
+
+    /// Sets blocks aside behind the last line, which does not make the file longer; the next line goes there.
+    fn room(&mut self) -> io::Result<()> {
+        let most = u64::try_from(MAX_LINE).unwrap_or(u64::MAX);
+        Ok(fallocate(&self.file, FallocateFlags::KEEP_SIZE, self.end, most)?)
     }
 }
 

@@ -29,6 +29,10 @@ pub(super) trait Sink: Send {
     fn append(&mut self, lines: &[u8]) -> Result<(), Partial>;
     /// Makes durable what was appended; `head` is its last line.
     fn sync(&mut self, head: Head) -> io::Result<()>;
+    /// Whether a line fits, without writing one. A sink that cannot tell says that it does not.
+    fn room(&mut self) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 /// Writes all or as much as fits. Returns the bytes written beside the error.

@@ -7,8 +7,10 @@
 
 pub mod backoff;
 pub mod condition;
+pub mod hardware;
 pub mod hints;
 pub mod own;
+pub mod pace;
 pub mod patch;
 pub mod peer;
 pub mod schedule;
@@ -23,6 +25,7 @@ pub mod urgency;
 pub mod witness;
 
 pub use condition::Said;
+pub use hardware::Hardware;
 pub use hints::{Hint, Hints};
 pub use own::{OwnFacts, OwnReport};
 pub use peer::{PeerReport, Reach};

@@ -3,6 +3,7 @@
 use crds::reasons::ReflectorReason as Reason;
 
 use crate::access::source::Source;
+use crate::selfconnect::Reached;
 
 use super::condition::Said;
 
@@ -29,8 +30,8 @@ pub struct Doorway {
     pub audit_denies: bool,
     /// Why usage cannot be written.
     pub unrecorded: Option<String>,
-    /// Why it cannot connect to itself.
-    pub unreachable: Option<String>,
+    /// Whether it can connect to itself.
+    pub reached: Reached,
 }
 
 impl Doorway {
@@ -47,16 +48,23 @@ impl Doorway {
             Said::not(Reason::AuditFull, "")
         } else if let Some(why) = &self.unrecorded {
             Said::not(Reason::UsageNotRecorded, why)
-        } else if let Some(why) = &self.unreachable {
-            Said::not(Reason::SelfConnectFailed, why)
         } else {
-            Said::yes(Reason::Listening, "")
+            match &self.reached {
+                Reached::Yes => Said::yes(Reason::Listening, ""),
+                Reached::No(why) => Said::not(Reason::SelfConnectFailed, why),
+                Reached::Untried => Said::unknown(Reason::Starting, "It has not connected to itself yet."),
+            }
         }
     }
 }
 
-/// The condition `PolicyCurrent`. `trouble` is why our Reflector cannot be used as it was written.
-pub fn policy_current(source: &Source, trouble: Option<&str>) -> Said {
+/// The condition `PolicyCurrent`. `trouble` is why our Reflector cannot be used as it was written, `forbidden` what the API
+/// server says of a right that is missing: it is there, and only a person can help.
+pub fn policy_current(source: &Source, trouble: Option<&str>, forbidden: Option<&str>) -> Said {
+    let of_rights = matches!(source, Source::NeverLoaded { .. } | Source::Stale { .. });
+    if let Some(words) = forbidden.filter(|_| of_rights && trouble.is_none()) {
+        return Said::not(Reason::Forbidden, words);
+    }
     match source {
         Source::NeverLoaded { why } => {
             Said::not(Reason::Loading, trouble.or(why.as_deref()).unwrap_or_default())
@@ -85,7 +93,7 @@ mod tests {
             suspended: true,
             audit_denies: true,
             unrecorded: Some("disk full".into()),
-            unreachable: Some("refused".into()),
+            reached: Reached::No("refused".into()),
         };
         assert_eq!(all.accepting(), Said::not(Reason::Draining, ""));
         let rest = Doorway { listener: Listener::Gone, ..all };
@@ -98,8 +106,10 @@ mod tests {
         assert_eq!(rest.accepting(), Said::not(Reason::UsageNotRecorded, "disk full"));
         let rest = Doorway { unrecorded: None, ..rest };
         assert_eq!(rest.accepting(), Said::not(Reason::SelfConnectFailed, "refused"));
-        let rest = Doorway { unreachable: None, ..rest };
-        assert_eq!((rest.accepting(), rest), (Said::yes(Reason::Listening, ""), Doorway::default()));
+        let rest = Doorway { reached: Reached::Yes, ..rest };
+        assert_eq!(rest.accepting(), Said::yes(Reason::Listening, ""));
+        let untried = Said::unknown(Reason::Starting, "It has not connected to itself yet.");
+        assert_eq!(Doorway::default().accepting(), untried, "what nobody has tried is not promised");
     }
 
     #[test]
@@ -115,7 +125,20 @@ mod tests {
             (stale, bad, Said::not(Reason::Loading, "spec.quotas cannot be used")),
             (Source::GraceOver { why: away() }, None, Said::not(Reason::Expired, "away")),
         ] {
-            assert_eq!(policy_current(&source, trouble), expected, "{source:?}");
+            assert_eq!(policy_current(&source, trouble, None), expected, "{source:?}");
         }
+    }
+
+    #[test]
+    fn a_right_that_is_missing_is_no_absence_of_the_api_server() {
+        let words = Some("may not watch peers");
+        let stale = Source::Current.away(7, "refused".into());
+        for source in [Source::NeverLoaded { why: None }, stale.clone()] {
+            let expected = Said::not(Reason::Forbidden, "may not watch peers");
+            assert_eq!(policy_current(&source, None, words), expected, "{source:?}");
+        }
+        assert_eq!(policy_current(&stale, Some("bad"), words), Said::not(Reason::Loading, "bad"));
+        let over = Source::GraceOver { why: "refused".into() };
+        assert_eq!(policy_current(&over, None, words), Said::not(Reason::Expired, "refused"));
     }
 }

@@ -37,6 +37,8 @@ pub struct Reporter {
     pub sender: Sender,
     /// Counts writes.
     pub metrics: Metrics,
+    /// How often numbers of one subject are written at most.
+    pub numbers_every: Duration,
     /// True once a policy was loaded; nothing is written before.
     pub loaded: watch::Receiver<bool>,
 }
@@ -51,7 +53,7 @@ impl Reporter {
         if cancel.run_until_cancelled(loaded).await != Some(true) {
             return cancel.cancelled().await;
         }
-        let mut schedule = Schedule::default();
+        let mut schedule = Schedule::new(self.numbers_every);
         schedule.open();
         self.hints.leave(Hint::Everything);
         let mut voice = Voice::default();

@@ -6,11 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crds::EndpointId;
 use crds::peer::{Claim, PairingState, RefKind};
-use crds::reasons::ReflectorReason;
 use tokio::sync::watch;
 
 use crate::access::Access;
-use crate::access::cluster::{Handle, HeldPeer, HeldReflector};
+use crate::access::cluster::{Handle, Held, HeldPeer, HeldReflector};
 use crate::access::policy::{Refusal, Verdict};
 use crate::audit::Audit;
 use crate::clock::Now;
@@ -19,10 +18,11 @@ use crate::cluster::pairing::Codes;
 use crate::cluster::status::peer::{self, EntryFacts};
 use crate::cluster::status::standing::{self, Doorway, Listener};
 use crate::cluster::status::{
-    Facts, Hint, OwnFacts, OwnReport, PeerReport, Reach, Report, Said, Seen, Subject, Witness,
+    Facts, Hardware, Hint, OwnFacts, OwnReport, PeerReport, Reach, Report, Seen, Subject, Witness,
 };
 use crate::identity::LiveIdentity;
 use crate::ledger::Ledger;
+use crate::selfconnect::Reached;
 use crate::server::{Phase, Server};
 use crate::session::Sessions;
 
@@ -41,8 +41,10 @@ pub(crate) struct Rooms {
     pub(crate) position: &'static str,
     /// True between bind and drain.
     pub(crate) accepting: Arc<AtomicBool>,
-    /// Why the process cannot connect to itself.
-    pub(crate) unreachable: watch::Receiver<Option<String>>,
+    /// Whether the process can connect to itself.
+    pub(crate) reached: watch::Receiver<Reached>,
+    /// What the last self-test found.
+    pub(crate) hardware: watch::Receiver<Hardware>,
 }
 
 impl Facts for Rooms {
@@ -91,7 +93,8 @@ impl Rooms {
             Some(Report::Own(said)) => &said.status().conditions[..],
             _ => there.as_ref().map_or(&[][..], |there| &there.status().conditions),
         };
-        let trouble = self.held.look(|held| held.trouble().map(str::to_owned));
+        let words = |held: &Held| (held.trouble().map(str::to_owned), held.forbidden().map(str::to_owned));
+        let (trouble, forbidden) = self.held.look(words);
         let phase = *self.server.phase().borrow();
         let doorway = Doorway {
             listener: match (phase, self.accepting.load(Ordering::Acquire)) {
@@ -102,19 +105,24 @@ impl Rooms {
             suspended: reflector.valid.suspended,
             audit_denies: self.audit.denies(),
             unrecorded: self.ledger.health().borrow().failing.as_ref().map(ToString::to_string),
-            unreachable: self.unreachable.borrow().clone(),
+            reached: self.reached.borrow().clone(),
         };
+        let hardware = self.hardware.borrow().clone();
         let facts = OwnFacts {
             pod_uid,
             endpoint_id: self.identity.borrow().identity.id(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             policy_generation: Some(reflector.generation),
             network_position: self.position.to_owned(),
-            self_test: None,
+            self_test: hardware.self_test,
             active_tests: u32::try_from(self.sessions.active(None).len()).unwrap_or(u32::MAX),
             accepting: doorway.accepting(),
-            policy_current: standing::policy_current(&self.access.source(), trouble.as_deref()),
-            hardware_ready: Said::unknown(ReflectorReason::NotTested, ""),
+            policy_current: standing::policy_current(
+                &self.access.source(),
+                trouble.as_deref(),
+                forbidden.as_deref(),
+            ),
+            hardware_ready: hardware.ready,
         };
         let report = Report::Own(Box::new(OwnReport::new(&facts, before, now.wall)));
         Seen { report, there: there.map(|there| Report::Own(Box::new(there))), busy: false }

@@ -7,8 +7,9 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
-use crate::cluster::status::{Hint, Hints};
+use crate::cluster::status::{Hardware, Hint, Hints};
 use crate::ledger::Health;
+use crate::selfconnect::Reached;
 use crate::server::Phase;
 
 /// Everybody is looked at this often at most: with ten thousand peers a look takes a while, and each write about one of
@@ -24,13 +25,15 @@ pub(crate) struct Follower {
     pub(crate) phase: watch::Receiver<Phase>,
     pub(crate) audit: watch::Receiver<bool>,
     pub(crate) ledger: watch::Receiver<Health>,
-    pub(crate) unreachable: watch::Receiver<Option<String>>,
+    pub(crate) reached: watch::Receiver<Reached>,
+    pub(crate) hardware: watch::Receiver<Hardware>,
 }
 
 impl Follower {
     /// Runs until `cancel`.
     pub(crate) async fn run(self, cancel: CancellationToken) {
-        let Self { hints, access, mut news, mut phase, mut audit, mut ledger, mut unreachable } = self;
+        let Self { hints, access, mut news, mut phase, mut audit, mut ledger, mut reached, mut hardware } =
+            self;
         let mut policy = access.changes();
         let own = async {
             loop {
@@ -38,7 +41,8 @@ impl Follower {
                     changed = phase.changed() => if changed.is_err() { return },
                     changed = audit.changed() => if changed.is_err() { return },
                     changed = ledger.changed() => if changed.is_err() { return },
-                    changed = unreachable.changed() => if changed.is_err() { return },
+                    changed = reached.changed() => if changed.is_err() { return },
+                    changed = hardware.changed() => if changed.is_err() { return },
                 }
                 hints.leave(Hint::Own);
             }

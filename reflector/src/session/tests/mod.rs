@@ -23,6 +23,7 @@ use crate::reason::{DenyReason, EndReason};
 mod admission_rules;
 mod lifecycle;
 mod metered_streams;
+mod resting;
 mod stopping;
 
 /// Noon of some UTC day, in milliseconds.

@@ -27,13 +27,17 @@ fn peer(name: &str, more: &Value) -> Result<ReflectorPeer> {
     serde_json::from_value(object).context("read the peer")
 }
 
-pub(super) async fn create_peer(story: &Scenario, name: &str, more: &Value) -> Result<ReflectorPeer> {
+pub(in super::super) async fn create_peer(
+    story: &Scenario,
+    name: &str,
+    more: &Value,
+) -> Result<ReflectorPeer> {
     let peers = story.api::<ReflectorPeer>();
     peers.create(&PostParams::default(), &peer(name, more)?).await.context("create the peer")
 }
 
 /// Waits, through a watch, until a peer's status is as it should be.
-pub(super) async fn until(
+pub(in super::super) async fn until(
     story: &Scenario,
     name: &str,
     what: &str,
@@ -65,32 +69,32 @@ pub(super) async fn until(
     anyhow::bail!("waited until {name} is {what}; its status: {last:?}")
 }
 
-pub(super) fn is_in(status: &ReflectorPeerStatus, state: &PairingState) -> bool {
+pub(in super::super) fn is_in(status: &ReflectorPeerStatus, state: &PairingState) -> bool {
     status.pairing.as_ref().and_then(|pairing| pairing.state.as_ref()) == Some(state)
 }
 
-pub(super) fn is_waiting(status: &ReflectorPeerStatus) -> bool {
+pub(in super::super) fn is_waiting(status: &ReflectorPeerStatus) -> bool {
     is_in(status, &PairingState::Waiting)
 }
 
-pub(super) fn says(status: &ReflectorPeerStatus, type_: &str, reason: &str) -> bool {
+pub(in super::super) fn says(status: &ReflectorPeerStatus, type_: &str, reason: &str) -> bool {
     status.conditions.iter().any(|condition| condition.type_ == type_ && condition.reason == reason)
 }
 
-pub(super) fn secret_of(peer: &ReflectorPeer) -> Result<String> {
+pub(in super::super) fn secret_of(peer: &ReflectorPeer) -> Result<String> {
     let pairing = peer.status.as_ref().and_then(|status| status.pairing.as_ref());
     pairing.and_then(|pairing| pairing.secret.clone()).context("its status names no Secret")
 }
 
 /// What a person reads in a Secret.
-pub(super) async fn read(story: &Scenario, name: &str, key: &str) -> Result<String> {
+pub(in super::super) async fn read(story: &Scenario, name: &str, key: &str) -> Result<String> {
     let secret = story.api::<Secret>().get(name).await.with_context(|| format!("read Secret {name}"))?;
     let value =
         secret.data.unwrap_or_default().remove(key).with_context(|| format!("{name} has no {key}"))?;
     String::from_utf8(value.0).context("read it as text")
 }
 
-pub(super) async fn gone(story: &Scenario, name: &str) -> Result<()> {
+pub(in super::super) async fn gone(story: &Scenario, name: &str) -> Result<()> {
     let secrets = story.api::<Secret>();
     wait_until(&format!("Secret {name} is gone"), MINUTE, async || {
         ensure!(secrets.get_opt(name).await?.is_none(), "it is there");
@@ -146,7 +150,7 @@ impl<'a> Pod<'a> {
     }
 }
 
-pub(super) async fn told(story: &Scenario, about: &str, reason: &str) -> Result<()> {
+pub(in super::super) async fn told(story: &Scenario, about: &str, reason: &str) -> Result<()> {
     let events: Api<Event> = story.api();
     wait_until(&format!("{reason} is told of {about}"), MINUTE, async || {
         let all = events.list(&ListParams::default()).await?;

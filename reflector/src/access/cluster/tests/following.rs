@@ -250,8 +250,13 @@ async fn while_the_server_is_away_the_policy_holds_and_when_it_is_back_it_is_cur
         let says = |running: &Running| running.access.source().why().is_some_and(|said| said.contains(why));
         running.until("away", |running| running.source() == "stale" && says(running)).await;
         assert!(running.allows(1) && !running.access.may_pair());
+        let forbidden = running.handle.look(|held| held.forbidden().map(str::to_owned));
+        let expected = matches!(mood, Mood::Refusing(_)).then_some(why);
+        assert_eq!(forbidden.is_some(), expected.is_some(), "{forbidden:?}");
+        assert!(forbidden.unwrap_or_default().contains(expected.unwrap_or_default()));
         api.mood(Mood::Well);
         running.current().await;
+        assert!(running.handle.look(|held| held.forbidden().is_none()), "the right is there again");
     }
     running.stop().await;
 }

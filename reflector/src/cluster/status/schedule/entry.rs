@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{NUMBERS_EVERY, Wanted, millis};
+use super::{Wanted, millis};
 use crate::cluster::status::backoff;
 use crate::cluster::status::subject::Report;
 use crate::cluster::status::trouble::Trouble;
@@ -76,19 +76,19 @@ impl Entry {
         !self.urgency().is_some_and(Urgency::at_once)
     }
 
-    /// Where it belongs. `turn` is the next free turn.
-    pub(super) fn place_at(&mut self, now_ms: u64, turn: u64) -> Place {
+    /// Where it belongs. `turn` is the next free turn, `every_ms` lies between two writes of numbers.
+    pub(super) fn place_at(&mut self, now_ms: u64, turn: u64, every_ms: u64) -> Place {
         let urgency = self.urgency();
         if urgency != Some(Urgency::Numbers) {
             self.differs_ms = None;
         }
         let due_ms = match urgency {
-            None if self.busy => self.looked_ms.saturating_add(millis(NUMBERS_EVERY)),
+            None if self.busy => self.looked_ms.saturating_add(every_ms),
             None => {
                 self.fresh = false;
                 return Place::Idle;
             }
-            Some(Urgency::Numbers) => self.numbers_due(now_ms),
+            Some(Urgency::Numbers) => self.numbers_due(now_ms, every_ms),
             Some(_) => 0,
         };
         let due_ms = due_ms.max(self.not_before_ms);
@@ -141,14 +141,14 @@ impl Entry {
         urgency::of(self.there.as_ref(), &self.wanted)
     }
 
-    fn numbers_due(&mut self, now_ms: u64) -> u64 {
+    fn numbers_due(&mut self, now_ms: u64, every_ms: u64) -> u64 {
         let differs_ms = *self.differs_ms.get_or_insert(now_ms);
-        let spaced = self.wrote_ms.map_or(0, |wrote| wrote.saturating_add(millis(NUMBERS_EVERY)));
+        let spaced = self.wrote_ms.map_or(0, |wrote| wrote.saturating_add(every_ms));
         if self.fresh {
             // They have waited long enough, or moved unseen while a test ran.
             return spaced;
         }
-        let at_last = differs_ms.saturating_add(millis(NUMBERS_EVERY));
+        let at_last = differs_ms.saturating_add(every_ms);
         let settled = differs_ms.max(self.calm_ms).saturating_add(millis(SETTLES));
         spaced.max(if self.busy { at_last } else { settled.min(at_last) })
     }

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use self::entry::{Entry, Place};
 use super::backoff;
+use super::pace::NUMBERS_EVERY;
 use super::subject::{Report, Subject};
 use super::trouble::{self, Trouble};
 use super::urgency::Urgency;
@@ -22,8 +23,6 @@ use super::urgency::Urgency;
 /// Most subjects: the peers one operator is made for, and the reflector. What is beyond has no status, and works.
 /// Test: `the_schedule_does_not_grow_beyond_its_bound`.
 pub const MOST_SUBJECTS: usize = 10_001;
-/// Numbers of one subject are written this often at most.
-pub const NUMBERS_EVERY: Duration = Duration::from_secs(60);
 
 /// What a source says about a subject.
 #[derive(Debug, Clone)]
@@ -48,8 +47,9 @@ pub enum Next {
 }
 
 /// The subjects and what is to be written about them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Schedule {
+    numbers_every_ms: u64,
     entries: BTreeMap<Subject, Entry>,
     ready: BTreeSet<(Reverse<Urgency>, u64, Subject)>,
     later: BTreeSet<(u64, Subject)>,
@@ -66,7 +66,27 @@ struct Pause {
     failures: u32,
 }
 
+impl Default for Schedule {
+    fn default() -> Self {
+        Self::new(NUMBERS_EVERY)
+    }
+}
+
 impl Schedule {
+    /// One that writes numbers of one subject this often at most.
+    pub fn new(numbers_every: Duration) -> Self {
+        Self {
+            numbers_every_ms: millis(numbers_every),
+            entries: BTreeMap::new(),
+            ready: BTreeSet::new(),
+            later: BTreeSet::new(),
+            turn: 0,
+            open: false,
+            away: Pause::default(),
+            forbidden: [Pause::default(); 2],
+        }
+    }
+
     /// The policy is loaded: from here on something may be written.
     pub fn open(&mut self) {
         self.open = true;
@@ -181,7 +201,7 @@ impl Schedule {
             return;
         }
         let turn = self.turn;
-        let new = entry.place_at(now_ms, turn);
+        let new = entry.place_at(now_ms, turn, self.numbers_every_ms);
         let old = std::mem::replace(&mut entry.place, new.clone());
         self.take_out(subject, &old);
         match new {

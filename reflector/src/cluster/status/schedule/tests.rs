@@ -130,6 +130,19 @@ fn numbers_wait_for_their_minute_and_the_last_ones_are_written() {
     assert_eq!(model.server[&peer(1)], report(Facts { bytes: 100, ..Facts::default() }));
 }
 
+#[test]
+fn numbers_of_a_shorter_pace_are_written_as_often_and_no_oftener() {
+    let mut model = Model { schedule: Schedule::new(Duration::from_secs(2)), ..Model::default() };
+    model.schedule.open();
+    model.say(&peer(1), Facts::default());
+    for second in 1..=6 {
+        model.say(&peer(1), Facts { bytes: second, ..Facts::default() });
+        model.run_until(second.unsigned_abs() * 1_000);
+    }
+    model.run_until(MINUTE);
+    assert_eq!(model.writes_of(&peer(1)), [0, 3_000, 5_000, 7_000]);
+}
+
 /// One write for a connection and both halves of a test, and it has the result.
 #[test]
 fn a_test_costs_one_write_that_shows_its_result() {

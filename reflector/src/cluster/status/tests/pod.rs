@@ -146,6 +146,7 @@ impl Pod {
             hints: hints.clone(),
             sender: sender(client),
             metrics: metrics.clone(),
+            numbers_every: pace::NUMBERS_EVERY,
             loaded: is_loaded,
         };
         let stop = CancellationToken::new();

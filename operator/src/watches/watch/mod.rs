@@ -1,7 +1,11 @@
 //! The watch of one kind: asks the API server for ever, fills the cache, tells the board.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use kube::core::DeserializeGuard;
@@ -12,9 +16,12 @@ use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 
 use super::news::Board;
-use super::warmth::First;
+use super::warmth::State;
 use super::{Cached, compare};
 use crate::metrics::{Kind, Metrics};
+
+/// Between two questions for what we may not see: so long after the roles were applied it goes on.
+const UNTIL_ALLOWED: Duration = Duration::from_secs(10);
 
 /// What can be watched here.
 pub(crate) trait Object:
@@ -41,7 +48,7 @@ pub(super) fn watch<K: Object>(
     wanted: Wanted<K>,
     api: Api<DeserializeGuard<K>>,
     board: Arc<Board<K>>,
-    first: First,
+    state: State,
     metrics: Metrics,
 ) -> (Cached<K>, impl Future<Output = ()> + Send + 'static) {
     let (cache, mut writer) = store::store::<DeserializeGuard<K>>();
@@ -52,27 +59,58 @@ pub(super) fn watch<K: Object>(
         watcher::Config::default().labels(wanted.labels)
     };
     let run = async move {
-        let mut events = std::pin::pin!(watch_objects(api, config).default_backoff());
-        while let Some(event) = events.next().await {
-            match event {
-                Ok(event) => {
-                    metrics.watched(wanted.kind);
-                    let is_list = matches!(event, Event::InitDone);
-                    let news = take_in(&reader, &mut writer, event, &wanted, &metrics);
-                    if is_list {
-                        first.is_in();
+        loop {
+            let mut events = std::pin::pin!(watch_objects(api.clone(), config.clone()).default_backoff());
+            while let Some(event) = events.next().await {
+                match event {
+                    Ok(event) => {
+                        metrics.watched(wanted.kind);
+                        let is_list = matches!(event, Event::InitDone);
+                        // It is told before anything was asked.
+                        if !matches!(event, Event::Init) {
+                            state.answered();
+                            metrics.watch_forbidden(wanted.kind, false);
+                        }
+                        let news = take_in(&reader, &mut writer, event, &wanted, &metrics);
+                        if is_list {
+                            state.is_in();
+                        }
+                        board.tell(&news);
                     }
-                    board.tell(&news);
-                }
-                Err(error) => {
-                    let kind = wanted.kind.value();
-                    first.failed(&words(&error));
-                    tracing::warn!(kind, error = &error as &dyn std::error::Error, "watch");
+                    Err(error) => {
+                        let kind = wanted.kind.value();
+                        let forbidden = is_forbidden(&error);
+                        state.failed(&words(&error), forbidden);
+                        metrics.watch_forbidden(wanted.kind, forbidden);
+                        tracing::warn!(kind, error = &error as &dyn std::error::Error, "watch");
+                        if forbidden {
+                            break;
+                        }
+                    }
                 }
             }
+            // A watch that stands again may be silent for hours; a list always answers.
+            pause(UNTIL_ALLOWED).await;
         }
     };
     (cache, run)
+}
+
+#[expect(clippy::disallowed_methods, reason = "nothing announces that somebody has given us a right")]
+async fn pause(time: Duration) {
+    tokio::time::sleep(time).await;
+}
+
+/// Waiting does not help: somebody has to give us the right.
+fn is_forbidden(error: &watcher::Error) -> bool {
+    let code = match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+        | watcher::Error::WatchFailed(kube::Error::Api(status))
+        | watcher::Error::WatchError(status) => status.code,
+        _ => 0,
+    };
+    code == 403
 }
 
 /// The server's own words, where there are some: they name the right or the definition that is missing.
@@ -140,98 +178,5 @@ fn trim<K: Object>(object: &mut DeserializeGuard<K>, wanted: &Wanted<K>, metrics
                 "cannot read an object"
             );
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use k8s_openapi::api::core::v1::ConfigMap;
-    use kube::ResourceExt as _;
-    use serde_json::json;
-
-    use super::*;
-
-    type Map = DeserializeGuard<ConfigMap>;
-
-    struct Feed {
-        cache: Cached<ConfigMap>,
-        writer: store::store::Writer<Map>,
-    }
-
-    impl Feed {
-        fn new() -> Self {
-            let (cache, writer) = store::store();
-            Self { cache, writer }
-        }
-
-        /// Names that are told.
-        fn see(&mut self, event: Event<Map>) -> Vec<String> {
-            let wanted = Wanted {
-                kind: Kind::ConfigMap,
-                labels: "",
-                trim: |map: &mut ConfigMap| map.metadata.annotations = None,
-            };
-            let told = take_in(&self.cache, &mut self.writer, event, &wanted, &Metrics::new());
-            let mut names: Vec<String> = told.iter().map(|object| object.name_any()).collect();
-            names.sort();
-            names
-        }
-    }
-
-    fn map(name: &str, version: &str, value: &str) -> Map {
-        serde_json::from_value(json!({
-            "metadata": { "name": name, "namespace": "n", "uid": name, "resourceVersion": version,
-                "annotations": { "ignored": version }, "managedFields": [{ "manager": version }] },
-            "data": { "k": value },
-        }))
-        .unwrap()
-    }
-
-    #[test]
-    fn nothing_is_told_before_the_whole_list_is_in() {
-        let mut feed = Feed::new();
-        assert!(feed.see(Event::Init).is_empty());
-        assert!(feed.see(Event::InitApply(map("a", "1", "x"))).is_empty());
-        assert_eq!(feed.see(Event::InitDone), ["a"]);
-    }
-
-    #[test]
-    fn what_changed_in_a_gap_is_told_and_so_is_what_went() {
-        let mut feed = Feed::new();
-        feed.see(Event::Init);
-        for name in ["same", "gone", "changed"] {
-            feed.see(Event::InitApply(map(name, "1", "x")));
-        }
-        feed.see(Event::InitDone);
-        feed.see(Event::Init);
-        feed.see(Event::InitApply(map("same", "1", "x")));
-        feed.see(Event::InitApply(map("changed", "5", "y")));
-        feed.see(Event::InitApply(map("new", "6", "x")));
-        assert_eq!(feed.see(Event::InitDone), ["changed", "gone", "new"]);
-    }
-
-    #[test]
-    fn a_change_in_what_nobody_looks_at_is_no_news_and_a_deletion_is() {
-        let mut feed = Feed::new();
-        assert_eq!(feed.see(Event::Apply(map("a", "1", "x"))), ["a"]);
-        assert!(feed.see(Event::Apply(map("a", "2", "x"))).is_empty());
-        let cached = feed.cache.state();
-        assert_eq!(cached[0].resource_version().as_deref(), Some("2"), "the cache moves on all the same");
-        assert!(cached[0].meta().managed_fields.is_none());
-        assert_eq!(feed.see(Event::Apply(map("a", "3", "y"))), ["a"]);
-        assert_eq!(feed.see(Event::Delete(map("a", "4", "y"))), ["a"]);
-        assert!(feed.cache.state().is_empty());
-    }
-
-    #[test]
-    fn an_object_that_cannot_be_read_is_counted_kept_and_told() {
-        let mut feed = Feed::new();
-        let broken: Map =
-            serde_json::from_value(json!({ "metadata": { "name": "broken", "namespace": "n" }, "data": 7 }))
-                .unwrap();
-        assert!(broken.0.is_err());
-        assert_eq!(feed.see(Event::Apply(broken)), ["broken"]);
-        assert_eq!(feed.see(Event::Apply(map("fine", "1", "x"))), ["fine"]);
-        assert_eq!(feed.cache.state().len(), 2);
     }
 }
