@@ -8,7 +8,7 @@ use std::io::Write as _;
 /// How such a line begins. The test and what it misses follow, with `: ` between them.
 pub const MARK: &str = "SKIPPED: ";
 
-/// How the line of a test begins that another step of `cargo verify` runs.
+/// How the line of a test begins that `cargo verify` runs at another time.
 pub const LEFT: &str = "LEFT: ";
 
 /// What may be missing in CI as well: how it begins, and why it may.
@@ -26,9 +26,9 @@ pub fn skip_test(missing: &str) {
     assert!(may, "CI must be able to run this test, but there is not: {missing}");
 }
 
-/// Says that the running test is left to this step.
-pub fn leave_test_to(step: &str) {
-    say(LEFT, &format!("to the step {step}"));
+/// Says that the running test is left to this.
+pub fn leave_test_to(whom: &str) {
+    say(LEFT, &format!("to {whom}"));
 }
 
 /// Whether this is CI: `CI=true` or `CI=1`.

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 use tokio::time::{interval, timeout};
@@ -46,6 +46,17 @@ pub(super) async fn install(
     let namespace = format!("--namespace={namespace}");
     let apply = ["apply", "--server-side", "--field-manager=installer", &namespace, &folder];
     kubectl(layout, programs, &apply, "", REQUEST).await.map(drop)
+}
+
+/// Has nothing scheduled on a node. A pod that names it runs there all the same.
+pub(super) async fn cordon(layout: &Layout, programs: &Programs, node: &Member) -> Result<()> {
+    let object = json!({
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": { "name": node.name },
+        "spec": { "unschedulable": true },
+    });
+    apply(layout, programs, &object).await.with_context(|| format!("keep {} free", node.name))
 }
 
 /// Waits until the API answers there: a new kind takes a moment. (`kubectl wait` gives up on one that has no conditions yet.)

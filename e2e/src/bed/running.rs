@@ -59,6 +59,11 @@ impl Bed {
         &self.layout
     }
 
+    /// The node on which nothing is scheduled, on a bed that has one.
+    pub fn spare(&self) -> Option<Member> {
+        self.layout.nodes().last().filter(|_| self.state.spare)
+    }
+
     /// The administrator's kubeconfig.
     pub fn kubeconfig(&self) -> PathBuf {
         self.layout.kubeconfig(pki::ADMIN)

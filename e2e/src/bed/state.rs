@@ -18,6 +18,8 @@ pub struct State {
     pub kubernetes: String,
     /// How many nodes it was started with.
     pub nodes: u8,
+    /// Whether the last of them is a spare one, on which nothing is scheduled.
+    pub spare: bool,
     /// Whether it came up. `false` is a bed that is being started, or whose start was killed.
     pub ready: bool,
     /// Where its programs are.
@@ -44,6 +46,7 @@ impl State {
         Self {
             kubernetes: kubernetes.into(),
             nodes,
+            spare: false,
             ready: false,
             programs,
             appliances: BTreeMap::new(),

@@ -24,6 +24,8 @@ pub struct Plan {
     pub folder: std::path::PathBuf,
     /// How many nodes.
     pub nodes: u8,
+    /// Whether the last of them is a spare one.
+    pub spare: bool,
     /// Which Kubernetes, as it was asked for.
     pub kubernetes: String,
 }
@@ -33,7 +35,8 @@ pub async fn up(plan: &Plan, programs: Programs, say: fn(&str)) -> Result<Bed> {
     let _lock = lock::take(&plan.folder)?;
     sweep::sweep(&plan.folder).await.context("clear away what an earlier bed left")?;
     let layout = Layout::new(&plan.folder, plan.nodes);
-    let state = State::new(&plan.kubernetes, plan.nodes, programs.clone());
+    let mut state = State::new(&plan.kubernetes, plan.nodes, programs.clone());
+    state.spare = plan.spare;
     // First of all, so that a bed that is killed in the middle is known to be half a bed.
     state.write(&layout)?;
     for file in [layout.log("x"), layout.control("x")] {
@@ -54,6 +57,9 @@ pub async fn up(plan: &Plan, programs: Programs, say: fn(&str)) -> Result<Bed> {
         Box::pin(start_argocd(&starter, &programs)),
         try_join_all(nodes.iter().map(|node| start_node(&starter, node, &programs))),
     )?;
+    if let Some(spare) = nodes.last().filter(|_| plan.spare) {
+        cluster::cordon(&starter.layout, &programs, spare).await?;
+    }
     starter.change(|state| state.ready = true)?;
     Bed::in_folder(&plan.folder)
 }

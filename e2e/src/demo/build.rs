@@ -54,5 +54,6 @@ async fn build(place: &Place, screen: &Screen, what: &[&str]) -> Result<()> {
     }
     let status = cargo.status().await.context("start cargo")?;
     ensure!(status.success(), "the build failed: {status}; what cargo says above is why");
-    Ok(())
+    // A grant is on disk before it is sent: the first one must not wait for gigabytes that the build left to be written.
+    tokio::task::spawn_blocking(rustix::fs::sync).await.context("write the build to the disk")
 }

@@ -21,5 +21,7 @@ pub use self::harm::Container;
 pub use self::pods::{Pods, busybox};
 pub use self::repository::{Repository, Revision};
 pub use self::seen::Seen;
-pub use self::story::{Scenario, alone, alone_with_argocd, client, scenario, scenario_with_argocd};
+pub use self::story::{
+    Scenario, TURN, TURNS, alone, alone_with_argocd, breaking_a_node, client, scenario, scenario_with_argocd,
+};
 pub use self::wait::{MINUTE, wait_until};

@@ -15,20 +15,30 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 use serde_json::json;
 use tokio::process::Command;
-use tokio::sync::RwLock;
+use tokio::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::time::{Instant, timeout};
 
 use super::artefacts;
 use super::wait::{MINUTE, wait_until};
-use crate::bed::Bed;
+use crate::bed::{Bed, Member};
 use crate::skipping::{leave_test_to, skip_test};
 
 /// Held shared by most stories and alone by those that stop what others need.
 static STAGE: RwLock<()> = RwLock::const_new(());
+/// Held by the one story that breaks the spare node.
+static SPARE: Mutex<()> = Mutex::const_new(());
+/// What breaks when there is no spare node. The other is the one on which most pods of stories are.
+const ELSE_BROKEN: &str = "node-2";
 /// Set where a story may not be skipped: by `cargo verify`, which starts a bed for them.
 const REQUIRED: &str = "REFLECTOR_BED_REQUIRED";
 /// Set where a story is left to the step that starts a bed: by the other steps of `cargo verify`.
 const LATER: &str = "REFLECTOR_BED_LATER";
+/// Set where stories are told in two turns, to one of [`TURNS`]: by `cargo verify`. Told in one, a story that wants to be
+/// alone waits for the longest of those that run, and meanwhile no other begins.
+pub const TURN: &str = "REFLECTOR_BED_TURN";
+/// Stories that are told beside others, and those that are told alone.
+pub const TURNS: [&str; 2] = ["beside", ALONE];
+const ALONE: &str = "alone";
 /// Set by whoever wants to look at what a failed story left in the cluster.
 const KEEP: &str = "REFLECTOR_BED_KEEP";
 /// Connecting and answering, between two namespaces of one machine.
@@ -52,30 +62,66 @@ pub struct Scenario {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Staged {
     BesideOthers,
+    OnTheSpareNode,
     Alone,
+}
+
+impl Staged {
+    /// The other of the two turns has it.
+    fn is_for_another(self, turn: Option<&str>) -> bool {
+        turn.is_some_and(|turn| TURNS.contains(&turn) && (turn == ALONE) != (self == Self::Alone))
+    }
+
+    /// Waits for its place, which it has until this is dropped.
+    async fn enter(self) -> Place {
+        match self {
+            Self::BesideOthers => Place::Beside { _spare: None, _stage: STAGE.read().await },
+            Self::OnTheSpareNode => {
+                let spare = SPARE.lock().await;
+                Place::Beside { _spare: Some(spare), _stage: STAGE.read().await }
+            }
+            Self::Alone => Place::Alone { _stage: STAGE.write().await },
+        }
+    }
+}
+
+/// Keeps others away.
+enum Place {
+    Beside { _spare: Option<MutexGuard<'static, ()>>, _stage: RwLockReadGuard<'static, ()> },
+    Alone { _stage: RwLockWriteGuard<'static, ()> },
 }
 
 /// Tells a story beside others. Without a bed it is skipped.
 pub async fn scenario(name: &str, story: impl AsyncFnOnce(&mut Scenario) -> Result<()>) {
-    let _stage = STAGE.read().await;
     tell(name, Staged::BesideOthers, Needs::Bed, story).await;
 }
 
 /// Tells a story beside others, of which Argo CD is a part. On a bed without it, it is skipped.
 pub async fn scenario_with_argocd(name: &str, story: impl AsyncFnOnce(&mut Scenario) -> Result<()>) {
-    let _stage = STAGE.read().await;
     tell(name, Staged::BesideOthers, Needs::ArgoCd, story).await;
 }
 
 /// Tells a story while no other is told. When it fails, what it broke is mended.
 pub async fn alone(name: &str, story: impl AsyncFnOnce(&mut Scenario) -> Result<()>) {
-    let _stage = STAGE.write().await;
     tell(name, Staged::Alone, Needs::Bed, story).await;
+}
+
+/// Tells a story that breaks a node, which it is told: beside others where the bed has a spare one, and alone where it
+/// has none. When it fails, what it broke is mended. It may not start or end anything of the bed.
+pub async fn breaking_a_node(name: &str, story: impl AsyncFnOnce(&mut Scenario, &Member) -> Result<()>) {
+    if let Some(node) = Bed::running().ok().and_then(|bed| bed.spare()) {
+        let story = async |scenario: &mut Scenario| story(scenario, &node).await;
+        return tell(name, Staged::OnTheSpareNode, Needs::Bed, story).await;
+    }
+    alone(name, async |scenario: &mut Scenario| {
+        let node = scenario.bed.member(ELSE_BROKEN)?;
+        story(scenario, &node).await
+    })
+    .await;
 }
 
 /// Tells a story of Argo CD while no other is told.
 pub async fn alone_with_argocd(name: &str, story: impl AsyncFnOnce(&mut Scenario) -> Result<()>) {
-    let _stage = STAGE.write().await;
     tell(name, Staged::Alone, Needs::ArgoCd, story).await;
 }
 
@@ -95,8 +141,12 @@ async fn tell(
     story: impl AsyncFnOnce(&mut Scenario) -> Result<()>,
 ) {
     if std::env::var_os(LATER).is_some() {
-        return leave_test_to("bed");
+        return leave_test_to("the step bed");
     }
+    if staged.is_for_another(std::env::var(TURN).ok().as_deref()) {
+        return leave_test_to("another turn");
+    }
+    let _place = staged.enter().await;
     let bed = match Bed::running() {
         Ok(bed) => bed,
         Err(error) if std::env::var_os(REQUIRED).is_some() => panic!("there must be a bed: {error:#}"),
@@ -120,7 +170,7 @@ async fn tell(
         println!("its namespace stays: cargo bed shell kubectl -n {} get all", scenario.namespace);
     } else {
         // What it holds, a port of a node perhaps, and what it broke must not fail the next story.
-        if staged == Staged::Alone
+        if staged != Staged::BesideOthers
             && let Err(error) = scenario.bed.mend().await
         {
             println!("the bed is not mended, start it again: {error:#}");

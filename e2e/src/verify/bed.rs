@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use anyhow::Result;
+use e2e::scenario::{TURN, TURNS};
 use e2e::{bed, parts};
 
 use super::job::{InCi, Job, Outcome};
@@ -11,9 +12,10 @@ use super::{second_try, tested};
 /// Rounds of starting, killing and ending: one for everybody, five where there is time. `cargo bed check --rounds 10` is for more.
 const ROUNDS: [&str; 2] = ["1", "5"];
 /// Most of a scenario is waiting, so more of them fit than there are processors on a small machine.
-const SIDE_BY_SIDE: &str = "--test-threads=3";
-/// Which Kubernetes scenarios are told on, and which of them, none named being all: the newest for everybody, and where
-/// there is time the oldest as well, as far as its API server, its kubelet and its admission have a say.
+const SIDE_BY_SIDE: &str = "--test-threads=4";
+/// Which Kubernetes scenarios are told on, and which of them, none named being all: the newest for everybody, and with
+/// `--long` the oldest as well, as far as its API server, its kubelet and its admission have a say. Not in CI, where both
+/// would have to be built from nothing: the second takes ten minutes, which there are not.
 const LINES: [&[Line]; 2] = [&[NEWEST], &[NEWEST, OLDEST]];
 const NEWEST: Line = Line { kubernetes: "newest", argocd: true, scenarios: &[] };
 const OLDEST: Line = Line {
@@ -49,7 +51,7 @@ pub(super) fn run(job: &Job) -> Result<Outcome> {
         job.run(ourselves(&["demo", "--clear"]))?;
         tell(job, &NEWEST)?;
     } else {
-        for line in LINES[usize::from(job.place.long)] {
+        for line in LINES[usize::from(job.place.long && !job.place.ci)] {
             on_a_new_bed(job, line)?;
         }
         job.stage("starting it, killing it, starting it again, ending it, looking for traces");
@@ -61,7 +63,7 @@ pub(super) fn run(job: &Job) -> Result<Outcome> {
 fn on_a_new_bed(job: &Job, line: &Line) -> Result<()> {
     let kubernetes = line.kubernetes;
     job.stage(format!("building and starting the {kubernetes} Kubernetes"));
-    let mut words = vec!["up", "--kubernetes", kubernetes];
+    let mut words = vec!["up", "--spare", "--kubernetes", kubernetes];
     words.extend((line.argocd && job.place.long).then_some("--argocd"));
     let up = job.run(cargo_bed(&words));
     let told = up.and_then(|()| tell(job, line)).and_then(|()| job.run(cargo_bed(&["status"])));
@@ -70,14 +72,24 @@ fn on_a_new_bed(job: &Job, line: &Line) -> Result<()> {
     told.and(down)
 }
 
+/// First those that are told beside others, then those that want to be alone.
 fn tell(job: &Job, line: &Line) -> Result<()> {
-    job.stage("scenarios");
-    let mut scenarios = job.cargo_command(&["test", "--package", "e2e", "--test", "scenarios", "--"]);
-    scenarios.arg(SIDE_BY_SIDE).args(line.scenarios);
-    scenarios.env("REFLECTOR_BED_REQUIRED", "1");
-    second_try::run(job, scenarios)
+    let names = line.scenarios.iter().copied();
+    for turn in TURNS {
+        job.stage(format!("scenarios, {turn}"));
+        let mut scenarios = job.cargo_command(&["test", "--package", "e2e", "--test", "scenarios", "--"]);
+        scenarios.arg(SIDE_BY_SIDE).args(names.clone());
+        scenarios.env("REFLECTOR_BED_REQUIRED", "1").env(TURN, turn);
+        if job.place.long {
+            // Rounds that are counted are all run.
+            scenarios.env("REFLECTOR_TEST_LONG", "1");
+        }
+        second_try::run(job, scenarios)?;
+    }
+    Ok(())
 }
 
+/// `cargo bed` of this program.
 pub(super) fn cargo_bed(words: &[&str]) -> Command {
     let mut command = ourselves(&["bed"]);
     command.args(words);

@@ -1,8 +1,8 @@
 //! Clocks: what stands still while the world goes on, and machines that have been running for different times.
 
 use anyhow::{Context as _, Result, ensure};
-use e2e::bed::Still;
-use e2e::scenario::{MINUTE, Pods as _, Scenario, alone, busybox, scenario, wait_until};
+use e2e::bed::{Member, Still};
+use e2e::scenario::{MINUTE, Pods as _, Scenario, alone, breaking_a_node, busybox, scenario, wait_until};
 use serde_json::{Value, json};
 
 const SERVE: &str =
@@ -46,25 +46,27 @@ async fn a_pod_that_stands_still_answers_nobody_and_goes_on_as_the_same_process(
 
 #[tokio::test]
 async fn a_stalled_holder_of_a_lease_is_given_up_and_renews_it_when_it_goes_on() {
-    alone("still-holder", async |story: &mut Scenario| {
-        story.create_pod(&server("node-2")).await?;
+    breaking_a_node("still-holder", async |story: &mut Scenario, node: &Member| {
+        let (node, address) = (node.name.as_str(), node.address.to_string());
+        let kubelet = format!("kubelet-{node}");
+        story.create_pod(&server(node)).await?;
         story.ready_pod("server").await?;
         let before = story.container("server").await?;
 
         // Every kubelet holds a Lease of its node's name.
-        story.bed.pause(Still::Component("kubelet-node-2")).await?;
-        story.bed.noticed_lost("node-2").await?;
-        served(story, "10.99.0.12").await?;
-        story.bed.resume(Still::Component("kubelet-node-2")).await?;
-        story.bed.noticed_ready("node-2").await?;
+        story.bed.pause(Still::Component(&kubelet)).await?;
+        story.bed.noticed_lost(node).await?;
+        served(story, &address).await?;
+        story.bed.resume(Still::Component(&kubelet)).await?;
+        story.bed.noticed_ready(node).await?;
 
         // Now the whole of it, as a virtual machine whose host is busy.
-        story.bed.pause(Still::Member("node-2")).await?;
-        ensure!(story.fetch("node-1", "10.99.0.12", PORT).await.is_err(), "somebody answered");
-        story.bed.noticed_lost("node-2").await?;
-        story.bed.resume(Still::Member("node-2")).await?;
-        story.bed.noticed_ready("node-2").await?;
-        served(story, "10.99.0.12").await?;
+        story.bed.pause(Still::Member(node)).await?;
+        ensure!(story.fetch("node-1", &address, PORT).await.is_err(), "somebody answered");
+        story.bed.noticed_lost(node).await?;
+        story.bed.resume(Still::Member(node)).await?;
+        story.bed.noticed_ready(node).await?;
+        served(story, &address).await?;
         let after = story.container("server").await?;
         ensure!(after == before, "it was {before:?} and is {after:?}");
         Ok(())

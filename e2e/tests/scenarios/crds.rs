@@ -28,6 +28,11 @@ fn crds() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../crds")
 }
 
+/// The definition of a kind.
+pub(crate) fn yaml(plural: &str) -> PathBuf {
+    crds().join("yaml").join(format!("{plural}.yaml"))
+}
+
 /// As a user would. A warning of the API server is an error.
 pub(crate) async fn install(story: &Scenario) -> Result<()> {
     let yaml = crds().join("yaml").display().to_string();

@@ -1,9 +1,9 @@
 //! Which members are changed next. Pure.
 //!
-//! A member that serves is interrupted by a change that restarts it: never more than `maxUnavailable` are down because of us.
-//! What it reads while it runs, its quotas for instance, is changed at once.
-//! One that served when it was changed holds a place until it serves again. One that did not serve anyway holds none:
-//! a node that is switched off for the winter does not keep a change from all the others.
+//! A member that serves is interrupted by a change that restarts it: never more than `maxUnavailable` are down because of
+//! us. What it reads while it runs, its quotas for instance, is changed at once. One that served when it was changed holds
+//! a place until it serves again. One that did not serve anyway holds none: a node that is switched off for the winter
+//! does not keep a change from all the others.
 
 use std::cmp::Reverse;
 

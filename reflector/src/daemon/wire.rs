@@ -1,9 +1,11 @@
 //! The rooms of one process, opened and made known to each other.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use crds::EndpointId;
+use crds::names::IMPORTED_KEY;
 use tokio::sync::watch;
 
 use crate::access::cluster::Handle;
@@ -140,7 +142,11 @@ pub(super) fn wire(
 
 fn load_identity(config: &Config, now: Now) -> Result<Current> {
     let path = &config.identity.private_key_path;
-    let loaded = identity::load_or_create(path, host::in_pod())?;
+    let loaded = if host::in_pod() {
+        identity::load_or_import(path, Path::new(IMPORTED_KEY), true)?
+    } else {
+        identity::load_or_create(path, false)?
+    };
     for note in &loaded.notes {
         tracing::warn!("{note}");
     }

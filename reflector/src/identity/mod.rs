@@ -6,7 +6,7 @@
 mod key_file;
 mod succession;
 
-pub use key_file::{KeyFileError, Loaded, load, load_or_create, replace};
+pub use key_file::{KeyFileError, Loaded, load, load_or_create, load_or_import, replace};
 pub use succession::{Statement, StatementError};
 
 use std::fmt;

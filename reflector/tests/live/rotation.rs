@@ -6,7 +6,7 @@ use reflector::identity::Statement;
 
 use super::*;
 
-/// I5: dated backup, signed succession, audit, live sessions survive, no new pairing.
+/// I5, X3: dated backup, signed succession, audit, live sessions survive, no new pairing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_rotated_identity_keeps_live_sessions_and_needs_no_new_pairing() {
     let mut bed = Bed::launch("", &[("REFLECTOR_TESTBED_PACE", "5000000")]).await;

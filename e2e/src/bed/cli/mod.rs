@@ -50,6 +50,9 @@ enum What {
         /// How many nodes.
         #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=i64::from(MAX_NODES)))]
         nodes: u8,
+        /// One node more, on which nothing is scheduled: scenarios that break a node take that one, and need not be told alone.
+        #[arg(long)]
+        spare: bool,
         /// Which Kubernetes: the newest or the oldest we support.
         #[arg(long, value_enum, default_value_t = Kubernetes::Newest)]
         kubernetes: Kubernetes,
@@ -123,9 +126,14 @@ async fn perform(what: &What) -> Result<ExitCode> {
         ensure!(root, "the bed makes namespaces, mounts and cgroups: run this as root");
     }
     match what {
-        What::Up { nodes, kubernetes, argocd } => {
-            start::start(folder, *nodes, Wanted { kubernetes: (*kubernetes).into(), argocd: *argocd })
-                .await?;
+        What::Up { nodes, spare, kubernetes, argocd } => {
+            start::start(
+                folder,
+                *nodes,
+                *spare,
+                Wanted { kubernetes: (*kubernetes).into(), argocd: *argocd },
+            )
+            .await?;
         }
         What::Down => {
             up::down(&folder).await?;

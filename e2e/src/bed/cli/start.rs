@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use clap::ValueEnum;
 use tokio::time::Instant;
 
+use crate::bed::layout::MAX_NODES;
 use crate::bed::programs::Programs;
 use crate::bed::state::State;
 use crate::bed::up::{self, Plan};
@@ -28,10 +29,12 @@ impl From<Kubernetes> for Line {
 }
 
 /// Builds what is missing, then starts a bed, and says how to use it.
-pub(super) async fn start(folder: PathBuf, nodes: u8, wanted: Wanted) -> Result<()> {
+pub(super) async fn start(folder: PathBuf, nodes: u8, spare: bool, wanted: Wanted) -> Result<()> {
     // Building takes minutes the first time; nothing of a running bed is touched until it is done.
     let parts = parts::ready(&wanted, &mut Progress::stderr())?;
-    let plan = Plan { folder, nodes, kubernetes: parts.kubernetes_version };
+    let nodes = nodes + u8::from(spare);
+    ensure!(nodes <= MAX_NODES, "a bed has at most {MAX_NODES} nodes, the spare one among them");
+    let plan = Plan { folder, nodes, spare, kubernetes: parts.kubernetes_version };
     if is_running(&plan, wanted.argocd)? {
         anstream::println!("The bed is up already: {nodes} nodes of Kubernetes {}.", plan.kubernetes);
         return Ok(());
@@ -68,9 +71,10 @@ fn is_running(plan: &Plan, argocd: bool) -> Result<bool> {
         return Ok(false);
     }
     ensure!(
-        (&state.kubernetes, state.nodes) == (&plan.kubernetes, plan.nodes),
-        "a bed with {} nodes of Kubernetes {} runs; end it first: cargo bed down",
+        (&state.kubernetes, state.nodes, state.spare) == (&plan.kubernetes, plan.nodes, plan.spare),
+        "a bed with {} nodes{} of Kubernetes {} runs; end it first: cargo bed down",
         state.nodes,
+        if state.spare { ", one of them spare," } else { "" },
         state.kubernetes
     );
     ensure!(

@@ -51,7 +51,9 @@ where
     K: Clone + std::fmt::Debug + serde::de::DeserializeOwned,
 {
     let api: Api<K> = story.api();
-    api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.context("edit an object")?;
+    // As kubectl does it: a field that is not there is an error, and not an edit of nothing.
+    let strictly = PatchParams::default().validation_strict();
+    api.patch(name, &strictly, &Patch::Merge(patch)).await.with_context(|| format!("edit {name}"))?;
     Ok(())
 }
 

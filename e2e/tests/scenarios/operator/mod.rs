@@ -4,6 +4,7 @@ mod admission;
 mod faults;
 pub(crate) mod fleets;
 mod kept;
+mod living;
 mod measured;
 mod pairing;
 mod plugin;
@@ -11,6 +12,7 @@ mod reached;
 mod rights;
 mod rollout;
 mod running;
+mod serving;
 mod whole;
 
 use anyhow::{Context as _, Result, ensure};

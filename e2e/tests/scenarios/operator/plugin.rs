@@ -11,12 +11,10 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use super::pairing::acting::{Pod, appliance};
-use super::running::{Operator, built};
+use super::running::{Operator, built, image_on};
 use super::{create, reflector, says};
 use crate::chart;
 use crate::crds::install;
-
-const IMAGE: &str = "bed.example/reflector:plugin";
 
 /// What it printed, what it complained of, and how it ended.
 pub(super) struct Ended {
@@ -163,8 +161,7 @@ async fn a_person_reads_logs_tests_the_host_and_drains_a_reflector_that_runs() {
     scenario("plugin-pod", async |story: &mut Scenario| {
         install(story).await?;
         chart::apply(story, &["templates/access/endpoint.yaml"]).await?;
-        let program = built("reflector", "reflector").await?;
-        story.bed.deliver("node-2", &program, IMAGE).await?;
+        image_on(story, "node-2", "plugin").await?;
         let operator = Operator::start(story, &[]).await?;
         let more = json!({ "image": { "tag": "plugin", "pullPolicy": "Never" } });
         create(story, &reflector("attic", "node-2", 15700, &more)).await?;

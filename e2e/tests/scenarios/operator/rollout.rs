@@ -1,13 +1,10 @@
 //! A change of a fleet's template on reflectors that serve: the next is changed only when the last serves again.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::BufWriter;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use crds::{Reflector, ReflectorFleet};
-use e2e::image::{self, Name};
 use e2e::scenario::{MINUTE, Scenario, scenario, wait_until};
 use futures_util::TryStreamExt as _;
 use kube::ResourceExt as _;
@@ -16,11 +13,10 @@ use serde_json::json;
 use tokio::time::timeout;
 
 use super::fleets::{create, edit, label, set_label};
-use super::running::{Operator, built};
+use super::running::{Operator, image_on};
 use crate::chart;
 use crate::crds::install;
 
-const IMAGE: &str = "bed.example/reflector:fleet";
 /// Two pods, one after the other, each with its start and its end.
 const ROLLOUT: Duration = Duration::from_secs(180);
 
@@ -30,14 +26,9 @@ async fn a_change_of_the_template_interrupts_one_member_at_a_time() {
     scenario("fleets-rollout", async |story: &mut Scenario| {
         install(story).await?;
         chart::apply(story, &["templates/access/endpoint.yaml"]).await?;
-        let program = built("reflector", "reflector").await?;
-        let folder = tempfile::tempdir().context("make a folder for the image")?;
-        let archive = folder.path().join("image.tar");
-        let file = File::create(&archive).context("create the archive of the image")?;
-        image::write(&Name::new(IMAGE)?, &[image::program(&program)?], BufWriter::new(file))?;
         let home = label(story, "home");
         for node in ["node-1", "node-2"] {
-            story.bed.import_into(node, &archive).await?;
+            image_on(story, node, "fleet").await?;
             set_label(story, node, &home, Some("yes")).await?;
         }
         let operator = Operator::start(story, &[]).await?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crds::names::IMPORTED_KEY;
 use k8s_openapi::api::core::v1::{
     Capabilities, ConfigMapProjection, ConfigMapVolumeSource, Container, ContainerPort,
     DownwardAPIProjection, DownwardAPIVolumeFile, EnvVar, EnvVarSource, HTTPGetAction, KeyToPath,
@@ -17,13 +18,15 @@ use crate::reflectors::validate::{Plan, Storage};
 
 const CONFIG: &str = "/etc/reflector";
 const TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
-const IMPORT: &str = "/etc/reflector-import";
-/// The name under which an imported key is found there.
-const IMPORT_FILE: &str = "identity.ed25519";
 /// Lifetime of the pod's token; kubelet renews it.
 const TOKEN_SECONDS: i64 = 3_600;
 /// A slow card may take so long to make a key and open the ledger: attempts, two seconds apart.
 const STARTUP_ATTEMPTS: i32 = 60;
+
+/// The folder and the file.
+fn imported_key() -> (&'static str, &'static str) {
+    IMPORTED_KEY.rsplit_once('/').unwrap_or(("/", IMPORTED_KEY))
+}
 
 pub(super) fn build(plan: &Plan) -> Container {
     Container {
@@ -146,7 +149,7 @@ fn mounts(plan: &Plan) -> Vec<VolumeMount> {
         mount("token", TOKEN, true),
     ];
     if plan.import.is_some() {
-        mounts.push(mount("import", IMPORT, true));
+        mounts.push(mount("import", imported_key().0, true));
     }
     mounts
 }
@@ -183,7 +186,7 @@ pub(super) fn volumes(plan: &Plan) -> Vec<Volume> {
                 default_mode: Some(0o400),
                 items: Some(vec![KeyToPath {
                     key: import.key.clone(),
-                    path: IMPORT_FILE.to_owned(),
+                    path: imported_key().1.to_owned(),
                     mode: None,
                 }]),
                 optional: None,

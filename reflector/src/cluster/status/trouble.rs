@@ -2,6 +2,9 @@
 
 use super::subject::Subject;
 
+/// What server-side apply says to a field that the definition in the cluster does not have.
+const NOT_DEFINED: &str = "field not declared in schema";
+
 /// What the API server made of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Trouble {
@@ -38,6 +41,8 @@ impl Trouble {
             // 401: the token is being renewed, or the server was reached before it knew the account.
             401 | 408 | 429 => Self::Away,
             400..500 => Self::Refused,
+            // A server that is well, with older definitions.
+            500 if answer.message.contains(NOT_DEFINED) => Self::Refused,
             _ => Self::Away,
         }
     }
@@ -133,6 +138,11 @@ mod tests {
             (422, "invalid", Trouble::Refused),
             (429, "slow down", Trouble::Away),
             (500, "", Trouble::Away),
+            (
+                500,
+                "failed to create typed patch object: .status.x: field not declared in schema",
+                Trouble::Refused,
+            ),
             (503, "", Trouble::Away),
         ] {
             assert_eq!(Trouble::of(Answer { code, message }), expected, "{code} {message}");

@@ -78,7 +78,7 @@ pub struct Loaded {
 
 /// Reads the key at `path`, for commands that must not make one.
 pub fn load(path: &Path, in_pod: bool) -> Result<Loaded, KeyFileError> {
-    let (identity, notes) = read(path, in_pod)?;
+    let (identity, notes) = read(path, GroupBits::on_our_volume(in_pod))?;
     Ok(Loaded { identity, created: false, notes })
 }
 
@@ -89,7 +89,7 @@ pub fn load_or_create(path: &Path, in_pod: bool) -> Result<Loaded, KeyFileError>
     let legacy_differs = legacy != path;
     match fs::symlink_metadata(path) {
         Ok(_) => {
-            let (identity, mut notes) = read(path, in_pod)?;
+            let (identity, mut notes) = read(path, GroupBits::on_our_volume(in_pod))?;
             if legacy_differs && legacy.exists() {
                 notes.push(format!(
                     "{} is ignored: the configured key {} exists; delete the old file once no backup is needed",
@@ -100,7 +100,7 @@ pub fn load_or_create(path: &Path, in_pod: bool) -> Result<Loaded, KeyFileError>
             Ok(Loaded { identity, created: false, notes })
         }
         Err(e) if e.kind() == io::ErrorKind::NotFound && legacy_differs && legacy.exists() => {
-            let (identity, mut notes) = read(&legacy, in_pod)?;
+            let (identity, mut notes) = read(&legacy, GroupBits::on_our_volume(in_pod))?;
             write_new(path, &identity)?;
             notes.push(format!(
                 "the key was found as {} and is now kept at the configured path {}",
@@ -118,7 +118,38 @@ pub fn load_or_create(path: &Path, in_pod: bool) -> Result<Loaded, KeyFileError>
     }
 }
 
-fn read(path: &Path, in_pod: bool) -> Result<(Identity, Vec<String>), KeyFileError> {
+/// Like [`load_or_create`], but where there is no key yet, the one at `import` is adopted if there is one: it is kept at `path`
+/// from then on, and `import` is not looked at again.
+pub fn load_or_import(path: &Path, import: &Path, in_pod: bool) -> Result<Loaded, KeyFileError> {
+    let missing =
+        |path: &Path| fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+    if !missing(path) || missing(import) {
+        return load_or_create(path, in_pod);
+    }
+    // In a volume of a Secret each file is a link.
+    let (identity, mut notes) = read(import, if in_pod { GroupBits::Left } else { GroupBits::Refused })?;
+    write_new(path, &identity)?;
+    notes.push(format!("the key of {} was adopted and is now kept at {}", import.display(), path.display()));
+    Ok(Loaded { identity, created: false, notes })
+}
+
+/// Bits of our own group on a key file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum GroupBits {
+    Refused,
+    TakenBack,
+    /// Of a volume that cannot be written.
+    Left,
+}
+
+impl GroupBits {
+    /// A kubelet sets them in every volume with fsGroup.
+    fn on_our_volume(in_pod: bool) -> Self {
+        if in_pod { Self::TakenBack } else { Self::Refused }
+    }
+}
+
+fn read(path: &Path, group: GroupBits) -> Result<(Identity, Vec<String>), KeyFileError> {
     let io = |action| move |source| KeyFileError::Io { action, path: path.into(), source };
     // O_NONBLOCK: opening a FIFO someone put there must not hang the start.
     let mut file = OpenOptions::new()
@@ -134,16 +165,18 @@ fn read(path: &Path, in_pod: bool) -> Result<(Identity, Vec<String>), KeyFileErr
     let mode = meta.mode() & 0o7777;
     if mode & 0o077 != 0 {
         let for_others = mode & 0o007;
-        let own_group = for_others == 0 && in_pod && is_our_group(meta.gid());
+        let own_group = for_others == 0 && group != GroupBits::Refused && is_our_group(meta.gid());
         if !own_group {
             return Err(KeyFileError::Mode { path: path.into(), mode });
         }
-        file.set_permissions(fs::Permissions::from_mode(0o600))
-            .map_err(io("take group bits off key file"))?;
-        notes.push(format!(
-            "key file {} had mode {mode:04o} for our own group; set to 0600 again",
-            path.display()
-        ));
+        if group == GroupBits::TakenBack {
+            file.set_permissions(fs::Permissions::from_mode(0o600))
+                .map_err(io("take group bits off key file"))?;
+            notes.push(format!(
+                "key file {} had mode {mode:04o} for our own group; set to 0600 again",
+                path.display()
+            ));
+        }
     }
     if meta.len() != KEY_BYTES as u64 {
         return Err(KeyFileError::Length { path: path.into(), found: meta.len() });

@@ -106,3 +106,35 @@ fn a_folder_or_a_fifo_in_place_of_the_key_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     assert!(matches!(load_or_create(dir.path(), false), Err(KeyFileError::NotAFile { .. })));
 }
+
+/// F7: adopted once, and never instead of a key that is there.
+#[test]
+fn a_key_is_imported_where_there_is_none_and_nowhere_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, stored) = (dir.path().join("state/identity.ed25519"), dir.path().join("stored"));
+    let import = dir.path().join("import");
+    // As a kubelet does it: a link to a file that only we and our group may read.
+    fs::write(&stored, [7; 32]).unwrap();
+    fs::set_permissions(&stored, fs::Permissions::from_mode(0o440)).unwrap();
+    std::os::unix::fs::symlink(&stored, &import).unwrap();
+    let old = Identity::from_seed(&[7; 32]).id();
+
+    assert!(matches!(load_or_import(&path, &import, false), Err(KeyFileError::Mode { .. })));
+    let loaded = load_or_import(&path, &import, true).unwrap();
+    assert_eq!((loaded.identity.id(), loaded.created), (old, false));
+    assert!(loaded.notes.last().unwrap().contains("was adopted"), "{:?}", loaded.notes);
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
+    assert_eq!(fs::metadata(&stored).unwrap().permissions().mode() & 0o7777, 0o440, "it is only read");
+
+    fs::remove_file(&stored).unwrap();
+    fs::remove_file(&import).unwrap();
+    assert_eq!(load_or_import(&path, &import, true).unwrap().identity.id(), old);
+    fs::write(&import, [8; 32]).unwrap();
+    assert_eq!(load_or_import(&path, &import, true).unwrap().identity.id(), old, "a rotated key stays, too");
+
+    fs::write(&import, [7; 31]).unwrap();
+    fs::set_permissions(&import, fs::Permissions::from_mode(0o400)).unwrap();
+    let fresh = dir.path().join("fresh");
+    assert!(matches!(load_or_import(&fresh, &import, true), Err(KeyFileError::Length { found: 31, .. })));
+    assert!(!fresh.exists(), "no other identity comes of a broken one");
+}

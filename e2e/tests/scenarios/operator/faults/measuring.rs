@@ -7,7 +7,7 @@ use kube::api::DeleteParams;
 use serde_json::json;
 
 use super::super::says;
-use super::serving::{Attic, DENIED, MEASURED};
+use super::super::serving::{Attic, DENIED, MEASURED};
 
 /// A node and its address.
 pub(super) const NODE: (&str, [u8; 4]) = ("node-1", [10, 99, 0, 11]);
@@ -40,7 +40,7 @@ async fn a_peer_that_is_deleted_while_it_measures_is_cut_off_and_the_next_one_is
     .await;
 }
 
-/// G3, G7, I4: the test that died counts, its place is free, and the pod is who it was.
+/// G3, G7, I4, A5: the test that died counts, its place is free, and the pod is who it was.
 #[tokio::test]
 async fn a_pod_that_is_killed_while_somebody_measures_comes_back_with_its_key_and_its_counts() {
     scenario("faults-killed", async |story: &mut Scenario| {

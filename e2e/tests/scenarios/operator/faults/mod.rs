@@ -4,8 +4,8 @@
 //! Elsewhere: `kept` (an API server that stays away), `pairing/crashes` (an operator that dies while it makes codes),
 //! `admission` (a pod that writes another's status).
 
+mod definitions;
 mod measuring;
 mod objects;
 mod operators;
 mod outage;
-mod serving;

@@ -18,9 +18,9 @@ use super::super::pairing::acting::{
 };
 use super::super::plugin::plugin;
 use super::super::running::Operator;
+use super::super::serving::{Attic, MEASURED};
 use super::super::{create, is_owned, reflector, says};
 use super::measuring::NODE;
-use super::serving::{Attic, MEASURED};
 use crate::crds::install;
 
 /// The code lives in the status; the Secret is for the person who reads it.

@@ -1,7 +1,5 @@
 //! A Reflector that serves from a pod, with an operator beside it, and appliances on this machine that measure against it.
 
-use std::fs::File;
-use std::io::BufWriter;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -10,7 +8,6 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use crds::{Reflector, ReflectorPeer};
 use e2e::appliance::Key;
-use e2e::image::{self, Name};
 use e2e::proc::{Daemon, Spawn};
 use e2e::scenario::{MINUTE, Scenario, wait_until};
 use k8s_openapi::api::core::v1::Pod;
@@ -18,12 +15,11 @@ use kube::ResourceExt as _;
 use kube::api::{ListParams, PostParams};
 use serde_json::{Value, json};
 
-use super::super::running::{Operator, built, fetch};
-use super::super::{create, reflector, says};
+use super::running::{Operator, built, fetch, image_on};
+use super::{create, reflector, says};
 use crate::chart;
 use crate::crds::install;
 
-const IMAGE: &str = "bed.example/reflector:faults";
 /// A test that was cut, refused or done has ended by then.
 const ENDING: Duration = Duration::from_secs(60);
 
@@ -46,7 +42,7 @@ pub(super) struct Attic<'a> {
 pub(super) struct Appliance {
     pub(super) name: String,
     folder: PathBuf,
-    key: Key,
+    pub(super) key: Key,
 }
 
 /// A measurement that was begun.
@@ -65,10 +61,7 @@ impl<'a> Attic<'a> {
         chart::apply(story, &chart::POLICIES).await?;
         let program = built("reflector", "reflector").await?;
         let home = tempfile::tempdir().context("make a home for appliances")?;
-        let archive = home.path().join("image.tar");
-        let file = File::create(&archive).context("create the archive of the image")?;
-        image::write(&Name::new(IMAGE)?, &[image::program(&program)?], BufWriter::new(file))?;
-        story.bed.import_into(node, &archive).await?;
+        image_on(story, node, "faults").await?;
 
         let operator = Operator::start(story, &[]).await?;
         let mut all =
@@ -79,11 +72,23 @@ impl<'a> Attic<'a> {
         let more = json!({ "image": { "tag": "faults", "pullPolicy": "Never" }, "quotas": all });
         create(story, &reflector("attic", node, port, &more)).await?;
         says(story, "attic", "Ready", "True", "Serving").await?;
-        let status = story.api::<Reflector>().get("attic").await?.status.context("it has no status")?;
-        let id = status.endpoint_id.context("it has no Endpoint ID")?;
-        let address = format!("{id}@{}", SocketAddr::from((ip, port)));
+        let address = address(story, "attic").await?;
         let health = SocketAddr::from((ip, port + 1));
         Ok(Self { story, operator, program, home, address, health })
+    }
+
+    /// One more, of the same program on the same node; waits until it serves. Answers whom one expects there, and where.
+    pub(super) async fn beside(&self, name: &str, node: &str, port: u16, more: &Value) -> Result<String> {
+        let mut all = json!({
+            "image": { "tag": "faults", "pullPolicy": "Never" },
+            "quotas": { "cooldown": "0s", "testsPerHour": 100, "maxRate": "20M" },
+        });
+        for (key, value) in more.as_object().into_iter().flatten() {
+            all[key] = value.clone();
+        }
+        create(self.story, &reflector(name, node, port, &all)).await?;
+        says(self.story, name, "Ready", "True", "Serving").await?;
+        address(self.story, name).await
     }
 
     /// An appliance with a key of its own, whom the Reflector does not know.
@@ -139,11 +144,21 @@ impl<'a> Attic<'a> {
 
     /// Begins to measure. Data comes from the Reflector, which keeps to the rate it allows.
     pub(super) fn measure(&self, appliance: &Appliance, more: &[&str]) -> Result<Measurement> {
+        self.measure_at(&self.address, appliance, more)
+    }
+
+    /// The same, somewhere else.
+    pub(super) fn measure_at(
+        &self,
+        address: &str,
+        appliance: &Appliance,
+        more: &[&str],
+    ) -> Result<Measurement> {
         let output = tempfile::tempdir_in(&appliance.folder).context("make a folder for its output")?.keep();
         let config = appliance.folder.join("client.toml");
         let child = Spawn::new(&self.program, &output)
             .args(["-c".as_ref(), config.as_os_str()])
-            .args(["test", &self.address, "--json", "--down", "-P", "1"])
+            .args(["test", address, "--json", "--down", "-P", "1"])
             .args(more)
             .env("HOME", &appliance.folder)
             .start()?;
@@ -160,7 +175,7 @@ impl<'a> Attic<'a> {
 
     /// One number of the pod, summed over the series with these labels.
     pub(super) async fn number(&self, name: &str, labels: &[&str]) -> Result<f64> {
-        super::super::running::sum(&fetch(self.health, "/metrics").await?, name, labels)
+        super::running::sum(&fetch(self.health, "/metrics").await?, name, labels)
     }
 
     /// Waits until so many sessions run.
@@ -175,7 +190,12 @@ impl<'a> Attic<'a> {
 
     /// Its pod, by name.
     pub(super) async fn pod(&self) -> Result<String> {
-        let selector = ListParams::default().labels("packetparamedic.io/reflector=attic");
+        self.pod_of("attic").await
+    }
+
+    /// The pod of any.
+    pub(super) async fn pod_of(&self, reflector: &str) -> Result<String> {
+        let selector = ListParams::default().labels(&format!("packetparamedic.io/reflector={reflector}"));
         let pods = self.story.api::<Pod>().list(&selector).await.context("look for its pod")?;
         pods.items.first().map(Pod::name_any).context("it has no pod")
     }
@@ -187,4 +207,12 @@ impl Measurement {
         let status = self.0.wait(ENDING).await?;
         Ok((status.code(), format!("{}{}", self.0.stdout()?, self.0.stderr()?)))
     }
+}
+
+/// Whom one expects at a Reflector, and where, as its status says.
+pub(super) async fn address(story: &Scenario, name: &str) -> Result<String> {
+    let status = story.api::<Reflector>().get(name).await?.status.context("it has no status")?;
+    let id = status.endpoint_id.context("it has no Endpoint ID")?;
+    let at = status.addresses.first().context("it has no address")?;
+    Ok(format!("{id}@{at}"))
 }
