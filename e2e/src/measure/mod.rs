@@ -3,14 +3,19 @@
 //! In: a bed that runs, and which number. It installs the chart with programs as shipped (profile `dist`), anew each time. Out:
 //! rows of a Markdown table, with the machine and the versions. It judges nothing: docs/bench/cluster.md does.
 
+mod busy;
 mod crowd;
 mod cuts;
+mod download;
+mod idle;
 mod memory;
+mod minutes;
 mod moments;
 mod pairing;
 mod ready;
 mod scene;
 mod spread;
+mod tally;
 mod writes;
 
 use std::path::PathBuf;
@@ -18,9 +23,13 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::Subcommand;
+use k8s_openapi::jiff::Timestamp;
 
 use self::scene::Scene;
 use self::spread::Row;
+
+/// As many machines as a bed has addresses for, and places on one reflector.
+const MAX_BUSY: i64 = 64;
 
 /// Options of `cargo measure`.
 #[derive(clap::Args)]
@@ -48,13 +57,16 @@ enum What {
         #[arg(long, default_value_t = 100)]
         rounds: u16,
     },
-    /// From `suspend: true` to both sockets closed, in the middle of a transfer.
+    /// From `suspend: true` to all sockets closed, in the middle of a transfer.
     Cuts {
         #[arg(long, default_value_t = 100)]
         rounds: u16,
     },
-    /// Memory of the operator, of the reflectors' pods and of local-path-provisioner, three reflectors being idle.
-    Idle,
+    /// Memory and processor time of the operator, of three reflectors that nobody uses, and of a controller written in Go.
+    Idle {
+        #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..))]
+        minutes: u16,
+    },
     /// Writes while nothing happens.
     Quiet {
         /// Reflectors whose pods never run.
@@ -68,11 +80,11 @@ enum What {
         #[arg(long, default_value_t = 10)]
         minutes: u16,
     },
-    /// Writes a minute while peers measure.
+    /// Writes a minute while peers measure again and again, each on a machine of its own.
     Busy {
-        #[arg(long, default_value_t = 20)]
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=MAX_BUSY))]
         peers: u16,
-        #[arg(long, default_value_t = 4)]
+        #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
         minutes: u16,
     },
     /// Memory of the operator with many objects, whose pods never run.
@@ -97,22 +109,46 @@ pub(crate) fn run(args: &Args) -> ExitCode {
 }
 
 async fn measured(args: &Args) -> Result<()> {
-    let scene = Scene::set(args).await?;
+    let mut scene = Scene::set(args).await?;
     let rows = match args.what {
         What::Ready { rounds } => ready::measure(&scene, rounds).await,
         What::Pairing { rounds } => pairing::measure(&scene, rounds).await,
         What::Cuts { rounds } => cuts::measure(&scene, rounds).await,
-        What::Idle => memory::idle(&scene).await,
+        What::Idle { minutes } => idle::measure(&scene, minutes).await,
         What::Quiet { reflectors, serving, peers, minutes } => {
             writes::quiet(&scene, reflectors, serving, peers, minutes).await
         }
-        What::Busy { peers, minutes } => writes::busy(&scene, peers, minutes).await,
+        What::Busy { peers, minutes } => busy::measure(&mut scene, peers, minutes).await,
         What::Scale { reflectors, peers } => memory::scale(&scene, reflectors, peers).await,
     }?;
+    let with = scene.versions().await?;
     scene.strike().await?;
-    anstream::println!("{}  \n{}\n\n{}", e2e::machine::describe(), scene.versions(), Row::HEAD);
+    anstream::println!("{}\n\n`{}`\n\n{}", head(&with), command(std::env::args().skip(1)), Row::HEAD);
     for row in rows {
         anstream::println!("{row}");
     }
     Ok(())
+}
+
+/// When, where and with what.
+#[expect(clippy::disallowed_methods, reason = "the day is what a reader wants to know first")]
+fn head(with: &str) -> String {
+    let today = Timestamp::now().strftime("%Y-%m-%d").to_string();
+    format!("{today}, {}; {with}.", e2e::machine::describe())
+}
+
+/// As it was typed: cargo's alias is what precedes `measure`.
+fn command(words: impl Iterator<Item = String>) -> String {
+    ["cargo".to_owned()].into_iter().chain(words).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_says_how_to_get_it_again() {
+        let words = ["measure", "cuts", "--rounds", "7"].map(str::to_owned);
+        assert_eq!(command(words.into_iter()), "cargo measure cuts --rounds 7");
+    }
 }

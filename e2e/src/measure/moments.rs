@@ -13,14 +13,14 @@ use tokio::time::{Instant, timeout};
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// What is waited for.
-pub(super) type Holds = fn(&Value) -> bool;
+pub(super) type Holds<'a> = &'a (dyn Fn(&Value) -> bool + Sync);
 
 /// How long after `since` each of these was first seen to hold; ends when all have been.
 pub(super) async fn moments<const N: usize>(
     api: &Api<DynamicObject>,
     name: &str,
     since: Instant,
-    wanted: [Holds; N],
+    wanted: [Holds<'_>; N],
 ) -> Result<[Duration; N]> {
     let mut seen = [None; N];
     let mut last = Value::Null;
@@ -55,7 +55,7 @@ pub(super) async fn moments<const N: usize>(
     Ok(seen.map(Option::unwrap_or_default))
 }
 
-fn note(seen: &mut [Option<Duration>], object: &Value, since: Instant, wanted: &[Holds]) {
+fn note(seen: &mut [Option<Duration>], object: &Value, since: Instant, wanted: &[Holds<'_>]) {
     for (seen, holds) in seen.iter_mut().zip(wanted) {
         if seen.is_none() && holds(object) {
             *seen = Some(since.elapsed());

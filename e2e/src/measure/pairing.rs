@@ -24,7 +24,7 @@ pub(super) async fn measure(scene: &Scene, rounds: u16) -> Result<Vec<Row>> {
             &peers,
             &name,
             began,
-            [|peer| {
+            [&|peer| {
                 peer["status"]["pairing"]["secret"].is_string()
                     && peer["status"]["pairing"]["state"] == "Waiting"
             }],
@@ -44,10 +44,13 @@ pub(super) async fn measure(scene: &Scene, rounds: u16) -> Result<Vec<Row>> {
             ensure!(answer["success"] == true, "{name} was not paired: {answer}");
             Ok(presented.elapsed())
         };
-        let seen = moments(&peers, &name, presented, [|peer| peer["status"]["pairing"]["state"] == "Bound"]);
+        let seen = moments(&peers, &name, presented, [&|peer| peer["status"]["pairing"]["state"] == "Bound"]);
         let (answer, [seen]) = tokio::try_join!(present, seen)?;
         answers.push(answer);
         bound.push(seen);
+        if (number + 1) % 10 == 0 {
+            anstream::eprintln!("{} of {rounds} pairings", number + 1);
+        }
         peers.delete(&name, &DeleteParams::default()).await?;
     }
     Ok(vec![

@@ -1,5 +1,8 @@
 //! A bed with the chart installed, from programs as shipped, and nothing else of ours on it.
 
+use std::ffi::OsString;
+use std::path::PathBuf;
+
 use anyhow::{Context as _, Result, bail, ensure};
 use e2e::bed::Bed;
 use e2e::vitals::Vitals;
@@ -12,6 +15,7 @@ use tokio::time::Instant;
 
 use super::Args;
 use super::moments::{is_true, moments};
+use super::tally::Tally;
 use crate::demo::build;
 use crate::demo::cluster::{self, NAMESPACE, SYSTEM, Target};
 use crate::demo::screen::Screen;
@@ -27,6 +31,12 @@ pub(super) struct Scene {
     target: Target,
     bed: Bed,
     client: Client,
+    /// Those that were added here.
+    appliances: Vec<String>,
+    /// Where the programs come from, for whoever reads the table.
+    profile: &'static str,
+    /// The reflector, which measures as well.
+    pub(super) reflector: PathBuf,
     _home: TempDir,
 }
 
@@ -35,6 +45,10 @@ impl Scene {
     pub(super) async fn set(args: &Args) -> Result<Self> {
         let (place, screen) = (Place::from_env(), Screen::default());
         let bed = Bed::running()?;
+        let profile = match (&args.operator, &args.reflector) {
+            (None, None) => "profile dist",
+            _ => "programs built otherwise",
+        };
         let reflector = match &args.reflector {
             Some(program) => program.clone(),
             None => build::reflector(&place, &screen).await?,
@@ -45,21 +59,32 @@ impl Scene {
         };
         let home = tempfile::tempdir().context("make a folder")?;
         let target = Target::bed(bed.clone(), &place.root, &place.target, home.path());
+        anstream::eprintln!("clearing the bed, installing the chart");
         cluster::earlier(&target).await.context("clear the bed")?;
         bed.deliver(&target.node, &operator, &target.images.operator).await?;
         bed.deliver(&target.node, &reflector, &target.images.reflector).await?;
         target.install().await?;
         let client = e2e::scenario::client(&bed).await?;
-        Ok(Self { target, bed, client, _home: home })
+        Ok(Self { target, bed, client, appliances: Vec::new(), profile, reflector, _home: home })
     }
 
     /// Removes everything again.
-    pub(super) async fn strike(&self) -> Result<()> {
+    pub(super) async fn strike(mut self) -> Result<()> {
+        for name in std::mem::take(&mut self.appliances) {
+            self.bed.remove_appliance(&name).await?;
+        }
         cluster::earlier(&self.target).await.context("clear the bed")
     }
 
-    pub(super) fn versions(&self) -> String {
-        format!("Kubernetes {} on two nodes of one machine, kine on SQLite", self.bed.state().kubernetes)
+    /// What it was measured with.
+    pub(super) async fn versions(&self) -> Result<String> {
+        let kubernetes = self.client.apiserver_version().await.context("ask for the version")?.git_version;
+        let nodes = self.bed.state().nodes;
+        Ok(format!(
+            "reflector {} ({}), Kubernetes {kubernetes} on {nodes} nodes of one machine, kine on SQLite",
+            env!("CARGO_PKG_VERSION"),
+            self.profile
+        ))
     }
 
     pub(super) fn reflectors(&self) -> Api<DynamicObject> {
@@ -99,11 +124,27 @@ impl Scene {
         let reflectors = self.reflectors();
         create(&reflectors, self.reflector(number, true, more)).await?;
         let name = reflector_name(number);
-        moments(&reflectors, &name, Instant::now(), [|object| is_true(object, "Ready")]).await?;
+        moments(&reflectors, &name, Instant::now(), [&|object| is_true(object, "Ready")]).await?;
         let status = reflectors.get(&name).await?.data["status"].clone();
         let text =
             |value: &Value| value.as_str().map(str::to_owned).context("it has no Endpoint ID or address");
         Ok((text(&status["endpointId"])?, text(&status["addresses"][0])?))
+    }
+
+    /// A machine of its own; what precedes a command to run it there.
+    pub(super) async fn appliance(&mut self, name: &str) -> Result<Vec<OsString>> {
+        if self.bed.member(name).is_err() {
+            self.bed.add_appliance(name).await?;
+            self.appliances.push(name.to_owned());
+        }
+        self.bed.inside(name, [""; 0])
+    }
+
+    /// What has been written so far: to our kinds by anybody, and of any kind by the operator and the pods.
+    pub(super) async fn tallies(&self) -> Result<(Tally, Tally)> {
+        let page = self.target.run(&["kubectl", "get", "--raw", "/metrics"]).await?;
+        let log = std::fs::read_to_string(self.bed.audit_log()).context("read the API server's audit log")?;
+        Ok((Tally::of_metric(&page), Tally::of_log(&log, SYSTEM, NAMESPACE)))
     }
 
     /// The provisioner that runs beside the API server.
@@ -115,13 +156,7 @@ impl Scene {
 
     /// Writes to our kinds that the API server has taken, by anybody.
     pub(super) async fn writes(&self) -> Result<f64> {
-        let text = self.target.run(&["kubectl", "get", "--raw", "/metrics"]).await?;
-        Ok(sum(&text, "apiserver_request_total{", |line| {
-            line.contains("group=\"packetparamedic.io\"")
-                && ["APPLY", "PATCH", "POST", "PUT", "DELETE"]
-                    .iter()
-                    .any(|verb| line.contains(&format!("verb=\"{verb}\"")))
-        }))
+        Ok(self.tallies().await?.0.total())
     }
 
     /// Writes of the operator to anything but its Lease, by its own count.
