@@ -62,7 +62,7 @@ pub(super) async fn measure(scene: &mut Scene, peers: u16, minutes: u16) -> Resu
 
 /// Somebody on a network of their own, whom the Reflector knows.
 async fn appliance(scene: &mut Scene, home: &Path, name: &str) -> Result<Tester> {
-    let way = scene.appliance(name).await?;
+    let way = scene.appliance(&format!("measuring-{name}")).await?;
     let tester = Tester::new(&scene.reflector, home, way)?;
     let (key, file) = (Key::generate(), home.join("key"));
     std::fs::write(&file, key.seed()).context("write an appliance's key")?;

@@ -26,24 +26,33 @@ pub(super) async fn measure(scene: &Scene, rounds: u16) -> Result<Vec<Row>> {
     let quotas = json!({ "quotas": { "cooldown": "0s", "testsPerHour": 10_000, "maxRate": PACE } });
     let (_, address) = scene.serve(0, &quotas).await?;
     let address = address.parse().context("read the address")?;
-    let (mut cuts, mut said) = (Vec::new(), Vec::new());
+    let (mut still, mut cuts, mut said) = (Vec::new(), Vec::new(), Vec::new());
     for round in 1..=rounds {
         let cut = one(scene, address, &format!("p-{round}")).await.with_context(|| format!("cut {round}"))?;
-        cuts.push(cut.0);
-        said.push(cut.1);
+        still.push(cut.still);
+        cuts.push(cut.closed);
+        said.push(cut.said);
         if round % 10 == 0 {
             anstream::eprintln!("{round} of {rounds} cuts");
         }
     }
     Ok(vec![
-        Row::times("`suspend: true` sent → all sockets closed", &cuts),
-        Row::new("of it, after the change reached the reflector, by its own word", "ms", said),
+        Row::times("`suspend: true` sent → its data socket closed", &still),
+        Row::times("`suspend: true` sent → its last socket closed", &cuts),
+        Row::new("the change reached the reflector → its last socket closed, by its own word", "ms", said),
     ])
 }
 
-/// Somebody new measures and is cut: how long that took, and what the reflector says of its part. Nobody is cut twice: two
-/// cuts in one second may read the same in a status.
-async fn one(scene: &Scene, address: SocketAddr, name: &str) -> Result<(Duration, f64)> {
+/// What came of one.
+struct Cut {
+    still: Duration,
+    closed: Duration,
+    /// Of the reflector, in milliseconds.
+    said: f64,
+}
+
+/// Somebody new measures and is cut. Nobody is cut twice: two cuts in one second may read the same in a status.
+async fn one(scene: &Scene, address: SocketAddr, name: &str) -> Result<Cut> {
     let (key, peers) = (Key::generate(), scene.peers());
     let spec = json!({
         "reflectorRef": { "kind": "Reflector", "name": reflector_name(0) },
@@ -60,14 +69,15 @@ async fn one(scene: &Scene, address: SocketAddr, name: &str) -> Result<(Duration
     };
     let began = Instant::now();
     let suspend = async { edit(&peers, name, &json!({ "suspend": true })).await };
-    let (linked, data, _) = tokio::try_join!(linked, download.closed(), suspend)?;
+    let (linked, (data, control), _) = tokio::try_join!(linked, download.closed(), suspend)?;
     let told = |peer: &Value| peer["status"]["reflectors"][0]["revocation"]["latencyMs"].is_number();
     moments(&peers, name, began, [&told]).await?;
     let entry = peers.get(name).await?.data["status"]["reflectors"][0].clone();
     ensure!(entry["lastTest"]["endReason"] == "suspended", "it ended otherwise: {entry}");
     let said = entry["revocation"]["latencyMs"].as_f64().context("no latency is written down")?;
     peers.delete(name, &DeleteParams::default()).await.context("delete the peer")?;
-    Ok((linked.max(data).duration_since(began), said))
+    let closed = linked.max(data).max(control).duration_since(began);
+    Ok(Cut { still: data.duration_since(began), closed, said })
 }
 
 /// Connects as soon as policy lets it.

@@ -1,6 +1,6 @@
 //! A download as stock iperf3 asks for it with `-R -P 1`, for whoever wants to see it cut. It measures nothing itself.
 //!
-//! In: a grant. Out: bytes that flow, and the moment when the last of its two sockets was closed by the other side.
+//! In: a grant. Out: bytes that flow, and the moments when the other side closed its two sockets.
 
 use std::time::Duration;
 
@@ -52,11 +52,10 @@ impl Download {
         timeout(PATIENCE, beginning).await.context("no bytes move")?
     }
 
-    /// Reads on; when the second of its sockets was closed.
-    pub(super) async fn closed(mut self) -> Result<Instant> {
-        let both = async { tokio::join!(end(&mut self.control), end(&mut self.data)) };
-        let (control, data) = timeout(PATIENCE, both).await.context("it is not cut")?;
-        Ok(control.max(data))
+    /// Reads on; when its data socket was closed, and its control socket.
+    pub(super) async fn closed(mut self) -> Result<(Instant, Instant)> {
+        let both = async { tokio::join!(end(&mut self.data), end(&mut self.control)) };
+        timeout(PATIENCE, both).await.context("it is not cut")
     }
 }
 

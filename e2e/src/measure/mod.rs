@@ -31,8 +31,23 @@ use self::spread::Row;
 /// As many machines as a bed has addresses for, and places on one reflector.
 const MAX_BUSY: i64 = 64;
 
+/// Each Reflector of a round has a port of its own.
+const MAX_ROUNDS: i64 = 1000;
+
+const EXAMPLES: &str = "\
+Examples, as root:
+  cargo bed up --spare            a bed to measure on
+  cargo measure ready             print a table
+  cargo measure cuts --rounds 20  a shorter one
+  cargo bed down
+
+Programs are built as shipped (profile dist), which takes minutes the first time. What a demo or an earlier measurement
+left on the bed is removed first; when one fails, what it made stays to be looked at. docs/bench/cluster.md has tables, and
+what they mean.";
+
 /// Options of `cargo measure`.
 #[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// Measure this operator instead of building one as it is shipped.
     #[arg(long, value_name = "FILE")]
@@ -49,17 +64,17 @@ pub(crate) struct Args {
 enum What {
     /// From `kubectl apply` of a Reflector to Ready, by phase.
     Ready {
-        #[arg(long, default_value_t = 10)]
+        #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=MAX_ROUNDS))]
         rounds: u16,
     },
     /// From a peer to its code, and from the code presented to Bound.
     Pairing {
-        #[arg(long, default_value_t = 100)]
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=MAX_ROUNDS))]
         rounds: u16,
     },
     /// From `suspend: true` to all sockets closed, in the middle of a transfer.
     Cuts {
-        #[arg(long, default_value_t = 100)]
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=MAX_ROUNDS))]
         rounds: u16,
     },
     /// Memory and processor time of the operator, of three reflectors that nobody uses, and of a controller written in Go.

@@ -133,10 +133,11 @@ impl Scene {
 
     /// A machine of its own; what precedes a command to run it there.
     pub(super) async fn appliance(&mut self, name: &str) -> Result<Vec<OsString>> {
+        // One of that name is what an earlier measurement left when it failed.
         if self.bed.member(name).is_err() {
             self.bed.add_appliance(name).await?;
-            self.appliances.push(name.to_owned());
         }
+        self.appliances.push(name.to_owned());
         self.bed.inside(name, [""; 0])
     }
 
