@@ -1,10 +1,12 @@
-//! The runner behind the cargo aliases: `cargo demo`, `cargo verify`, `cargo cost`, `cargo bed`.
+//! The runner behind the cargo aliases: `cargo demo`, `cargo verify`, `cargo cost`,
+//! `cargo measure`, `cargo bed`.
 //!
 //! In: a task and its options. Out: lines for a person and an exit code for a machine. It drives the product's
 //! binaries and tests, it links none of them.
 
 mod cost;
 mod demo;
+mod measure;
 mod place;
 mod verify;
 
@@ -26,6 +28,8 @@ enum Task {
     Verify(verify::Args),
     /// Measure what a reflector costs its host: memory, wake-ups, descriptors.
     Cost(cost::Args),
+    /// Measure the operator and its reflectors in a cluster, on a bed that runs.
+    Measure(measure::Args),
     /// A real Kubernetes on this machine: start it, look into it, end it.
     Bed(bed::cli::Args),
 }
@@ -35,6 +39,7 @@ fn main() -> ExitCode {
         Ok(Task::Demo(args)) => demo::run(&args),
         Ok(Task::Verify(args)) => verify::run(&args),
         Ok(Task::Cost(args)) => cost::run(&args),
+        Ok(Task::Measure(args)) => measure::run(&args),
         Ok(Task::Bed(args)) => bed::cli::run(&args),
         Err(error) => {
             // Nothing is left to do about a closed terminal.

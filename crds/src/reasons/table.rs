@@ -1,8 +1,8 @@
 //! The macro that makes an enum of a table, so that a reason without words does not compile.
 
-/// `Name: "what it means" => "what to do",` per reason.
+/// `Name: "what it means" => "what to do",` per reason. One that is called otherwise than its variant says so before the colon.
 macro_rules! reasons {
-    ($(#[$meta:meta])* $name:ident { $($reason:ident: $means:literal => $remedy:literal,)+ }) => {
+    ($(#[$meta:meta])* $name:ident { $($reason:ident $($text:literal)?: $means:literal => $remedy:literal,)+ }) => {
         $(#[$meta])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum $name {
@@ -16,7 +16,7 @@ macro_rules! reasons {
             /// The name, as in `reason` of a condition.
             pub const fn as_str(self) -> &'static str {
                 match self {
-                    $(Self::$reason => stringify!($reason),)+
+                    $(Self::$reason => $crate::reasons::table::name_of!($reason $($text)?),)+
                 }
             }
 
@@ -51,7 +51,16 @@ macro_rules! reasons {
     };
 }
 
-pub(super) use reasons;
+macro_rules! name_of {
+    ($reason:ident) => {
+        stringify!($reason)
+    };
+    ($reason:ident $text:literal) => {
+        $text
+    };
+}
+
+pub(super) use {name_of, reasons};
 
 #[cfg(test)]
 mod tests {

@@ -26,7 +26,7 @@ pub(super) struct Cgroups {
 const DYING: Duration = Duration::from_secs(20);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// Enters the cgroups before `--` and becomes the rest. When the bed is gone there is no such cgroup, and nothing starts.
-const ENTER: &str = r#"
+pub(super) const ENTER: &str = r#"
 while [ "$1" != -- ]; do
   echo 0 >"$1/cgroup.procs" || exit 1
   shift
@@ -146,11 +146,11 @@ impl Cgroups {
     }
 }
 
-fn make(path: &Path) -> Result<()> {
+pub(super) fn make(path: &Path) -> Result<()> {
     fs::create_dir_all(path).with_context(|| format!("make the cgroup {}", path.display()))
 }
 
-fn inherit_cpus(cgroup: &Path) -> Result<()> {
+pub(super) fn inherit_cpus(cgroup: &Path) -> Result<()> {
     for file in ["cpuset.cpus", "cpuset.mems"] {
         let (ours, parent) = (cgroup.join(file), cgroup.join("..").join(file));
         if ours.exists() {
@@ -161,7 +161,7 @@ fn inherit_cpus(cgroup: &Path) -> Result<()> {
     Ok(())
 }
 
-fn delegate(cgroup: &Path) -> Result<()> {
+pub(super) fn delegate(cgroup: &Path) -> Result<()> {
     let controllers = cgroup.join("cgroup.controllers");
     let there =
         fs::read_to_string(&controllers).with_context(|| format!("read {}", controllers.display()))?;
@@ -224,7 +224,7 @@ async fn events(cgroup: &Path, no_longer: &str) -> Result<()> {
 }
 
 /// Removes a cgroup and those below it. One that is gone is fine.
-fn remove(cgroup: &Path) -> io::Result<()> {
+pub(super) fn remove(cgroup: &Path) -> io::Result<()> {
     let gone = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
     let entries = match fs::read_dir(cgroup) {
         Err(error) if gone(&error) => return Ok(()),

@@ -68,6 +68,31 @@ impl Hierarchies {
         Self { unified, v1, v1_memory: None }
     }
 
+    /// Where version 2 is mounted.
+    pub(super) fn unified(&self) -> PathBuf {
+        self.unified.clone()
+    }
+
+    /// Where they are mounted.
+    pub(super) fn points(&self) -> impl Iterator<Item = &PathBuf> {
+        self.v1.iter().chain([&self.unified])
+    }
+
+    /// A cgroup of this name in every hierarchy.
+    pub(super) fn each(&self, name: &str) -> impl Iterator<Item = PathBuf> {
+        self.points().map(move |hierarchy| hierarchy.join(name))
+    }
+
+    /// The same in those of version 1.
+    pub(super) fn version_1(&self, name: &str) -> impl Iterator<Item = PathBuf> {
+        self.v1.iter().map(move |hierarchy| hierarchy.join(name))
+    }
+
+    /// Whether controllers are handed down level by level.
+    pub(super) fn has_version_2_alone(&self) -> bool {
+        self.v1.is_empty()
+    }
+
     /// The bed's own, in the unified hierarchy.
     pub(super) fn root(&self) -> PathBuf {
         self.unified.join(NAME)
@@ -75,7 +100,7 @@ impl Hierarchies {
 
     /// The bed's own, in every hierarchy.
     pub(super) fn roots(&self) -> impl Iterator<Item = PathBuf> {
-        self.v1.iter().chain([&self.unified]).map(|hierarchy| hierarchy.join(NAME))
+        self.each(NAME)
     }
 
     /// The one that knows how much memory the bed takes.

@@ -6,6 +6,7 @@
 //!
 //! One file per component says how it is started and when it is ready; none of them runs anything.
 
+mod apart;
 mod apiserver;
 mod argocd;
 mod audit;
@@ -45,6 +46,7 @@ mod sweep;
 mod traces;
 mod up;
 
+pub use self::apart::Apart;
 pub use self::argocd::{GitHost, NAMESPACE as ARGOCD_NAMESPACE};
 pub use self::harm::Still;
 pub use self::layout::{Host, Layout, Member};

@@ -47,9 +47,15 @@ pub(super) async fn sweep(folder: &Path) -> Result<()> {
 }
 
 fn links() -> Result<Vec<String>> {
-    let names = fs::read_dir("/sys/class/net").context("list the interfaces")?;
-    let names = names.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    Ok(names.filter(|name| is_our_link(name)).collect())
+    // Of this network namespace; /sys shows those of whoever mounted it.
+    let text = fs::read_to_string("/proc/self/net/dev").context("list the interfaces")?;
+    Ok(our_links(&text))
+}
+
+/// Two lines of headings, then one for each interface, its name before a colon.
+fn our_links(dev: &str) -> Vec<String> {
+    let names = dev.lines().skip(2).filter_map(|line| line.split_once(':')).map(|(name, _)| name.trim());
+    names.filter(|name| is_our_link(name)).map(ToOwned::to_owned).collect()
 }
 
 fn is_our_link(name: &str) -> bool {
@@ -116,6 +122,8 @@ mod tests {
 
     #[test]
     fn only_interfaces_with_our_prefix_are_ours() {
+        let dev = "Inter-|   Receive\n face |bytes packets\n    lo: 1 2\nrbed-bridge:9 8\n  eth0: 3 4\n";
+        assert_eq!(our_links(dev), ["rbed-bridge"]);
         assert!(is_our_link("rbed-node-1-11") && is_our_link("rbed-bridge"));
         for other in ["eth0", "lo", "rbedroom", "cni0", "docker0", "xrbed-1"] {
             assert!(!is_our_link(other), "{other}");

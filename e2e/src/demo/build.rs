@@ -19,7 +19,7 @@ pub(super) struct Programs {
 }
 
 /// The reflector as it is shipped: its rates are shown. It takes minutes the first time and a moment later on.
-pub(super) async fn reflector(place: &Place, screen: &Screen) -> Result<PathBuf> {
+pub(crate) async fn reflector(place: &Place, screen: &Screen) -> Result<PathBuf> {
     build(place, screen, &["--profile", "dist", "--package", "reflector", "--bin", "reflector"]).await?;
     Ok(place.target.join("dist/reflector"))
 }
@@ -36,6 +36,13 @@ pub(super) async fn all(place: &Place, screen: &Screen) -> Result<Programs> {
     let folder = place.target.join("debug");
     let reflector = reflector(place, screen).await?;
     Ok(Programs { reflector, operator: folder.join("reflector-operator"), folder })
+}
+
+/// The operator as it is shipped, for whoever measures it.
+pub(crate) async fn operator(place: &Place, screen: &Screen) -> Result<PathBuf> {
+    let what = ["--profile", "dist", "--package", "operator", "--bin", "reflector-operator"];
+    build(place, screen, &what).await?;
+    Ok(place.target.join("dist/reflector-operator"))
 }
 
 async fn build(place: &Place, screen: &Screen, what: &[&str]) -> Result<()> {

@@ -5,11 +5,11 @@
 //! runs on at the end; elsewhere it says why not and tells that of one host, which leaves nothing behind.
 
 mod acts;
-mod build;
+pub(crate) mod build;
 mod calm;
 mod choice;
-mod cluster;
-mod screen;
+pub(crate) mod cluster;
+pub(crate) mod screen;
 mod stage;
 
 use std::path::PathBuf;

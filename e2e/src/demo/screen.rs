@@ -44,7 +44,7 @@ pub(super) const SEEN_IN_A_CLUSTER: [&str; 3] = [
 
 /// The story so far. Writing is best effort: a reader that went away changes nothing about the result.
 #[derive(Debug, Default)]
-pub(super) struct Screen {
+pub(crate) struct Screen {
     step: usize,
 }
 

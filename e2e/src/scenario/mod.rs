@@ -22,6 +22,6 @@ pub use self::pods::{Pods, busybox};
 pub use self::repository::{Repository, Revision};
 pub use self::seen::Seen;
 pub use self::story::{
-    Scenario, TURN, TURNS, alone, alone_with_argocd, breaking_a_node, scenario, scenario_with_argocd,
+    Scenario, TURN, TURNS, alone, alone_with_argocd, breaking_a_node, client, scenario, scenario_with_argocd,
 };
 pub use self::wait::{MINUTE, wait_until};

@@ -257,7 +257,7 @@ impl Scenario {
 }
 
 /// The API of a bed, as administrator. What it asks for is waited for with a deadline by whoever asks.
-pub(super) async fn client(bed: &Bed) -> Result<Client> {
+pub async fn client(bed: &Bed) -> Result<Client> {
     Client::try_from(config(bed).await?).context("make a client")
 }
 

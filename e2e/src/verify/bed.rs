@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use e2e::scenario::{TURN, TURNS};
 use e2e::{bed, parts};
 
@@ -49,10 +49,10 @@ pub(super) fn run(job: &Job) -> Result<Outcome> {
     if bed::Bed::running().is_ok() {
         // An operator of a demo would act on the objects of scenarios.
         job.run(ourselves(&["demo", "--clear"]))?;
-        tell(job, &NEWEST)?;
+        TURNS.iter().try_for_each(|turn| tell(job, &NEWEST, turn))?;
     } else {
         for line in LINES[usize::from(job.place.long && !job.place.ci)] {
-            on_a_new_bed(job, line)?;
+            on_new_beds(job, line)?;
         }
         job.stage("starting it, killing it, starting it again, ending it, looking for traces");
         job.run(cargo_bed(&["check", "--rounds", ROUNDS[usize::from(job.place.long)]]))?;
@@ -60,33 +60,63 @@ pub(super) fn run(job: &Job) -> Result<Outcome> {
     tested::outcome(job, "scenarios")
 }
 
-fn on_a_new_bed(job: &Job, line: &Line) -> Result<()> {
-    let kubernetes = line.kubernetes;
-    job.stage(format!("building and starting the {kubernetes} Kubernetes"));
-    let mut words = vec!["up", "--spare", "--kubernetes", kubernetes];
-    words.extend((line.argocd && job.place.long).then_some("--argocd"));
-    let up = job.run(cargo_bed(&words));
-    let told = up.and_then(|()| tell(job, line)).and_then(|()| job.run(cargo_bed(&["status"])));
-    // Also after a failure: what there was to see of a scenario is kept in target/scenarios, of a start in this log.
-    let down = job.run(cargo_bed(&["down"]));
-    told.and(down)
+/// Each turn on a bed of its own: most of either is waiting, so that both take hardly longer than one.
+fn on_new_beds(job: &Job, line: &Line) -> Result<()> {
+    job.stage(format!("building and starting the {} Kubernetes", line.kubernetes));
+    let told = up(job, line).and_then(|()| {
+        // Once, not in both turns.
+        job.run(scenarios(job, &["--list"]))?;
+        job.stage("scenarios");
+        match bed::Apart::open() {
+            Ok(apart) => on_two(job, line, &apart),
+            Err(why) => {
+                job.say(&format!("one bed for both turns, there is no place for a second: {why:#}"))?;
+                TURNS.iter().try_for_each(|turn| tell(job, line, turn))
+            }
+        }
+    });
+    ended(job, told)
 }
 
-/// First those that are told beside others, then those that want to be alone.
-fn tell(job: &Job, line: &Line) -> Result<()> {
-    let names = line.scenarios.iter().copied();
-    for turn in TURNS {
-        job.stage(format!("scenarios, {turn}"));
-        let mut scenarios = job.cargo_command(&["test", "--package", "e2e", "--test", "scenarios", "--"]);
-        scenarios.arg(SIDE_BY_SIDE).args(names.clone());
-        scenarios.env("REFLECTOR_BED_REQUIRED", "1").env(TURN, turn);
-        if job.place.long {
-            // Rounds that are counted are all run.
-            scenarios.env("REFLECTOR_TEST_LONG", "1");
-        }
-        second_try::run(job, scenarios)?;
+/// The first turn on the bed that is up, the second beside it.
+fn on_two(job: &Job, line: &Line, apart: &bed::Apart) -> Result<()> {
+    let [beside, alone] = TURNS;
+    let other = job.beside("bed-alone", apart.inside(&job.place.root))?;
+    let (here, there) = std::thread::scope(|scope| {
+        let there = scope.spawn(|| ended(&other, up(&other, line).and_then(|()| tell(&other, line, alone))));
+        let here = tell(job, line, beside);
+        (here, there.join().unwrap_or_else(|_| bail!("whoever told what is told alone panicked")))
+    });
+    job.absorb(&other)?;
+    here.and(there)
+}
+
+fn up(job: &Job, line: &Line) -> Result<()> {
+    let mut words = vec!["up", "--spare", "--kubernetes", line.kubernetes];
+    words.extend((line.argocd && job.place.long).then_some("--argocd"));
+    job.run(cargo_bed(&words))
+}
+
+/// Ends it, also after a failure: what there was to see of a scenario is kept in target/scenarios, of a start in the log.
+fn ended(job: &Job, told: Result<()>) -> Result<()> {
+    let told = told.and_then(|()| job.run(cargo_bed(&["status"])));
+    told.and(job.run(cargo_bed(&["down"])))
+}
+
+fn tell(job: &Job, line: &Line, turn: &str) -> Result<()> {
+    let mut scenarios = scenarios(job, &[SIDE_BY_SIDE]);
+    scenarios.args(line.scenarios).env("REFLECTOR_BED_REQUIRED", "1").env(TURN, turn);
+    if job.place.long {
+        // Rounds that are counted are all run.
+        scenarios.env("REFLECTOR_TEST_LONG", "1");
     }
-    Ok(())
+    second_try::run(job, scenarios)
+}
+
+fn scenarios(job: &Job, words: &[&str]) -> Command {
+    let mut command = job.cargo_command(&["test", "--package", "e2e", "--test", "scenarios", "--"]);
+    command.args(words);
+    command
 }
 
 /// `cargo bed` of this program.
@@ -96,9 +126,10 @@ pub(super) fn cargo_bed(words: &[&str]) -> Command {
     command
 }
 
-/// This program, also after cargo has put another one in its place, which building the scenarios does.
+/// This program, also after cargo has put another one in its place, which building the scenarios does, and also for a
+/// command that leads there through others.
 pub(super) fn ourselves(words: &[&str]) -> Command {
-    let mut command = Command::new("/proc/self/exe");
+    let mut command = Command::new(format!("/proc/{}/exe", std::process::id()));
     command.args(words);
     command
 }

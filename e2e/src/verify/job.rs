@@ -1,5 +1,6 @@
 //! One step at work: starts its commands, keeps their output, ends them when they take too long.
 
+use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
@@ -87,15 +88,28 @@ pub(super) struct Job {
     name: &'static str,
     limit: Duration,
     live: Arc<Live>,
+    /// What precedes each command: the way into the place where they run. Nothing when that is here.
+    way: Vec<OsString>,
 }
 
 impl Job {
     /// A job with an empty log.
     pub(super) fn new(place: Place, name: &'static str, limit: Duration, live: Arc<Live>) -> Result<Self> {
         fs::create_dir_all(place.logs()).with_context(|| format!("create {}", place.logs().display()))?;
-        let job = Self { place, name, limit, live };
+        let job = Self { place, name, limit, live, way: Vec::new() };
         File::create(job.log()).with_context(|| format!("create {}", job.log().display()))?;
         Ok(job)
+    }
+
+    /// A part of this step that runs beside the rest, with a log of its own, in the place that `way` leads into.
+    pub(super) fn beside(&self, name: &'static str, way: Vec<OsString>) -> Result<Self> {
+        let part = Self::new(self.place.clone(), name, self.limit, Arc::clone(&self.live))?;
+        Ok(Self { way, ..part })
+    }
+
+    /// Takes over what a part has logged, whatever became of it.
+    pub(super) fn absorb(&self, part: &Self) -> Result<()> {
+        self.say(&part.logged()?)
     }
 
     /// The log of this step.
@@ -175,6 +189,7 @@ impl Job {
     fn execute(&self, mut command: Command, text: &str, out: File, limit: Duration) -> Result<ExitStatus> {
         self.say(&format!("$ {text}"))?;
         *lock(&self.live.last_command) = Some(text.to_owned());
+        command = led(&self.way, command);
         command
             .current_dir(&self.place.root)
             .stdin(Stdio::null())
@@ -211,6 +226,20 @@ impl Job {
     }
 }
 
+/// The same command behind what leads to where it runs.
+fn led(way: &[OsString], command: Command) -> Command {
+    let [program, words @ ..] = way else { return command };
+    let mut led = Command::new(program);
+    led.args(words).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => led.env(name, value),
+            None => led.env_remove(name),
+        };
+    }
+    led
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -223,13 +252,18 @@ fn kill(group: Pid) {
 /// A command as one would type it at the top of the tree: the tasks of this program are cargo's aliases.
 fn describe(command: &Command, place: &Place) -> String {
     let program = command.get_program();
-    let ours = program == place.cargo || program == "/proc/self/exe";
+    let ours = program == place.cargo || is_a_running_program(Path::new(program));
     let program = if ours { "cargo".into() } else { short(Path::new(program), place) };
     let set = command.get_envs().filter_map(|(key, value)| {
         value.map(|value| format!("{}={:?}", key.to_string_lossy(), value.to_string_lossy()))
     });
     let arguments = command.get_args().map(|argument| short(Path::new(argument), place));
     set.chain([program]).chain(arguments).collect::<Vec<_>>().join(" ")
+}
+
+/// `/proc/PID/exe`: this program, whatever stands in its place by now.
+fn is_a_running_program(path: &Path) -> bool {
+    path.starts_with("/proc") && path.ends_with("exe")
 }
 
 fn short(path: &Path, place: &Place) -> String {
@@ -298,12 +332,26 @@ mod tests {
     }
 
     #[test]
+    fn a_part_runs_where_it_was_led_and_what_it_said_is_taken_over() {
+        let (_dir, job) = job(LONG);
+        let part = job.beside("part", ["env", "WHERE=there"].map(OsString::from).to_vec()).unwrap();
+        let mut command = sh("echo $WHERE $WHAT");
+        command.env("WHAT", "it is");
+        part.run(command).unwrap();
+        job.run(sh("echo ${WHERE-here}")).unwrap();
+        job.absorb(&part).unwrap();
+        let expected =
+            "$ sh -c echo ${WHERE-here}\nhere\n$ WHAT=\"it is\" sh -c echo $WHERE $WHAT\nthere it is\n\n";
+        assert_eq!(job.logged().unwrap(), expected);
+    }
+
+    #[test]
     fn commands_are_shown_as_one_would_type_them() {
         let (dir, job) = job(LONG);
         let mut command = Command::new(dir.path().join("target/tools/bin/cargo-deny"));
         command.arg("check").env("A", "b c");
         assert_eq!(describe(&command, &job.place), "A=\"b c\" target/tools/bin/cargo-deny check");
-        let mut alias = Command::new("/proc/self/exe");
+        let mut alias = Command::new("/proc/17/exe");
         alias.args(["bed", "up"]);
         assert_eq!(describe(&alias, &job.place), "cargo bed up");
     }

@@ -4,14 +4,15 @@
 //! `RUSTDOCFLAGS`, and everything shares one target folder.
 
 use std::num::NonZero;
+use std::process::Command;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail, ensure};
 
 use super::job::{Job, Outcome};
 use super::{
     bed, cost, demo, deps, features, fuzz, generated, hygiene, interop, sanitize, second_try, tested,
-    unsafety,
+    tests_list, unsafety,
 };
 
 /// One thing that must be true of the tree.
@@ -205,9 +206,31 @@ pub(super) const TESTED: [&str; 5] = ["--workspace", "--lib", "--bins", "--tests
 /// the step takes twice as long.
 const AT_ONCE: usize = 6;
 
+/// Its tests have one cable between them, which they wait for most of the time: they run beside the others.
+const ON_A_CABLE: &str = "network";
+
 fn tests(job: &Job) -> Result<Outcome> {
+    let (cable, others): (Vec<_>, Vec<_>) =
+        tests_list::integration_tests(job)?.into_iter().partition(|name| name == ON_A_CABLE);
+    ensure!(!cable.is_empty(), "no test is called {ON_A_CABLE}");
+    job.stage("");
+    let part = job.beside("test-network", Vec::new())?;
+    let on_a_cable = test(job, &["--workspace", "--test", ON_A_CABLE]);
+    let mut words = vec!["--workspace", "--lib", "--bins", "--examples"];
+    words.extend(others.iter().flat_map(|name| ["--test", name.as_str()]));
+    let (there, here) = std::thread::scope(|scope| {
+        let there = scope.spawn(|| second_try::run(&part, on_a_cable));
+        let here = second_try::run(job, test(job, &words));
+        (there.join().unwrap_or_else(|_| bail!("whoever ran the tests on a cable panicked")), here)
+    });
+    job.absorb(&part)?;
+    here.and(there)?;
+    tested::outcome(job, "tests")
+}
+
+fn test(job: &Job, targets: &[&str]) -> Command {
     let mut command = job.cargo_command(&["test"]);
-    command.args(TESTED).arg("--no-fail-fast");
+    command.args(targets).arg("--no-fail-fast");
     // They have a step of their own, which says which versions there were.
     command.arg("--").args(interop::MODULES.iter().flat_map(|module| ["--skip", module]));
     if job.place.long {
@@ -218,8 +241,7 @@ fn tests(job: &Job) -> Result<Outcome> {
     command.env("RUST_TEST_THREADS", processors.max(AT_ONCE).to_string());
     // Scenarios are told in a step of their own, also when a bed happens to run.
     command.env("REFLECTOR_BED_LATER", "1");
-    second_try::run(job, command)?;
-    tested::outcome(job, "tests")
+    command
 }
 
 fn rustdoc(job: &Job) -> Result<Outcome> {

@@ -18,15 +18,13 @@ const LIST: Duration = Duration::from_secs(30);
 struct Binary {
     target: String,
     path: PathBuf,
+    /// A file or a folder in `tests`: its name is not that of a package.
+    is_of_its_own: bool,
 }
 
 /// The names of all tests, `target::module::test`, sorted. Builds them when needed.
 pub(super) fn all(job: &Job) -> Result<Vec<String>> {
-    job.stage("building the tests");
-    let mut build = job.cargo_command(&["test", "--no-run", "--message-format=json"]);
-    build.args(TESTED);
-    let binaries = binaries(&job.capture(build)?);
-    ensure!(!binaries.is_empty(), "cargo built no test binary");
+    let binaries = built(job)?;
     job.stage("listing the tests");
     let mut names = Vec::new();
     for binary in &binaries {
@@ -38,6 +36,21 @@ pub(super) fn all(job: &Job) -> Result<Vec<String>> {
     }
     names.sort();
     Ok(names)
+}
+
+/// What stands in the folders `tests`, each as `--test NAME`. Builds them, and whatever else has tests, when needed.
+pub(super) fn integration_tests(job: &Job) -> Result<Vec<String>> {
+    let binaries = built(job)?.into_iter().filter(|binary| binary.is_of_its_own);
+    Ok(binaries.map(|binary| binary.target).collect())
+}
+
+fn built(job: &Job) -> Result<Vec<Binary>> {
+    job.stage("building the tests");
+    let mut build = job.cargo_command(&["test", "--no-run", "--message-format=json"]);
+    build.args(TESTED);
+    let binaries = binaries(&job.capture(build)?);
+    ensure!(!binaries.is_empty(), "cargo built no test binary");
+    Ok(binaries)
 }
 
 /// The test binaries in cargo's messages, one JSON object per line.
@@ -52,7 +65,8 @@ fn binary(message: &Value) -> Option<Binary> {
     }
     let target = message.pointer("/target/name")?.as_str()?.to_owned();
     let path = Path::new(message.pointer("/executable")?.as_str()?).to_path_buf();
-    Some(Binary { target, path })
+    let is_of_its_own = message.pointer("/target/kind/0")? == "test";
+    Some(Binary { target, path, is_of_its_own })
 }
 
 /// The names in `--list --format terse`: `module::name: test`.
@@ -69,10 +83,17 @@ mod tests {
         let messages = r#"
             {"reason":"compiler-artifact","target":{"name":"serde"},"profile":{"test":false},"executable":null}
             {"reason":"compiler-artifact","target":{"name":"e2e"},"profile":{"test":false},"executable":"/t/e2e"}
-            {"reason":"compiler-artifact","target":{"name":"crds"},"profile":{"test":true},"executable":"/t/crds-1"}
+            {"reason":"compiler-artifact","target":{"name":"crds","kind":["lib"]},"profile":{"test":true},"executable":"/t/crds-1"}
+            {"reason":"compiler-artifact","target":{"name":"yaml","kind":["test"]},"profile":{"test":true},"executable":"/t/yaml-2"}
             {"reason":"build-finished","success":true}
             not json"#;
-        assert_eq!(binaries(messages), [Binary { target: "crds".into(), path: "/t/crds-1".into() }]);
+        let binary = |target: &str, path: &str, is_of_its_own| Binary {
+            target: target.into(),
+            path: path.into(),
+            is_of_its_own,
+        };
+        let expected = [binary("crds", "/t/crds-1", false), binary("yaml", "/t/yaml-2", true)];
+        assert_eq!(binaries(messages), expected);
     }
 
     #[test]

@@ -15,7 +15,7 @@ Examples:
   kubectl reflector revoke living-room
         Ends its sessions, and says how long that took.
   kubectl reflector why living-room
-        What its conditions mean, and what to do.
+        What its conditions and its last denials mean, and what to do.
 
 Exit codes:
   0   done
@@ -83,7 +83,7 @@ pub(super) enum Command {
     Approve(Approve),
     /// Shuts a peer out now, and says how long it took.
     Revoke(Revoke),
-    /// What the conditions of a peer, a Reflector or a fleet mean, and what to do.
+    /// What the conditions of a peer, a Reflector or a fleet and its last denials mean, and what to do.
     Why {
         /// Its name, or peer/NAME, reflector/NAME, fleet/NAME.
         #[arg(value_name = "NAME")]

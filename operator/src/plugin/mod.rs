@@ -9,6 +9,7 @@ mod approve;
 mod args;
 mod cluster;
 mod complete;
+mod denials;
 mod drain;
 mod export;
 mod gitops;

@@ -1,8 +1,7 @@
 //! `report`: everything a person who helps needs, in one text. No Secret is read, and no code is in what is.
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use crds::{Reflector, ReflectorFleet, ReflectorPeer};
-use futures_util::AsyncReadExt as _;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Event, PersistentVolumeClaim, Pod, Service};
 use kube::ResourceExt as _;
@@ -13,14 +12,13 @@ use serde_json::Value;
 use super::answer::{Answer, written};
 use super::args::Format;
 use super::cluster::{Cluster, Kind};
+use super::logs;
 use super::text::{line, plain};
 use crate::clock::Now;
 use crate::reflectors::REFLECTOR_LABEL;
 
 /// Of each log.
 const LINES: i64 = 200;
-/// Longest log that is taken in: that many long lines.
-const MAX_LOG: u64 = 256 * 1_024;
 
 pub(super) async fn run(cluster: &Cluster, now: Now) -> Result<Answer> {
     let mut report = Report::default();
@@ -45,7 +43,8 @@ pub(super) async fn run(cluster: &Cluster, now: Now) -> Result<Answer> {
         for previous in [false, true] {
             let name = pod.name_any();
             let title = format!("log {name}{}", if previous { ", of the container before" } else { "" });
-            match log(cluster, &name, previous).await {
+            let parameters = LogParams { previous, tail_lines: Some(LINES), ..LogParams::default() };
+            match logs::read(cluster, &name, &parameters).await {
                 Ok(text) => report.section(&title, &text),
                 // Most have none before.
                 Err(_) if previous => {}
@@ -69,14 +68,6 @@ fn ours(events: Vec<Event>) -> Vec<Event> {
             || name.starts_with("rfl-")
     };
     events.into_iter().filter(is_ours).collect()
-}
-
-async fn log(cluster: &Cluster, pod: &str, previous: bool) -> Result<String> {
-    let parameters = LogParams { previous, tail_lines: Some(LINES), ..LogParams::default() };
-    let mut text = Vec::new();
-    let log = std::pin::pin!(cluster.log(pod, &parameters).await?);
-    log.take(MAX_LOG).read_to_end(&mut text).await.context("read the log")?;
-    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
 #[derive(Default)]

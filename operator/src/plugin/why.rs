@@ -1,15 +1,18 @@
-//! `why`: what the conditions of an object mean, and what to do.
+//! `why`: what the conditions of an object and its last denials mean, and what to do.
 
 use anyhow::{Result, bail, ensure};
+use crds::peer::ReflectorKind;
 use crds::reasons::{FleetReason, PeerReason, ReflectorReason};
 use crds::{Reflector, ReflectorFleet, ReflectorPeer};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::ResourceExt as _;
 use serde_json::json;
 
 use super::answer::{Answer, written};
 use super::args::Format;
 use super::cluster::Cluster;
+use super::denials::{self, Denials, Whose};
 use super::peers::today;
 use super::text::{ago, count, is_fine, line, plain};
 use crate::clock;
@@ -29,12 +32,19 @@ pub(super) async fn run(cluster: &Cluster, name: &str, format: Option<Format>) -
         [] => bail!("there is no peer, Reflector or fleet {name} in namespace {}", cluster.namespace),
         _ => bail!("there are several of that name: say peer/{name}, reflector/{name} or fleet/{name}"),
     };
+    let denials = match subject.whose() {
+        Some((whose, reflectors)) => denials::read(cluster, &whose, &reflectors).await,
+        None => Denials::default(),
+    };
     let now = clock::now().wall;
     let text = match format {
-        None => subject.draw(name, now),
+        None => subject.draw(name, &denials, now),
         Some(format) => {
             let all: Vec<_> = subject.conditions().iter().map(|one| subject.explained(one)).collect();
-            written(&json!({ "name": name, "conditions": all }), format)?
+            let mut said = denials.into_json();
+            said["name"] = json!(name);
+            said["conditions"] = json!(all);
+            written(&said, format)?
         }
     };
     Ok(Answer::text(text))
@@ -66,6 +76,24 @@ impl Subject {
         }
     }
 
+    /// Whose denials are worth a look, and in the logs of which Reflectors. Those of a fleet are its members'.
+    fn whose(&self) -> Option<(Whose, Vec<String>)> {
+        match self {
+            Self::Peer(peer) => {
+                let named = &peer.spec.reflector_ref;
+                let status = peer.status.clone().unwrap_or_default();
+                let members = status.reflectors.into_iter().map(|entry| entry.name);
+                let reflectors = match named.kind {
+                    ReflectorKind::Reflector => vec![named.name.clone()],
+                    _ => members.collect(),
+                };
+                Some((Whose::of(peer), reflectors))
+            }
+            Self::Reflector(reflector) => Some((Whose::All, vec![reflector.name_any()])),
+            Self::Fleet(_) => None,
+        }
+    }
+
     /// What a reason means and what to do. A newer operator may have one we do not know.
     fn words(&self, reason: &str) -> Option<(&'static str, &'static str)> {
         match self {
@@ -88,7 +116,7 @@ impl Subject {
         said
     }
 
-    fn draw(&self, name: &str, now: Timestamp) -> String {
+    fn draw(&self, name: &str, denials: &Denials, now: Timestamp) -> String {
         let mut out = String::new();
         for condition in self.conditions() {
             let since = ago(Some(&condition.last_transition_time), now);
@@ -110,19 +138,34 @@ impl Subject {
         if out.is_empty() {
             out = format!("Nobody has looked at {} yet. Is the operator running?\n", plain(name));
         }
-        out.push_str(&self.denied(now));
+        out.push_str(&self.denied(denials, now));
+        out.push_str(&denials.draw(now));
         out
     }
 
-    fn denied(&self, now: Timestamp) -> String {
-        let Self::Peer(peer) = self else { return String::new() };
-        match today(peer, now).and_then(|usage| usage.denied_today).unwrap_or(0) {
-            0 => String::new(),
-            denied => format!(
-                "  {} denied today: the reflector's audit log and kubectl reflector logs have the reasons.\n",
-                count(denied, "request")
-            ),
+    /// What there is to know beside the denials that the logs have.
+    fn denied(&self, denials: &Denials, now: Timestamp) -> String {
+        let mut out = String::new();
+        let Self::Peer(peer) = self else { return out };
+        let denied = today(peer, now).and_then(|usage| usage.denied_today).unwrap_or(0);
+        if denied > 0 {
+            let older = ": they are older than the log of the pod, the audit log on its claim has them";
+            let older = if denials.is_empty() && denials.unread.is_empty() { older } else { "" };
+            line(&mut out, &format!("  {} denied today{older}.", count(denied, "request")));
         }
+        let id = peer.status.as_ref().and_then(|status| status.endpoint_id.as_ref());
+        let named = &peer.spec.reflector_ref;
+        if id.is_none() && peer.spec.endpoint_id.is_none() && named.kind == ReflectorKind::Reflector {
+            let reflector = plain(&named.name);
+            line(
+                &mut out,
+                &format!(
+                    "  It has no Endpoint ID yet. Whom {reflector} did not know and turned away: \
+                     kubectl reflector why reflector/{reflector}"
+                ),
+            );
+        }
+        out
     }
 }
 
@@ -135,8 +178,6 @@ fn details(message: &str, means: &str, remedy: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use kube::ResourceExt as _;
-
     use super::*;
     use crate::plugin::testing::{golden, now, picture};
 
@@ -144,7 +185,7 @@ mod tests {
     fn golden_why() {
         let all = picture();
         let asked = |name: &str, subject: &Subject| {
-            format!("$ kubectl reflector why {name}\n{}", subject.draw(name, now()))
+            format!("$ kubectl reflector why {name}\n{}", subject.draw(name, &Denials::default(), now()))
         };
         let reflectors = all.reflectors.into_iter().filter(|one| !one.name_any().starts_with("homes"));
         let parts = reflectors
@@ -167,8 +208,9 @@ mod tests {
         let mut reflector = picture().reflectors.remove(0);
         reflector.status.as_mut().unwrap().conditions[0].reason = "InventedLater".into();
         let subject = Subject::Reflector(Box::new(reflector.clone()));
-        assert!(subject.draw("attic", now()).contains("does not know the reason"));
+        assert!(subject.draw("attic", &Denials::default(), now()).contains("does not know the reason"));
         reflector.status = None;
-        assert!(Subject::Reflector(Box::new(reflector)).draw("attic", now()).contains("operator"));
+        let subject = Subject::Reflector(Box::new(reflector));
+        assert!(subject.draw("attic", &Denials::default(), now()).contains("operator"));
     }
 }

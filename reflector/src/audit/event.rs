@@ -77,6 +77,10 @@ pub struct Event {
     pub bytes: Option<u64>,
     /// Length of the session.
     pub duration: Option<Duration>,
+    /// What a denied appliance was told. For the log: a line of the audit log has its reason alone.
+    pub message: Option<String>,
+    /// When it was told to come back. Likewise.
+    pub retry_after_sec: Option<u64>,
 }
 
 impl Event {
@@ -94,6 +98,8 @@ impl Event {
             reason: None,
             bytes: None,
             duration: None,
+            message: None,
+            retry_after_sec: None,
         }
     }
 }

@@ -64,6 +64,8 @@ impl Observer for Records {
             params: serde_json::to_value(denial.params).ok(),
             decision: Some("denied"),
             reason: Some(denial.denied.reason.as_str()),
+            message: Some(denial.denied.message.clone()),
+            retry_after_sec: denial.denied.retry_after_sec,
             ..Event::new(EventType::SessionDenied)
         };
         // A log that could not be written is tried again with the next event. Where it decides about tests, the requests

@@ -67,7 +67,8 @@ fn not_accepted(connection: &Connection, why: Refused) -> Message {
     services.metrics.pairing_attempt(counted(why));
     services.audit.record_limited(Event {
         decision: Some("denied"),
-        reason: Some(why.as_str()),
+        reason: Some(why.reason().as_str()),
+        message: Some(why.to_string()),
         ..answers::about(connection, EventType::ConnectionDenied)
     });
     refused(&why.to_string())

@@ -9,6 +9,7 @@ mod limits;
 use std::collections::BTreeSet;
 
 use crds::EndpointId;
+use crds::reasons::DenialReason;
 use jiff::Timestamp;
 use reflector::engine::evidence::limit::{By, Cause, Limit};
 use reflector::engine::evidence::{Evidence, clock, cpu, nic, tcp, thermal};
@@ -20,7 +21,7 @@ use reflector::link::message::{
     ActiveTest, Message, Mode, PathMeta, PolicySummary, Protocol, ServerHello, SessionGrant, SessionParams,
     SessionResult, StatusSnapshot, TestType,
 };
-use reflector::reason::{DenyReason, EndReason, RefuseReason};
+use reflector::reason::{CodeReason, DenyReason, EndReason, RefuseReason};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -64,12 +65,16 @@ fn names(section: &str) -> Vec<&str> {
 /// Red when a reason is added, renamed or removed without its row, or the order differs.
 #[test]
 fn every_reason_has_its_row_and_no_row_is_without_reason() {
-    let pages: [(&str, Vec<&str>); 3] = [
+    let pages: [(&str, Vec<&str>); 4] = [
         ("## Why a session was not granted", DenyReason::ALL.iter().map(|reason| reason.as_str()).collect()),
         ("## Why a session ended", EndReason::ALL.iter().map(|reason| reason.as_str()).collect()),
         (
             "## Why a connection was refused or closed",
             RefuseReason::ALL.iter().map(|reason| reason.as_str()).collect(),
+        ),
+        (
+            "## Why a pairing code was not accepted",
+            CodeReason::ALL.iter().map(|reason| reason.as_str()).collect(),
         ),
     ];
     for (heading, known) in pages {
@@ -83,6 +88,18 @@ fn every_reason_says_what_it_means_and_what_to_do() {
         let cells: Vec<_> = row.trim_matches('|').split('|').map(str::trim).collect();
         assert_eq!(cells.len(), 3, "{row}");
         assert!(cells.iter().all(|cell| !cell.is_empty()), "{row}");
+    }
+}
+
+/// What to do differs between a host and a cluster; what it means does not.
+#[test]
+fn the_page_explains_denials_as_the_plugin_does() {
+    for reason in DenialReason::all() {
+        let name = format!("`{}`", reason.as_str());
+        let row = rows(REASONS).into_iter().find(|row| {
+            row.first() == Some(&name.as_str()) && row[1].replace('`', "") == reason.explanation()
+        });
+        assert!(row.is_some(), "docs/reference/reasons.md: {name} means: {}", reason.explanation());
     }
 }
 

@@ -16,10 +16,10 @@ use clap::Subcommand;
 
 use self::appliance::Appliance;
 use self::start::Kubernetes;
-use super::check;
 use super::layout::MAX_NODES;
 use super::running::{self, Bed};
 use super::up;
+use super::{apart, check};
 use crate::parts::Wanted;
 
 const EXAMPLES: &str = "\
@@ -137,6 +137,7 @@ async fn perform(what: &What) -> Result<ExitCode> {
         }
         What::Down => {
             up::down(&folder).await?;
+            apart::sweep()?;
             anstream::println!("The bed is gone, and nothing of it is left.");
         }
         What::Status { json } => return status::status(&folder, *json),

@@ -7,8 +7,7 @@ use tokio::time::Instant;
 
 use super::super::stage::until_every;
 use super::Story;
-use super::clearing::{CHART, RELEASE, SYSTEM};
-use super::target::{NAMESPACE, REFLECTOR};
+use super::target::{NAMESPACE, REFLECTOR, SYSTEM};
 
 /// How often a Reflector that starts is looked at: each look is a kubectl.
 const LOOK: Duration = Duration::from_millis(300);
@@ -19,17 +18,9 @@ const SOMEBODYS_NODE: &str = "pi5-attic";
 impl Story {
     pub(super) async fn helm_installs_the_chart(&mut self) -> Result<()> {
         self.screen.step("Helm installs the operator");
-        // The bed's operator goes where its image was brought.
-        let placed = self.target.bed.as_ref().map_or_else(String::new, |_| {
-            format!(",nodeSelector.kubernetes\\.io/hostname={}", self.target.node)
-        });
-        let values = format!("{},reflectorNamespace.create=true{placed}", self.target.images.values()?);
-        let install = ["helm", "install", RELEASE, CHART, "--namespace", SYSTEM, "--create-namespace"];
-        let words: Vec<&str> =
-            install.into_iter().chain(["--set", &values, "--wait", "--timeout=2m"]).collect();
         let began = Instant::now();
-        self.screen.command(&format!("{} \\\n        --set {values} --wait", install.join(" ")));
-        self.target.run(&words).await?;
+        let command = self.target.install().await?;
+        self.screen.command(&command);
         self.screen.good(&format!("the operator runs after {:.1} s", began.elapsed().as_secs_f32()));
         self.target.typed(&self.screen, &["kubectl", "-n", SYSTEM, "get", "pods"]).await.map(drop)
     }

@@ -7,12 +7,8 @@ use e2e::bed::{self, Bed};
 
 use super::super::stage::until_every;
 use super::PEER;
-use super::target::{NAMESPACE, Target};
+use super::target::{CHART, NAMESPACE, RELEASE, SYSTEM, Target};
 
-/// The release, and the namespace of its operator.
-pub(super) const RELEASE: &str = "reflector-operator";
-pub(super) const SYSTEM: &str = "reflector-system";
-pub(super) const CHART: &str = "charts/reflector-operator";
 /// How often a bed that somebody is changing is asked for.
 const AGAIN: Duration = Duration::from_millis(200);
 
@@ -49,7 +45,7 @@ pub(in super::super) async fn clear(root: &std::path::Path) -> Result<()> {
 }
 
 /// What an earlier demo, or a scenario, left of the chart: a release takes nothing over that is not its own.
-pub(super) async fn earlier(target: &Target) -> Result<()> {
+pub(crate) async fn earlier(target: &Target) -> Result<()> {
     target.run(&["helm", "uninstall", RELEASE, "-n", SYSTEM, "--ignore-not-found", "--wait"]).await?;
     let all = target.run(&["helm", "template", RELEASE, CHART, "-n", SYSTEM]).await?;
     let folder = super::home()?;

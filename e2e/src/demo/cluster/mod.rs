@@ -20,8 +20,10 @@ use tokio::process::Command;
 use super::build::Programs;
 use super::screen::Screen;
 
+pub(crate) use self::clearing::earlier;
 pub(super) use self::clearing::{clear, end_bed};
-use self::target::{Images, Target};
+use self::target::Images;
+pub(crate) use self::target::{NAMESPACE, SYSTEM, Target};
 
 /// The name of the appliance, and of its object.
 const PEER: &str = "living-room";

@@ -16,16 +16,20 @@ use super::super::screen::Screen;
 
 /// Longer than the two minutes that helm and kubectl are told to wait, so that their own words are shown.
 const LONGEST: Duration = Duration::from_secs(150);
+/// The release, its namespace, and the chart.
+pub(super) const RELEASE: &str = "reflector-operator";
+pub(crate) const SYSTEM: &str = "reflector-system";
+pub(super) const CHART: &str = "charts/reflector-operator";
 /// The namespace of the samples.
-pub(super) const NAMESPACE: &str = "reflectors";
+pub(crate) const NAMESPACE: &str = "reflectors";
 /// The Reflector of the samples.
 pub(super) const REFLECTOR: &str = "attic";
 
 /// Two images, as `REPOSITORY:TAG`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Images {
-    pub(super) operator: String,
-    pub(super) reflector: String,
+pub(crate) struct Images {
+    pub(crate) operator: String,
+    pub(crate) reflector: String,
 }
 
 impl Images {
@@ -44,12 +48,12 @@ impl Images {
 
 /// A cluster, and what is needed to speak to it.
 #[derive(Debug)]
-pub(super) struct Target {
+pub(crate) struct Target {
     /// The bed, when it is ours.
-    pub(super) bed: Option<Bed>,
+    pub(crate) bed: Option<Bed>,
     /// Where the Reflector is to run.
-    pub(super) node: String,
-    pub(super) images: Images,
+    pub(crate) node: String,
+    pub(crate) images: Images,
     kubeconfig: PathBuf,
     /// Where programs are looked for before the system's own places.
     folders: Vec<PathBuf>,
@@ -61,7 +65,7 @@ pub(super) struct Target {
 
 impl Target {
     /// A bed that runs. `folder` is for helm's files.
-    pub(super) fn bed(bed: Bed, root: &Path, plugin: &Path, folder: &Path) -> Self {
+    pub(crate) fn bed(bed: Bed, root: &Path, plugin: &Path, folder: &Path) -> Self {
         let images = |name: &str| format!("localhost/{name}:demo");
         Self {
             kubeconfig: bed.kubeconfig(),
@@ -102,6 +106,25 @@ impl Target {
         })
     }
 
+    /// What the chart is told.
+    pub(crate) fn values(&self) -> Result<String> {
+        // The bed's operator goes where its image was brought.
+        let placed = self
+            .bed
+            .as_ref()
+            .map_or_else(String::new, |_| format!(",nodeSelector.kubernetes\\.io/hostname={}", self.node));
+        Ok(format!("{},reflectorNamespace.create=true{placed}", self.images.values()?))
+    }
+
+    /// Installs the chart and waits until the operator is ready; the command as one would type it.
+    pub(crate) async fn install(&self) -> Result<String> {
+        let values = self.values()?;
+        let install = ["helm", "install", RELEASE, CHART, "--namespace", SYSTEM, "--create-namespace"];
+        let words = install.into_iter().chain(["--set", &values, "--wait", "--timeout=2m"]);
+        self.run(&words.collect::<Vec<_>>()).await?;
+        Ok(format!("{} \\\n        --set {values} --wait", install.join(" ")))
+    }
+
     /// A file of the tree.
     pub(super) fn sample(&self, path: &str) -> PathBuf {
         self.root.join(path)
@@ -116,7 +139,7 @@ impl Target {
     }
 
     /// Runs a command that must succeed, and returns what it prints.
-    pub(super) async fn run(&self, words: &[&str]) -> Result<String> {
+    pub(crate) async fn run(&self, words: &[&str]) -> Result<String> {
         let output = self.output(words).await?;
         let told = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "`{}` failed ({}): {}", shown(words), output.status, told.trim());

@@ -9,6 +9,7 @@ use kube::ResourceExt as _;
 use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
+use super::plugin::plugin;
 use super::running::{Operator, built, image_on};
 use super::{create, reflector, says};
 use crate::chart;
@@ -103,7 +104,13 @@ impl Appliance<'_> {
             (cut && entry.revocation.is_some()).then_some(())
         })
         .await?;
-        self.test(&address, &["-t", "1", "--up"], 2).await.map(|_| ())
+        self.test(&address, &["-t", "1", "--up"], 2).await?;
+        for asked in ["living-room", "reflector/attic"] {
+            let why = plugin(self.story, &["why", asked]).await?;
+            let told = ["suspended (error 403", "10.99.0.", "Remove spec.suspend to let it in again."];
+            ensure!(told.iter().all(|words| why.out.contains(words)), "{asked}: {}{}", why.out, why.err);
+        }
+        Ok(())
     }
 
     /// Makes the object, and reads the code as somebody who may.

@@ -4,6 +4,8 @@ use std::io;
 
 use jiff::Timestamp;
 
+use crate::reason::CodeReason;
+
 use super::code::Code;
 use super::handle::Reservation;
 
@@ -83,16 +85,16 @@ pub enum Refused {
 
 impl Refused {
     /// Stable name for audit and metrics.
-    pub fn as_str(self) -> &'static str {
+    pub fn reason(self) -> CodeReason {
         match self {
-            Self::Wrong => "wrong_code",
-            Self::Wait { .. } => "too_many_codes",
-            Self::InUse { .. } => "code_in_use",
-            Self::NotOpen => "window_not_open",
-            Self::Used => "code_used",
-            Self::Expired => "code_expired",
-            Self::Closed => "window_closed",
-            Self::NotRecorded => "not_recorded",
+            Self::Wrong => CodeReason::Wrong,
+            Self::Wait { .. } => CodeReason::TooMany,
+            Self::InUse { .. } => CodeReason::InUse,
+            Self::NotOpen => CodeReason::NotOpen,
+            Self::Used => CodeReason::Used,
+            Self::Expired => CodeReason::Expired,
+            Self::Closed => CodeReason::Closed,
+            Self::NotRecorded => CodeReason::NotRecorded,
         }
     }
 }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crds::EndpointId;
+use crds::reasons::Denial;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock;
@@ -19,6 +20,7 @@ use super::limiter::{Admit, Limiter};
 use super::line::{Entry, Opens};
 use super::resume::{Note, resume};
 use super::sink::{FileSink, Sink, StreamSink};
+use super::told::{DENIED, denial};
 use super::writer::{Item, Shared, Writer};
 
 /// Events that wait for the disk: a burst of a few seconds, at most 2 MiB of lines.
@@ -98,6 +100,8 @@ pub struct Audit {
     shared: Arc<Shared>,
     endpoint_id: Arc<Mutex<EndpointId>>,
     denies_on_failure: Arc<AtomicBool>,
+    /// Of denials in the log.
+    told: Arc<Mutex<Limiter>>,
 }
 
 impl Audit {
@@ -142,7 +146,7 @@ impl Audit {
         thread.spawn(move || writer.run(waiting)).map_err(Error::Thread)?;
         let endpoint_id = Arc::new(Mutex::new(settings.endpoint_id));
         let denies_on_failure = Arc::new(AtomicBool::new(settings.on_failure == OnFailure::Deny));
-        Ok(Self { queue, shared, endpoint_id, denies_on_failure })
+        Ok(Self { queue, shared, endpoint_id, denies_on_failure, told: Arc::default() })
     }
 
     /// Records an event that only an authorised peer or an administrator can cause. Waits at most half a second for
@@ -155,6 +159,7 @@ impl Audit {
     /// Records an event from where nothing may wait: a session's own task. When the queue is full, which takes a stuck
     /// disk, the event is lost and counted.
     pub fn record_now(&self, event: Event) {
+        self.tell(&event);
         let suppressed = self.limiter(|limiter| limiter.take(event.kind));
         self.try_send(self.entry(event, suppressed));
     }
@@ -162,6 +167,7 @@ impl Audit {
     /// Records an event that a stranger can cause as often as it likes: at most ten a minute of one kind and source,
     /// and a hundred of one kind in all. The others are counted in the next line of that kind. Never waits.
     pub fn record_limited(&self, event: Event) {
+        self.tell(&event);
         let now = clock::now();
         let admit = self.limiter(|limiter| limiter.admit(event.kind, event.source, now));
         let Admit::Write { suppressed } = admit else { return };
@@ -222,12 +228,25 @@ impl Audit {
     /// takes longer than two seconds. Called at shutdown.
     pub async fn flush(&self) -> bool {
         for (kind, suppressed) in self.limiter(Limiter::drain) {
-            let event = Event { decision: Some("denied"), ..Event::new(kind) };
+            let event = Event { decision: Some(DENIED), ..Event::new(kind) };
             self.send(self.entry(event, suppressed)).await;
         }
         let (done, flushed) = oneshot::channel();
         let all = async { self.queue.send(Item::Flush(done)).await.is_ok() && flushed.await.is_ok() };
         tokio::time::timeout(FLUSH_DEADLINE, all).await.unwrap_or(false)
+    }
+
+    /// A denial stands in the log too. It has limits of its own: those that must reach the audit log need not reach this one.
+    fn tell(&self, event: &Event) {
+        let now = clock::now();
+        let Some(denial) = denial(event, now.wall) else { return };
+        let admit = {
+            let mut limiter = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+            limiter.admit(event.kind, event.source, now)
+        };
+        if let Admit::Write { suppressed } = admit {
+            tracing::info!(target: Denial::TARGET, "{}", Denial { suppressed, ..denial });
+        }
     }
 
     fn try_send(&self, entry: Box<Entry>) {

@@ -577,3 +577,67 @@ async fn a_writer_that_dies_is_noticed() {
     audit.record(event(1)).await;
     tokio::time::timeout(PATIENCE, audit.ended()).await.unwrap();
 }
+
+/// What was logged while something ran, in words or in JSON, as `cli/logging` has it written.
+fn logged(json: bool, run: impl FnOnce()) -> Vec<String> {
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+    impl io::Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let kept = Kept::default();
+    let writer = kept.clone();
+    let builder = tracing_subscriber::fmt().with_writer(move || writer.clone());
+    if json {
+        tracing::subscriber::with_default(builder.json().finish(), run);
+    } else {
+        tracing::subscriber::with_default(builder.with_ansi(false).finish(), run);
+    }
+    let kept = kept.0.lock().unwrap();
+    String::from_utf8_lossy(&kept).lines().map(str::to_owned).collect()
+}
+
+/// What a stranger sent is in there, and starts no line of its own.
+#[tokio::test]
+async fn a_denial_stands_in_the_log_where_the_plugin_finds_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let audit = Audit::open(settings(&log(&folder))).unwrap();
+    let hostile = "no\n2026-11-22T12:00:00Z  INFO denied: {}\u{1b}[2J";
+    for json in [false, true] {
+        let lines = logged(json, || {
+            audit.record_now(Event {
+                decision: Some(DENIED),
+                reason: Some("suspended"),
+                message: Some(hostile.to_owned()),
+                ..denial([192, 0, 2, if json { 8 } else { 7 }])
+            });
+            audit.record_now(event(1));
+        });
+        let found: Vec<Denial> = lines.iter().filter_map(|line| Denial::on(line)).collect();
+        assert_eq!((lines.len(), found.len()), (1, 1), "{lines:?}");
+        assert_eq!((found[0].reason.as_str(), found[0].message.as_deref()), ("suspended", Some(hostile)));
+    }
+}
+
+/// Even those that the audit log has to take whatever it costs.
+#[tokio::test]
+async fn a_flood_of_denials_fills_no_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let audit = Audit::open(settings(&log(&folder))).unwrap();
+    let told = |event: Event| Event { decision: Some(DENIED), reason: Some("busy"), ..event };
+    let lines = logged(false, || {
+        for number in 0..5_000_u32 {
+            let [_, _, high, low] = number.to_be_bytes();
+            audit.record_now(told(denial([10, 0, 0, 1])));
+            audit.record_limited(told(denial([10, 1, high, low])));
+        }
+    });
+    // A minute that ends in the middle adds a hundred.
+    assert!((100..=200).contains(&lines.len()), "{}", lines.len());
+}
