@@ -1,4 +1,4 @@
-//! Reads audit logs for verification: finds rotated files by name, feeds their lines to the walk.
+//! Reads audit logs: finds rotated files by name, feeds their lines to the walk that verifies them.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -27,6 +27,25 @@ pub enum Error {
     Missing {
         /// The path asked for.
         path: PathBuf,
+    },
+    /// What is to be copied out must be readable elsewhere.
+    #[error("{} is compressed: unpack it first", path.display())]
+    Compressed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Its files changed their names each time they were opened.
+    #[error("{} is rotated again and again: try later", path.display())]
+    Rotating {
+        /// The log.
+        path: PathBuf,
+    },
+    /// Whoever was to read the copy did not.
+    #[error("write the copy")]
+    Write {
+        /// Why.
+        #[source]
+        source: io::Error,
     },
     /// A file cannot be read.
     #[error("read {}", path.display())]
@@ -96,7 +115,7 @@ fn age(log: &OsStr, file: &OsStr) -> Option<Age> {
     rest.strip_prefix('.')?.parse().ok().map(|number| Age::Numbered(std::cmp::Reverse(number)))
 }
 
-fn compressed(path: &Path) -> bool {
+pub(super) fn compressed(path: &Path) -> bool {
     path.extension().is_some_and(|end| ["gz", "xz", "zst", "bz2"].iter().any(|known| end == *known))
 }
 

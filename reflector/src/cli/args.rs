@@ -183,6 +183,13 @@ pub(super) enum Peers {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Audit {
+    /// Print the audit log with its rotated files, to keep it elsewhere
+    #[command(after_long_help = help::AUDIT_EXPORT)]
+    Export {
+        /// Files of one log, oldest first; default: the configured log with its rotated files
+        #[arg(value_hint = ValueHint::FilePath)]
+        files: Vec<PathBuf>,
+    },
     /// Find lines of the audit log that were removed, changed or reordered
     #[command(after_long_help = help::AUDIT_VERIFY)]
     Verify {

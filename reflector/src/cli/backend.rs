@@ -131,6 +131,8 @@ pub trait Backend {
         files: &[PathBuf],
         head: Option<AuditHead>,
     ) -> anyhow::Result<Box<dyn Answer>>;
+    /// Prints these audit files, or the configured log when none is named.
+    fn audit_export(&self, config: &Config, files: &[PathBuf]) -> anyhow::Result<()>;
     /// Lets iperf3 clients on a port of loopback measure through a reflector's tunnel, until interrupted.
     fn connect(&self, loaded: &Loaded, what: &Forwarding) -> anyhow::Result<Box<dyn Answer>>;
     /// Every peer that the manifests and `authorized_peers` name.

@@ -268,11 +268,28 @@ Every line of the audit log carries the hash of the one before it.
 
 Examples:
   reflector audit verify
+  reflector audit export > audit.jsonl
 
 Exit codes:
   0   intact
   1   a file cannot be read
   2   not intact
+  64  the command line is wrong
+
+Files:
+  logging.audit_log_path and its rotated files";
+
+pub(super) const AUDIT_EXPORT: &str = "\
+Whole lines, oldest first, while the reflector goes on writing. Nothing is removed. Whoever keeps the copy can verify it there.
+
+Examples:
+  reflector audit export > audit.jsonl
+  kubectl exec deploy/rfl-attic -- /reflector audit export > audit.jsonl
+  reflector audit verify audit.jsonl
+
+Exit codes:
+  0   done
+  1   a file cannot be read, or is compressed
   64  the command line is wrong
 
 Files:

@@ -1,4 +1,5 @@
-//! What a command answers and how it reaches standard output: for people, or as JSON. Nothing else writes there.
+//! What a command answers and how it reaches standard output: for people, or as JSON. Nothing else writes
+//! there but `audit export`, whose answer may be longer than memory.
 
 use std::io::{self, IsTerminal, Write};
 

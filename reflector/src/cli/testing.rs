@@ -124,6 +124,11 @@ impl Backend for Fake {
         Ok(Box::new(Said { message: "intact".to_owned() }))
     }
 
+    fn audit_export(&self, _: &Config, files: &[PathBuf]) -> anyhow::Result<()> {
+        self.saw(format!("export {files:?}"));
+        Ok(())
+    }
+
     fn peers(&self, _: &Config) -> anyhow::Result<Vec<ManifestPeer>> {
         Ok(self.manifests.clone())
     }

@@ -1,6 +1,8 @@
 //! A Reflector that lives for years: its key moves in from elsewhere, it is reached in each way there is, and its owner
 //! changes it while people measure.
 
+use std::process::Stdio;
+
 use anyhow::{Context as _, Result, ensure};
 use crds::Reflector;
 use e2e::appliance::Key;
@@ -8,9 +10,11 @@ use e2e::scenario::{MINUTE, Scenario, scenario, wait_until};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::api::{DeleteParams, PostParams};
-use serde_json::json;
+use serde_json::{Value, json};
+use tokio::process::Command;
 
 use super::fleets::edit;
+use super::running::built;
 use super::says;
 use super::serving::{Attic, DENIED, MEASURED, address};
 
@@ -168,6 +172,39 @@ async fn a_key_that_moves_in_is_the_same_endpoint_and_is_told_nobody() {
         for text in [base64.trim_matches('"').to_owned(), hex.concat(), format!("{seed:?}")] {
             ensure!(!told.contains(&text), "somebody may read the key");
         }
+        attic.operator.end().await
+    })
+    .await;
+}
+
+/// L4: with kubectl alone, while it is written; whoever has the copy verifies it where there is no cluster.
+#[tokio::test]
+async fn the_audit_log_of_a_pod_is_copied_out_by_kubectl_and_is_whole() {
+    scenario("living-audit", async |story: &mut Scenario| {
+        let attic = Attic::serving(story, NODE, 16770, &json!({})).await?;
+        let den = attic.appliance("den").await?;
+        for _ in 0..2 {
+            attic.ends(&den, &[], MEASURED).await?;
+        }
+        let running = attic.measure(&den, &["-t", "10"])?;
+        attic.sessions(1).await?;
+        let export = ["exec", "deploy/rfl-attic", "--", "/reflector", "audit", "export"];
+        let copy = story.kubectl(export).await.context("copy the audit log out")?;
+        let (ended, said) = running.ended().await?;
+        ensure!(ended == Some(MEASURED), "the running test ended with {ended:?}: {said}");
+        let completed = copy.lines().filter(|line| line.contains("\"session_completed\"")).count();
+        ensure!(completed == 2, "{completed} sessions are in {copy}");
+
+        let folder = tempfile::tempdir().context("make a folder for the copy")?;
+        let file = folder.path().join("audit.jsonl");
+        std::fs::write(&file, &copy).context("keep the copy")?;
+        let mut verify = Command::new(built("reflector", "reflector").await?);
+        verify.args(["audit", "verify", "--json"]).arg(&file).env("HOME", folder.path());
+        let verified = verify.stdin(Stdio::null()).output().await.context("verify the copy")?;
+        ensure!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
+        let report: Value = serde_json::from_slice(&verified.stdout).context("read what was found")?;
+        let lines = copy.lines().count();
+        ensure!(report["intact"] == true && report["lines"] == lines && report["first_seq"] == 1, "{report}");
         attic.operator.end().await
     })
     .await;

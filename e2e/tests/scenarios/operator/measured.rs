@@ -7,11 +7,12 @@ use e2e::scenario::{MINUTE, Scenario, scenario, wait_until};
 use serde_json::json;
 
 use super::running::{Operator, image_on};
+use super::said::said_by;
 use super::{create, reflector, says};
 use crate::chart;
 use crate::crds::install;
 
-/// X8, S3: asked for by a schedule, it is measured once after the start, and told.
+/// X8, S3, H5: asked for by a schedule, it is measured once after the start, and told.
 #[tokio::test]
 async fn a_reflector_with_a_schedule_measures_its_host_and_what_a_tunnel_costs_there() {
     scenario("operator-measured", async |story: &mut Scenario| {
@@ -38,6 +39,8 @@ async fn a_reflector_with_a_schedule_measures_its_host_and_what_a_tunnel_costs_t
             conditions.iter().find(|one| one.type_ == "HardwareReady").context("it says nothing")?;
         ensure!(hardware.reason.starts_with("Hardware"), "{hardware:?}");
         says(story, "attic", "Ready", "True", "Serving").await?;
+        let (fields, _) = said_by(story, "rfl-attic").await?;
+        ensure!(fields.contains("selfTest"), "its pod has the fields {fields:?}");
         operator.end().await
     })
     .await;

@@ -10,9 +10,11 @@ mod measured;
 mod pairing;
 mod plugin;
 mod reached;
+mod reaching;
 mod rights;
 mod rollout;
 mod running;
+mod said;
 mod serving;
 mod whole;
 

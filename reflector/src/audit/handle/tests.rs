@@ -2,12 +2,13 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use serde_json::Value;
 
 use super::super::chain;
 use super::super::event::EventType;
+use super::super::export::export_log;
 use super::super::files::{find, noted_head, verify_log};
 use super::super::sink::Partial;
 use super::super::verify::Fault;
@@ -91,6 +92,66 @@ async fn the_chain_goes_on_over_restarts() {
     assert!(lines(&log(&folder)).iter().all(|line| line["endpoint_id"] == me().to_string()));
     let opens: Vec<_> = lines(&log(&folder)).iter().map(|line| line.get("opens").cloned()).collect();
     assert_eq!((&opens[0], opens[1..].iter().flatten().count()), (&Some("new".into()), 0));
+}
+
+/// L4: copied out while it is written and renamed, it is one chain from its first line on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_is_renamed_meanwhile_is_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = log(&folder);
+    let audit = Audit::open(settings(&path)).unwrap();
+    write(&audit, 0..20).await;
+    let done = std::sync::Arc::new(AtomicBool::new(false));
+    let reader = tokio::task::spawn_blocking({
+        let (path, done) = (path.clone(), done.clone());
+        move || {
+            let mut copies = 0;
+            while !done.load(Ordering::Acquire) || copies == 0 {
+                assert!(exported(&path).0 >= 20);
+                copies += 1;
+            }
+            copies
+        }
+    });
+    for round in 1..=6 {
+        for old in (1..round).rev() {
+            let name = |number: u32| folder.path().join(format!("audit.jsonl.{number}"));
+            fs::rename(name(old), name(old + 1)).unwrap();
+        }
+        fs::rename(&path, folder.path().join("audit.jsonl.1")).unwrap();
+        write(&audit, 0..20).await;
+    }
+    done.store(true, Ordering::Release);
+    println!("{} copies while it was renamed", reader.await.unwrap());
+    assert_eq!(exported(&path), (140, Some(audit.head())));
+}
+
+/// Copies a log out and verifies the copy: how many lines it has, and its last one.
+fn exported(path: &Path) -> (u64, Option<Head>) {
+    let mut copy = Vec::new();
+    export_log(path, &mut copy).unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    fs::write(log(&elsewhere), &copy).unwrap();
+    let report = verify_log(&log(&elsewhere), None).unwrap();
+    assert!(report.intact && report.first_seq == Some(1), "{report}");
+    let last = copy.strip_suffix(b"\n").unwrap().rsplit(|byte| *byte == b'\n').next().unwrap();
+    let last: Value = serde_json::from_slice(last).unwrap();
+    let head = serde_json::from_value(serde_json::json!({ "seq": last["seq"], "hash": last["hash"] }));
+    (report.lines, head.ok())
+}
+
+/// What is still being written has no end, and what was packed cannot be read elsewhere.
+#[tokio::test]
+async fn half_a_line_is_no_part_of_a_copy_and_a_packed_file_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = log(&folder);
+    fs::write(&path, "{\"seq\":1}\n{\"se").unwrap();
+    let mut copy = Vec::new();
+    export_log(&path, &mut copy).unwrap();
+    assert_eq!(copy, b"{\"seq\":1}\n");
+    fs::write(folder.path().join("audit.jsonl.1.gz"), "").unwrap();
+    let error = export_log(&path, &mut copy).unwrap_err().to_string();
+    assert!(error.contains("audit.jsonl.1.gz is compressed: unpack it first"), "{error}");
 }
 
 #[tokio::test]

@@ -80,6 +80,10 @@ pub(super) fn run(
             let head = if files.is_empty() { audit_head(config, backend)? } else { None };
             (backend.audit_verify(config, files, head)?, json.json)
         }
+        Command::Audit(Audit::Export { files }) => {
+            backend.audit_export(config, files)?;
+            (Box::new(Said { message: String::new() }), false)
+        }
         Command::Config(ConfigCommand::Check { json }) => (Box::new(Checked::new(&loaded)), json.json),
         Command::Config(ConfigCommand::Show { json }) => (Box::new(Shown::new(&loaded)), json.json),
         Command::Config(ConfigCommand::Reference) | Command::Completions { .. } | Command::Man { .. } => {

@@ -106,6 +106,14 @@ fn the_configured_audit_log_is_verified_up_to_the_servers_last_line() {
 }
 
 #[test]
+fn an_export_names_its_files_or_takes_the_configured_log() {
+    let backend = Fake::default();
+    assert_eq!(text(&backend, "audit export").unwrap(), "");
+    text(&backend, "audit export a b").unwrap();
+    assert_eq!(*backend.seen.borrow(), ["export []", "export [\"a\", \"b\"]"]);
+}
+
+#[test]
 fn serve_and_self_test_reach_their_rooms() {
     let server = Fake::default();
     assert_eq!(text(&server, "serve").unwrap(), "");
