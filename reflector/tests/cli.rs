@@ -233,6 +233,7 @@ fn before_the_first_start_a_command_says_what_makes_the_thing_it_misses() {
     for (command, hint) in [
         (&["show-id"][..], "the first `reflector serve` makes it"),
         (&["rotate-identity"], "the first `reflector serve` makes it"),
+        (&["export-identity", "--private-key"], "the first `reflector serve` makes it"),
         (&["peers", "list"], "the first `reflector serve` or `reflector peers add` makes it"),
         (&["status"], "start it with `reflector serve`"),
         (&["pair"], "start it with `reflector serve`"),
@@ -244,6 +245,22 @@ fn before_the_first_start_a_command_says_what_makes_the_thing_it_misses() {
     let named =
         reflector(dir.path()).args(["peers", "list"]).env("REFLECTOR__ACCESS__PEERS_DIR", "gone").output();
     assert!(err(&named.unwrap()).contains("make it, or mend access.peers_dir"));
+}
+
+/// F7
+#[test]
+fn an_exported_key_is_the_key_file_and_comes_with_a_warning() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = dir();
+    let key = dir.path().join("state/key");
+    std::fs::create_dir(dir.path().join("state")).unwrap();
+    std::fs::write(&key, [0_u8; 32]).unwrap();
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let refused = run(dir.path(), &["export-identity"]);
+    assert_eq!((refused.status.code(), out(&refused).as_str()), (Some(64), ""));
+    let exported = run(dir.path(), &["export-identity", "--private-key"]);
+    assert_eq!(out(&exported), format!("{}=\n", "A".repeat(43)));
+    assert!(err(&exported).contains("private key of PP-7DN2-"), "{}", err(&exported));
 }
 
 /// I1: another length or mode is exit 1, and nothing is changed.

@@ -18,7 +18,7 @@ pub(super) enum Exit {
     Failed = 1,
     /// Answered, and the answer is no: something is not Ready, nobody came in time.
     No = 2,
-    /// Part of it: a claim waits for approval.
+    /// Part of it: a claim waits for approval, the key of a Reflector could not be read.
     Part = 3,
     /// The command line is wrong.
     Usage = 64,

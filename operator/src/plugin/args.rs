@@ -6,6 +6,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+/// Options of every command, apart from its own.
+const EVERYWHERE: &str = "Options of every command";
 const EXAMPLES: &str = "\
 Examples:
   kubectl reflector status
@@ -14,18 +16,20 @@ Examples:
         A code for one appliance, and what became of it.
   kubectl reflector revoke living-room
         Ends its sessions, and says how long that took.
+  kubectl reflector test attic --from-here
+        Measures from this machine to a Reflector.
   kubectl reflector why living-room
         What its conditions and its last denials mean, and what to do.
 
 Exit codes:
   0   done
   1   not done; standard error says why and what to do
-  2   answered, and the answer is no: something is not Ready, nobody came in time
-  3   part of it: a claim waits for approval
+  2   answered, and the answer is no: something is not Ready, nobody came in time, a test was denied
+  3   part of it: a claim waits for approval, the key of a Reflector could not be read, a test was cut
   64  the command line is wrong
 
-It finds the API server as kubectl does, and can do what you can do. What it writes stands under the field manager
-packetparamedic-cli.";
+It finds the API server as kubectl does, and can do what you can do.
+What it writes stands under the field manager packetparamedic-cli.";
 
 /// Looks after reflectors and the appliances that may measure against them.
 #[derive(Debug, Parser)]
@@ -41,19 +45,19 @@ pub(super) struct Cli {
 #[derive(Debug, Args)]
 pub(super) struct Global {
     /// The namespace; the context's own, when left out.
-    #[arg(short, long, global = true, value_name = "NAMESPACE")]
+    #[arg(short, long, global = true, help_heading = EVERYWHERE, value_name = "NAMESPACE")]
     pub(super) namespace: Option<String>,
     /// The context of the kubeconfig.
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "NAME")]
     pub(super) context: Option<String>,
     /// The kubeconfig; $KUBECONFIG or ~/.kube/config, when left out.
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "FILE")]
     pub(super) kubeconfig: Option<PathBuf>,
     /// For programs: json or yaml.
-    #[arg(short, long, global = true, value_enum, value_name = "FORMAT")]
+    #[arg(short, long, global = true, help_heading = EVERYWHERE, value_enum, value_name = "FORMAT")]
     pub(super) output: Option<Format>,
     /// Print the kubectl command that each step stands for to standard error.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     pub(super) verbose: bool,
 }
 
@@ -64,6 +68,16 @@ pub(super) enum Format {
     Json,
     /// YAML.
     Yaml,
+}
+
+impl Command {
+    /// Whether it has an answer for programs.
+    pub(super) fn takes_output(&self) -> bool {
+        !matches!(
+            self,
+            Self::Drain(_) | Self::Revoke(_) | Self::Logs(_) | Self::Report | Self::Completion { .. }
+        )
+    }
 }
 
 /// What to do.
@@ -90,17 +104,18 @@ pub(super) enum Command {
         name: String,
     },
     /// Every peer as a manifest with its Endpoint ID in spec, ready for git.
-    Export,
+    Export {
+        /// Instead, every Reflector's private key as a Secret that spec.identity.importSecretRef takes. Not for git. It takes
+        /// the right to start programs in pods (create pods/exec).
+        #[arg(long)]
+        identities: bool,
+    },
     /// Lets running tests end and denies new ones, until --undo.
     Drain(Drain),
     /// What a Reflector's pod logs.
     Logs(Logs),
-    /// Lets a Reflector measure its own host: what its pod answers, and its exit code.
-    Test {
-        /// The Reflector.
-        #[arg(value_name = "REFLECTOR")]
-        reflector: String,
-    },
+    /// Lets a Reflector measure its own host, or, with --from-here, measures the path to it.
+    Test(Test),
     /// Everything a person who helps needs: objects, events, logs. Secrets are not read.
     Report,
     /// Prints a completion script.
@@ -190,6 +205,23 @@ pub(super) struct Logs {
     pub(super) tail: Option<i64>,
 }
 
+/// Options of `test`.
+#[derive(Debug, Args)]
+pub(super) struct Test {
+    /// The Reflector.
+    pub(super) reflector: String,
+    /// Measure from this machine to it, with the program reflector, beside this one or on PATH. This machine has to be
+    /// a peer there: pair it once, with a code behind -- --code
+    #[arg(long)]
+    pub(super) from_here: bool,
+    /// Where it is reached from here, instead of the first address in its status.
+    #[arg(long, value_name = "HOST:PORT", requires = "from_here")]
+    pub(super) address: Option<String>,
+    /// More for the program's own test command, such as: -- --down -t 30
+    #[arg(last = true, value_name = "OPTIONS", requires = "from_here")]
+    pub(super) more: Vec<String>,
+}
+
 /// For commands that edit a spec.
 #[derive(Debug, Clone, Copy, Args)]
 pub(super) struct Force {
@@ -237,6 +269,15 @@ mod tests {
         }
         let both = ["k", "pair", "a", "--reflector", "r", "--fleet", "f"];
         assert!(Cli::try_parse_from(both).is_err());
+    }
+
+    /// Words where a program waits for JSON would be worse than none.
+    #[test]
+    fn a_command_without_an_answer_for_programs_says_so() {
+        for (words, takes) in [(["k", "peers", "-ojson"], true), (["k", "report", "-ojson"], false)] {
+            let cli = Cli::try_parse_from(words).unwrap();
+            assert_eq!((cli.command.takes_output(), cli.global.output), (takes, Some(Format::Json)));
+        }
     }
 
     #[test]

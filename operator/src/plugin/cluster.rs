@@ -88,6 +88,13 @@ impl Cluster {
         }
     }
 
+    /// Says which other command does it, when asked to.
+    pub(super) fn says(&self, command: &str) {
+        if self.verbose {
+            anstream::eprintln!("+ {command}");
+        }
+    }
+
     /// One object, when there is one.
     pub(super) async fn find<K: Kind>(&self, name: &str) -> Result<Option<K>> {
         self.stands_for(&format!("get {} {name} --output yaml", plural::<K>()));

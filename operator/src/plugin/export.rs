@@ -26,7 +26,7 @@ pub(super) async fn run(cluster: &Cluster, format: Option<Format>) -> Result<Ans
     }))
 }
 
-fn documents(manifests: &[Value]) -> Result<String> {
+pub(super) fn documents(manifests: &[Value]) -> Result<String> {
     let mut out = String::new();
     for manifest in manifests {
         out.push_str("---\n");

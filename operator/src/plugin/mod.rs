@@ -12,7 +12,10 @@ mod complete;
 mod denials;
 mod drain;
 mod export;
+mod from_here;
 mod gitops;
+mod identities;
+mod inside;
 mod logs;
 mod pair;
 mod peers;
@@ -62,6 +65,10 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
             };
         }
     };
+    if cli.global.output.is_some() && !cli.command.takes_output() {
+        anstream::eprintln!("error: this command answers in words alone: leave out --output");
+        return Exit::Usage.into();
+    }
     match start(cli) {
         Ok(exit) => exit.into(),
         Err(error) => {
@@ -91,10 +98,12 @@ async fn run(cli: Cli) -> Result<Exit> {
         Command::Approve(wanted) => approve::run(&cluster, &wanted, format).await?,
         Command::Revoke(wanted) => revoke::run(&cluster, &wanted).await?,
         Command::Why { name } => why::run(&cluster, &name, format).await?,
-        Command::Export => export::run(&cluster, format).await?,
+        Command::Export { identities: true } => identities::run(&cluster, &cli.global).await?,
+        Command::Export { .. } => export::run(&cluster, format).await?,
         Command::Drain(wanted) => drain::run(&cluster, &wanted).await?,
         Command::Logs(wanted) => return logs::run(&cluster, &wanted).await,
-        Command::Test { reflector } => return selftest::run(&cluster, &reflector, &cli.global).await,
+        Command::Test(wanted) if wanted.from_here => return from_here::run(&cluster, &wanted, format).await,
+        Command::Test(wanted) => return selftest::run(&cluster, &wanted.reflector, &cli.global).await,
         Command::Report => report::run(&cluster, clock::now()).await?,
         Command::Completion { shell } => Answer::text(complete::script(shell)),
     };

@@ -90,6 +90,15 @@ pub(super) enum Command {
         #[command(flatten)]
         json: Json,
     },
+    /// Print our private key: whoever has it is this reflector
+    #[command(after_long_help = help::EXPORT_IDENTITY)]
+    ExportIdentity {
+        /// Yes, the private key
+        #[arg(long, required = true)]
+        private_key: bool,
+        #[command(flatten)]
+        json: Json,
+    },
     /// Check whether this host can serve tests, and how fast
     #[command(after_long_help = help::SELF_TEST)]
     SelfTest {

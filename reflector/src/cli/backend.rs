@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crds::EndpointId;
+use zeroize::Zeroizing;
 
 use super::output::Answer;
 use crate::admin::client::AskError;
@@ -118,6 +119,8 @@ pub trait Backend {
     fn serve(&self, loaded: Loaded, extra: Extra) -> anyhow::Result<()>;
     /// Our own ID, from the key file. Creates nothing.
     fn endpoint_id(&self, config: &Config) -> anyhow::Result<EndpointId>;
+    /// Our own private key, in base64. Creates nothing.
+    fn private_key(&self, config: &Config) -> anyhow::Result<(EndpointId, Zeroizing<String>)>;
     /// Makes a new key, keeps the old one as a dated backup, signs the succession.
     fn rotate(&self, config: &Config) -> anyhow::Result<Rotated>;
     /// Looks at the host.

@@ -185,6 +185,23 @@ Exit codes:
 Files:
   identity.private_key_path";
 
+pub(super) const EXPORT_IDENTITY: &str = "\
+For moving a reflector to another host or cluster, and for backups where the key file itself cannot be copied, as in a \
+pod. Prints the key file in base64; the reflector need not run. Keep it as you keep a password, and never let two \
+reflectors run with one key. In a cluster, `kubectl reflector export --identities` asks for this and makes a Secret of it.
+
+Examples:
+  reflector export-identity --private-key | base64 -d > identity.ed25519
+  reflector export-identity --private-key --json
+
+Exit codes:
+  0   printed
+  1   there is no key yet (the first `reflector serve` makes it), or it cannot be read
+  64  the command line is wrong: nobody prints a private key without saying so
+
+Files:
+  identity.private_key_path";
+
 pub(super) const SELF_TEST: &str = "\
 Ten checks: CPU, its features, memory, link speed, test engine, loopback throughput, disk, signatures, clock, file \
 descriptors. Each says what was found and what to do about it. Takes a few seconds.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use crds::EndpointId;
+use zeroize::Zeroizing;
 
 use super::args::Cli;
 use super::backend::{
@@ -94,6 +95,10 @@ impl Backend for Fake {
 
     fn endpoint_id(&self, _: &Config) -> anyhow::Result<EndpointId> {
         Ok(id(ID))
+    }
+
+    fn private_key(&self, _: &Config) -> anyhow::Result<(EndpointId, Zeroizing<String>)> {
+        Ok((id(ID), Zeroizing::new("a2V5".to_owned())))
     }
 
     fn rotate(&self, _: &Config) -> anyhow::Result<Rotated> {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use crds::EndpointId;
 use jiff::Timestamp;
+use zeroize::Zeroizing;
 
 use super::backend::{
     AuditHead, Backend, Edited, Extra, Forwarding, ManifestPeer, Measurement, NewPeer, Rotated,
@@ -43,6 +44,15 @@ impl Backend for Wired {
 
     fn endpoint_id(&self, config: &Config) -> anyhow::Result<EndpointId> {
         Ok(known_key(&config.identity.private_key_path)?.id())
+    }
+
+    fn private_key(&self, config: &Config) -> anyhow::Result<(EndpointId, Zeroizing<String>)> {
+        let identity = known_key(&config.identity.private_key_path)?;
+        anstream::eprintln!(
+            "This is the private key of {}: whoever has it is this reflector.",
+            identity.id()
+        );
+        Ok((identity.id(), identity.exported()))
     }
 
     fn rotate(&self, config: &Config) -> anyhow::Result<Rotated> {

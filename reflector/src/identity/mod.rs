@@ -1,7 +1,8 @@
 //! Who we are: one Ed25519 key, the ID that follows from it, and how it is replaced.
 //!
 //! In: a key file (32 raw bytes). Out: an [`Identity`] for TLS and signatures, and a watch channel that tells everyone
-//! when it changes. The secret never leaves this room except as PKCS#8 handed to the TLS and certificate builders.
+//! when it changes. The secret never leaves this room except as PKCS#8 handed to the TLS and certificate builders, and in
+//! base64 to whoever asked for it by `reflector export-identity --private-key`.
 
 mod key_file;
 mod succession;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 
 use crds::EndpointId;
 use ed25519_dalek::{Signer, SigningKey};
+use k8s_openapi::ByteString;
 use tokio::sync::watch;
 use zeroize::Zeroizing;
 
@@ -56,6 +58,14 @@ impl Identity {
         der.extend_from_slice(&PKCS8_PREFIX);
         der.extend_from_slice(self.seed().as_slice());
         der
+    }
+
+    /// The key file in base64, as a Secret holds it. For the one command that gives the key away.
+    pub fn exported(&self) -> Zeroizing<String> {
+        let bytes = ByteString(self.seed().to_vec());
+        let text = serde_json::to_value(&bytes).ok().and_then(|value| value.as_str().map(str::to_owned));
+        drop(Zeroizing::new(bytes.0));
+        Zeroizing::new(text.unwrap_or_default())
     }
 
     fn seed(&self) -> Zeroizing<[u8; 32]> {
@@ -136,6 +146,13 @@ mod tests {
             text.contains("PP-") && !text.contains("171") && !text.to_lowercase().contains("abab"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn an_exported_key_is_the_key_file_in_base64() {
+        let counting: [u8; 32] = std::array::from_fn(|i| u8::try_from(i).unwrap());
+        let exported = Identity::from_seed(&counting).exported();
+        assert_eq!(exported.as_str(), "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use anyhow::{Context as _, Result, ensure};
-use crds::ReflectorPeer;
+use crds::{Reflector, ReflectorPeer};
 use e2e::scenario::{MINUTE, Scenario, scenario, wait_until};
 use kube::ResourceExt as _;
 use serde_json::{Value, json};
@@ -161,7 +161,7 @@ async fn a_person_approves_what_the_appliance_shows_and_git_is_not_overruled() {
     .await;
 }
 
-/// F1: what only a pod that runs can answer.
+/// F1, F7: what only a pod that runs can answer.
 #[tokio::test]
 async fn a_person_reads_logs_tests_the_host_and_drains_a_reflector_that_runs() {
     scenario("plugin-pod", async |story: &mut Scenario| {
@@ -169,9 +169,10 @@ async fn a_person_reads_logs_tests_the_host_and_drains_a_reflector_that_runs() {
         chart::apply(story, &["templates/access/endpoint.yaml"]).await?;
         image_on(story, "node-2", "plugin").await?;
         let operator = Operator::start(story, &[]).await?;
-        let more = json!({ "image": { "tag": "plugin", "pullPolicy": "Never" } });
+        let mut more = json!({ "image": { "tag": "plugin", "pullPolicy": "Never" } });
         create(story, &reflector("attic", "node-2", 15700, &more)).await?;
         says(story, "attic", "Ready", "True", "Serving").await?;
+        built("reflector", "reflector").await?;
 
         let status = plugin(story, &["status", "attic"]).await?;
         ensure!(
@@ -197,7 +198,43 @@ async fn a_person_reads_logs_tests_the_host_and_drains_a_reflector_that_runs() {
         let undone = plugin(story, &["drain", "attic", "--undo"]).await?;
         ensure!(undone.code == Some(0), "{}", undone.err);
         says(story, "attic", "Ready", "True", "Serving").await?;
+
+        // Nobody paired this machine, and the client says so with its own exit code.
+        let here = plugin(story, &["test", "attic", "--from-here", "--verbose"]).await?;
+        ensure!(
+            here.code == Some(2) && here.err.contains("+ reflector test PP-"),
+            "{}{}",
+            here.out,
+            here.err
+        );
+
+        let exported = plugin(story, &["export", "--identities"]).await?;
+        ensure!(exported.code == Some(0), "{}{}", exported.out, exported.err);
+        ensure!(
+            exported.out.starts_with("# PRIVATE KEYS.") && exported.err.contains("private keys"),
+            "no warning"
+        );
+        let id = endpoint_id(story, "attic").await?;
+        let folder = tempfile::tempdir().context("make a folder for the key")?;
+        let file = folder.path().join("identities.yaml");
+        std::fs::write(&file, &exported.out).context("keep the key")?;
+        let report = plugin(story, &["report"]).await?.out;
+        let key = exported.out.split("identity.ed25519: ").nth(1).context("it has no key")?;
+        ensure!(!report.contains(key.trim()), "the report has the key");
+
+        story.kubectl(["delete", "reflector", "attic", "--wait"]).await?;
+        story.kubectl(["delete", "persistentvolumeclaim", "rfl-attic-identity", "--wait=false"]).await?;
+        story.kubectl(["apply", "--filename", &file.display().to_string()]).await?;
+        more["identity"] = json!({ "importSecretRef": { "name": "attic-identity" } });
+        create(story, &reflector("moved", "node-2", 15720, &more)).await?;
+        says(story, "moved", "Ready", "True", "Serving").await?;
+        ensure!(endpoint_id(story, "moved").await? == id, "another key serves");
         operator.end().await
     })
     .await;
+}
+
+async fn endpoint_id(story: &Scenario, name: &str) -> Result<String> {
+    let status = story.api::<Reflector>().get(name).await?.status.context("it has no status")?;
+    status.endpoint_id.context("it has no Endpoint ID")
 }

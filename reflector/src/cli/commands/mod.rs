@@ -2,7 +2,8 @@
 
 use crds::EndpointId;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use zeroize::Zeroizing;
 
 use super::args::{Audit, Command, Config as ConfigCommand};
 use super::backend::{AuditHead, Backend, Extra, Forwarding, Rotated};
@@ -69,6 +70,10 @@ pub(super) fn run(
                 Box::new(Ours { endpoint_id, label: endpoint_id.label(), short: endpoint_id.short() }),
                 json.json,
             )
+        }
+        Command::ExportIdentity { json, .. } => {
+            let (endpoint_id, private_key) = backend.private_key(config)?;
+            (Box::new(Exported { endpoint_id, private_key }), json.json)
         }
         Command::SelfTest { json } => (backend.self_test(config, &extra)?, json.json),
         Command::Test(args) => (backend.measure(&loaded, &args.measurement())?, args.json.json),
@@ -164,6 +169,28 @@ impl Answer for Ours {
 
     fn text(&self, _: Style) -> String {
         format!("{}\n", self.endpoint_id)
+    }
+}
+
+/// Who we are, and what makes us that.
+#[derive(Serialize)]
+struct Exported {
+    endpoint_id: EndpointId,
+    #[serde(serialize_with = "as_text")]
+    private_key: Zeroizing<String>,
+}
+
+fn as_text<S: Serializer>(text: &Zeroizing<String>, out: S) -> Result<S::Ok, S::Error> {
+    out.serialize_str(text)
+}
+
+impl Answer for Exported {
+    fn json(&self) -> serde_json::Result<String> {
+        pretty(self)
+    }
+
+    fn text(&self, _: Style) -> String {
+        format!("{}\n", self.private_key.as_str())
     }
 }
 

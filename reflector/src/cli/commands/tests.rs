@@ -1,8 +1,10 @@
 //! Each command on a backend that does as it is told.
 
+use clap::Parser as _;
 use serde_json::json as expected;
 
 use crate::admin::protocol::Response;
+use crate::cli::args::Cli;
 use crate::cli::testing::{Fake, ID, OTHER, id, json, status, text};
 
 fn window() -> Response {
@@ -74,6 +76,17 @@ fn show_id_prints_the_id_and_nothing_else() {
     assert_eq!(
         json(&Fake::default(), "show-id --json"),
         expected!({"endpoint_id": ID, "label": id(ID).label(), "short": "7DN2-FF6E"})
+    );
+}
+
+/// I4
+#[test]
+fn the_private_key_is_printed_to_whoever_says_so_and_nobody_else() {
+    assert!(Cli::try_parse_from(["reflector", "export-identity"]).is_err());
+    assert_eq!(text(&Fake::default(), "export-identity --private-key").unwrap(), "a2V5\n");
+    assert_eq!(
+        json(&Fake::default(), "export-identity --private-key --json"),
+        expected!({"endpoint_id": ID, "private_key": "a2V5"})
     );
 }
 
