@@ -175,8 +175,8 @@ async fn a_template_reaches_every_member_and_edits_of_a_member_are_taken_back_bu
             operator.settled().await?;
             let (writes, looks) = (operator.writes().await?, operator.reconciles("unchanged").await?);
             touches.set(touches.get() + 1);
-            let touched = format!("example.net/touched={}", touches.get());
-            story.kubectl(["annotate", "--overwrite", "reflectorfleet", "homes", &touched]).await?;
+            let annotation = format!("example.net/touched={}", touches.get());
+            story.kubectl(["annotate", "--overwrite", "reflectorfleet", "homes", &annotation]).await?;
             wait_until("it was looked at again", MINUTE, async || {
                 let now = operator.reconciles("unchanged").await?;
                 ensure!(now > looks, "{now} looks that changed nothing");
