@@ -57,6 +57,19 @@ pub(super) fn emit(text: &str) -> Exit {
     }
 }
 
+/// An error and its causes. Libraries put a cause into their own words as well; nobody is told twice.
+pub(super) fn said(error: &anyhow::Error) -> String {
+    let mut all = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if all.is_empty() {
+            all = cause;
+        } else if !all.contains(cause.trim()) {
+            all = format!("{all}: {cause}");
+        }
+    }
+    all
+}
+
 /// Objects for programs, as kubectl gives them: one, or a List. What nobody reads is left out.
 pub(super) fn list(objects: &[Value], format: Format) -> Result<String> {
     let mut objects = objects.to_vec();
@@ -83,6 +96,13 @@ pub(super) fn written(value: &impl Serialize, format: Format) -> Result<String> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let error =
+            anyhow::anyhow!("No such file").context("read /k: No such file").context("use the kubeconfig");
+        assert_eq!(said(&error), "use the kubeconfig: read /k: No such file");
+    }
 
     #[test]
     fn objects_come_as_a_list_without_what_nobody_reads() {

@@ -9,7 +9,7 @@ use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::{Event, Pod, Secret};
 use kube::api::{ListParams, LogParams, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::core::DeserializeGuard;
+use kube::core::{DeserializeGuard, Status};
 use kube::runtime::wait::await_condition;
 use kube::{Api, Client, Config, Resource, ResourceExt as _};
 use serde::Serialize;
@@ -54,6 +54,8 @@ impl<K> Kind for K where
 pub(super) struct Cluster {
     client: Client,
     pub(super) namespace: String,
+    /// Where it is, for whoever cannot reach it.
+    server: String,
     verbose: bool,
 }
 
@@ -73,8 +75,9 @@ impl Cluster {
             None => Config::infer().await.context("find a kubeconfig; is KUBECONFIG set?")?,
         };
         let namespace = global.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
+        let server = config.cluster_url.to_string();
         let client = Client::try_from(config).context("make a client of the API server")?;
-        Ok(Self { client, namespace, verbose: global.verbose })
+        Ok(Self { client, namespace, server, verbose: global.verbose })
     }
 
     fn api<K: Kind>(&self) -> Api<K> {
@@ -98,7 +101,9 @@ impl Cluster {
     /// One object, when there is one.
     pub(super) async fn find<K: Kind>(&self, name: &str) -> Result<Option<K>> {
         self.stands_for(&format!("get {} {name} --output yaml", plural::<K>()));
-        answer(self.api::<K>().get_opt(name)).await.with_context(|| format!("get {} {name}", K::kind(&())))
+        self.answer(self.api::<K>().get_opt(name))
+            .await
+            .with_context(|| format!("get {} {name}", K::kind(&())))
     }
 
     /// One object, which has to be there.
@@ -124,7 +129,8 @@ impl Cluster {
         let mut objects = Vec::new();
         let mut parameters = ListParams::default().limit(PAGE).labels(labels);
         loop {
-            let page = answer(api.list(&parameters)).await.with_context(|| format!("list every {kind}"))?;
+            let page =
+                self.answer(api.list(&parameters)).await.with_context(|| format!("list every {kind}"))?;
             parameters.continue_token = page.metadata.continue_.clone().filter(|token| !token.is_empty());
             for object in page.items {
                 let name = object.name_any();
@@ -147,7 +153,7 @@ impl Cluster {
         let text = serde_json::to_string(object).context("write JSON")?;
         self.stands_for(&format!("create --filename - <<< '{text}'"));
         let parameters = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
-        answer(self.api::<K>().create(&parameters, object))
+        self.answer(self.api::<K>().create(&parameters, object))
             .await
             .with_context(|| format!("create {kind} {name}"))
     }
@@ -163,7 +169,7 @@ impl Cluster {
         fields["metadata"] = serde_json::json!({ "resourceVersion": object.resource_version() });
         let parameters = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
         let api = self.api::<K>();
-        answer(api.patch(&name, &parameters, &Patch::Merge(&fields)))
+        self.answer(api.patch(&name, &parameters, &Patch::Merge(&fields)))
             .await
             .with_context(|| format!("change {kind} {name}"))
     }
@@ -200,7 +206,7 @@ impl Cluster {
 
     /// What a pod logs. Only its start has a deadline.
     pub(super) async fn log(&self, pod: &str, parameters: &LogParams) -> Result<impl AsyncBufRead + use<>> {
-        answer(self.api::<Pod>().log_stream(pod, parameters))
+        self.answer(self.api::<Pod>().log_stream(pod, parameters))
             .await
             .with_context(|| format!("read the log of pod {pod}"))
     }
@@ -209,17 +215,42 @@ impl Cluster {
     pub(super) async fn events(&self) -> Result<Vec<Event>> {
         self.list().await
     }
+
+    async fn answer<T>(&self, request: impl Future<Output = kube::Result<T>>) -> Result<T> {
+        match timeout(DEADLINE, request).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(kube::Error::Api(status))) if is_no_kind(&status) => {
+                Err(anyhow!("the cluster does not know this kind: is the chart of the operator installed?"))
+            }
+            Ok(Err(kube::Error::Api(status))) => Err(anyhow!("{}", status.message)),
+            Ok(Err(error)) => Err(error).with_context(|| format!("ask the API server {}", self.server)),
+            Err(_) => Err(anyhow!("no answer from {} within {} s", self.server, DEADLINE.as_secs())),
+        }
+    }
 }
 
-async fn answer<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T> {
-    match timeout(DEADLINE, request).await {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(kube::Error::Api(status))) => Err(anyhow!("{}", status.message)),
-        Ok(Err(error)) => Err(error.into()),
-        Err(_) => Err(anyhow!("no answer from the API server within {} s", DEADLINE.as_secs())),
-    }
+/// A path that nobody serves, rather than an object that is not there.
+fn is_no_kind(status: &Status) -> bool {
+    status.code == 404 && status.details.as_ref().is_none_or(|details| details.name.is_empty())
 }
 
 fn plural<K: Kind>() -> String {
     K::plural(&()).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plugin::testing::yaml;
+
+    #[test]
+    fn a_kind_that_nobody_serves_is_told_from_an_object_that_is_not_there() {
+        let is = |text: &str| is_no_kind(&yaml(text));
+        assert!(is("{ status: Failure, code: 404, message: 404 page not found, reason: NotFound }"));
+        assert!(is("{ status: Failure, code: 404, message: gone, reason: NotFound, details: { kind: x } }"));
+        assert!(!is(
+            "{ status: Failure, code: 404, message: m, details: { kind: namespaces, name: nowhere } }"
+        ));
+        assert!(!is("{ status: Failure, code: 403, message: forbidden }"));
+    }
 }

@@ -14,6 +14,9 @@ const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 pub(super) async fn run(cluster: &Cluster, format: Option<Format>) -> Result<Answer> {
     let peers: Vec<ReflectorPeer> = cluster.list().await?;
+    if peers.is_empty() {
+        anstream::eprintln!("warning: there is no peer in namespace {}", cluster.namespace);
+    }
     for peer in peers.iter().filter(|peer| id(peer).is_none()) {
         anstream::eprintln!("warning: {} has no Endpoint ID yet and would pair anew", peer.name_any());
     }

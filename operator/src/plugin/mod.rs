@@ -72,7 +72,7 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     match start(cli) {
         Ok(exit) => exit.into(),
         Err(error) => {
-            anstream::eprintln!("error: {error:#}");
+            anstream::eprintln!("error: {}", answer::said(&error));
             Exit::Failed.into()
         }
     }

@@ -1,6 +1,6 @@
 //! `why`: what the conditions of an object and its last denials mean, and what to do.
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Error, Result, bail, ensure};
 use crds::peer::ReflectorKind;
 use crds::reasons::{FleetReason, PeerReason, ReflectorReason};
 use crds::{Reflector, ReflectorFleet, ReflectorPeer};
@@ -26,10 +26,15 @@ enum Subject {
 }
 
 pub(super) async fn run(cluster: &Cluster, name: &str, format: Option<Format>) -> Result<Answer> {
-    let found = find(cluster, name).await?;
-    let subject = match found.as_slice() {
-        [only] => only,
-        [] => bail!("there is no peer, Reflector or fleet {name} in namespace {}", cluster.namespace),
+    let (found, refused) = find(cluster, name).await?;
+    let subject = match (found.as_slice(), refused) {
+        ([only], _) => only,
+        // Whoever may look at peers alone asks for one of those.
+        ([], Some(error)) => return Err(error),
+        ([], None) => bail!(
+            "there is no peer, Reflector or fleet {name} in namespace {}: kubectl reflector status shows those there are",
+            cluster.namespace
+        ),
         _ => bail!("there are several of that name: say peer/{name}, reflector/{name} or fleet/{name}"),
     };
     let denials = match subject.whose() {
@@ -50,21 +55,45 @@ pub(super) async fn run(cluster: &Cluster, name: &str, format: Option<Format>) -
     Ok(Answer::text(text))
 }
 
-async fn find(cluster: &Cluster, name: &str) -> Result<Vec<Subject>> {
-    let (kind, name) = name.split_once('/').map_or((None, name), |(kind, name)| (Some(kind), name));
-    ensure!(!name.is_empty(), "say whose: peer/NAME, reflector/NAME or fleet/NAME");
-    let wants = |names: [&str; 3]| kind.is_none_or(|kind| names.contains(&kind));
+/// What has that name, and why there may be more.
+async fn find(cluster: &Cluster, name: &str) -> Result<(Vec<Subject>, Option<Error>)> {
+    let (kinds, name) = meant(name)?;
     let mut found = Vec::new();
-    if wants(["peer", "rpeer", "reflectorpeer"]) {
-        found.extend(cluster.find(name).await?.map(Box::new).map(Subject::Peer));
+    let mut refused = None;
+    for kind in kinds {
+        let one = match kind {
+            Asked::Peer => cluster.find(name).await.map(|one| one.map(Box::new).map(Subject::Peer)),
+            Asked::Reflector => cluster.find(name).await.map(|one| one.map(Box::new).map(Subject::Reflector)),
+            Asked::Fleet => cluster.find(name).await.map(|one| one.map(Box::new).map(Subject::Fleet)),
+        };
+        match one {
+            Ok(one) => found.extend(one),
+            Err(error) => refused = refused.or(Some(error)),
+        }
     }
-    if wants(["reflector", "rfl", "reflectors"]) {
-        found.extend(cluster.find(name).await?.map(Box::new).map(Subject::Reflector));
-    }
-    if wants(["fleet", "rfleet", "reflectorfleet"]) {
-        found.extend(cluster.find(name).await?.map(Box::new).map(Subject::Fleet));
-    }
-    Ok(found)
+    Ok((found, refused))
+}
+
+/// A kind that can be asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Peer,
+    Reflector,
+    Fleet,
+}
+
+/// Which kinds a name may be of. As kubectl has it, the kind may stand before it.
+fn meant(name: &str) -> Result<(Vec<Asked>, &str)> {
+    let (kind, name) = name.split_once('/').map_or((None, name), |(kind, name)| (Some(kind), name));
+    let kinds = match kind {
+        None => vec![Asked::Peer, Asked::Reflector, Asked::Fleet],
+        Some("peer" | "peers" | "rpeer" | "reflectorpeer" | "reflectorpeers") => vec![Asked::Peer],
+        Some("reflector" | "reflectors" | "rfl") => vec![Asked::Reflector],
+        Some("fleet" | "fleets" | "rfleet" | "reflectorfleet" | "reflectorfleets") => vec![Asked::Fleet],
+        Some(_) => vec![],
+    };
+    ensure!(!kinds.is_empty() && !name.is_empty(), "say whose: peer/NAME, reflector/NAME or fleet/NAME");
+    Ok((kinds, name))
 }
 
 impl Subject {
@@ -194,6 +223,16 @@ mod tests {
             .chain(all.fleets.into_iter().map(|one| asked(&one.name_any(), &Subject::Fleet(Box::new(one)))));
         let text: String = parts.collect();
         golden("why.txt", &text);
+    }
+
+    #[test]
+    fn a_kind_may_stand_before_the_name() {
+        assert_eq!(meant("rpeer/den").unwrap(), (vec![Asked::Peer], "den"));
+        assert_eq!(meant("reflector/den").unwrap(), (vec![Asked::Reflector], "den"));
+        assert_eq!(meant("den").unwrap().0.len(), 3);
+        for wrong in ["pod/den", "peer/", "", "/den"] {
+            assert!(meant(wrong).unwrap_err().to_string().contains("peer/NAME"), "{wrong}");
+        }
     }
 
     #[test]

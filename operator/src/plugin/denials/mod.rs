@@ -121,8 +121,9 @@ impl Denials {
             let more = i64::try_from(self.more).unwrap_or(i64::MAX);
             line(&mut out, &format!("  and {} before these.", count(more, "other kind")));
         }
+        let lack = if self.is_empty() { "Who was denied lately" } else { "Who else was denied" };
         for unread in &self.unread {
-            line(&mut out, &format!("  Denials are not shown whole: {}", plain(unread)));
+            line(&mut out, &format!("  {lack} is not known: {}", plain(unread)));
         }
         out
     }

@@ -39,7 +39,7 @@ async fn one(cluster: &Cluster, pods: &[Pod], name: &str) -> Result<String, Stri
     let labelled = |pod: &&Pod| pod.labels().get(REFLECTOR_LABEL).is_some_and(|of| of == name);
     let own = pods.iter().filter(labelled).cloned().collect();
     let pod = logs::newest(own);
-    let pod = pod.ok_or_else(|| format!("{name} has no pod, and the log of the last one went with it"))?;
+    let pod = pod.ok_or_else(|| format!("{name} has no pod whose log could be read"))?;
     let parameters = |previous| LogParams { previous, tail_lines: Some(LINES), ..LogParams::default() };
     let text = logs::read(cluster, &pod, &parameters(false)).await.map_err(|error| format!("{error:#}"))?;
     // Most have none before; those that have it may not keep it.
