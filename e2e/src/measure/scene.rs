@@ -1,7 +1,7 @@
 //! A bed with the chart installed, from programs as shipped, and nothing else of ours on it.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use e2e::bed::Bed;
@@ -50,11 +50,11 @@ impl Scene {
             _ => "programs built otherwise",
         };
         let reflector = match &args.reflector {
-            Some(program) => program.clone(),
+            Some(program) => absolute(program)?,
             None => build::reflector(&place, &screen).await?,
         };
         let operator = match &args.operator {
-            Some(program) => program.clone(),
+            Some(program) => absolute(program)?,
             None => build::operator(&place, &screen).await?,
         };
         let home = tempfile::tempdir().context("make a folder")?;
@@ -172,6 +172,11 @@ impl Scene {
         ensure!(text.contains(" 200 "), "the operator's metrics answer: {text}");
         Ok(sum(&text, "reflector_operator_api_writes_total{", |line| !line.contains("kind=\"Lease\"")))
     }
+}
+
+/// A machine of its own has a folder of its own to start from.
+fn absolute(program: &Path) -> Result<PathBuf> {
+    std::fs::canonicalize(program).with_context(|| format!("find the program {}", program.display()))
 }
 
 /// The operator's process.
