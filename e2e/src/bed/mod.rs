@@ -25,6 +25,7 @@ mod interrupt;
 mod kine;
 mod kube_proxy;
 mod kubelet;
+mod kwok;
 mod layout;
 mod local_path;
 mod lock;
@@ -47,6 +48,7 @@ mod up;
 
 pub use self::argocd::{GitHost, NAMESPACE as ARGOCD_NAMESPACE};
 pub use self::harm::Still;
+pub use self::kwok::{ANNOTATION as KWOK_ANNOTATION, CLASS as KWOK_CLASS};
 pub use self::layout::{Host, Layout, Member};
 pub use self::process::Process;
 pub use self::programs::{BUSYBOX, PAUSE, Programs};

@@ -7,7 +7,6 @@ use e2e::vitals::Vitals;
 use serde_json::json;
 use tokio::time::interval;
 
-use super::crowd;
 use super::scene::{Scene, operator, pods};
 use super::spread::Row;
 
@@ -27,19 +26,8 @@ pub(super) async fn idle(scene: &Scene) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// With as many as it is made for.
-pub(super) async fn scale(scene: &Scene, reflectors: u16, peers: u16) -> Result<Vec<Row>> {
-    let gathered = crowd::gather(scene, 0, reflectors, peers).await;
-    let operator = operator()?;
-    gathered?;
-    let what = format!("operator, {reflectors} reflectors and {peers} peers");
-    let mut rows = watched(&what, &[operator]).await?;
-    let peak = operator.peak_rss_kib().context("read its memory")?;
-    rows.push(Row::memory(format!("{what}: the most so far"), &[peak]));
-    Ok(rows)
-}
-
-async fn watched(what: &str, processes: &[Vitals]) -> Result<Vec<Row>> {
+/// A minute of them.
+pub(super) async fn watched(what: &str, processes: &[Vitals]) -> Result<Vec<Row>> {
     let (mut all, mut private) = (Vec::new(), Vec::new());
     let mut tick = interval(LOOK);
     for _ in 0..LOOKS {

@@ -1,4 +1,4 @@
-//! What is written into the datastore: nothing while nothing happens, little while peers measure.
+//! What is written into the datastore while peers measure: little.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,7 +9,6 @@ use e2e::appliance::{Appliance, Connection, Direction, Key, Test};
 use serde_json::json;
 use tokio::time::interval;
 
-use super::crowd;
 use super::moments::{is_true, moments};
 use super::scene::{Scene, create, object, reflector_name};
 use super::spread::Row;
@@ -17,24 +16,6 @@ use super::spread::Row;
 const MINUTE: Duration = Duration::from_secs(60);
 /// The longest test there is: 300 s.
 const TEST: u64 = 300;
-
-/// In so many minutes after everything has settled.
-pub(super) async fn quiet(
-    scene: &Scene,
-    waiting: u16,
-    serving: u16,
-    peers: u16,
-    minutes: u16,
-) -> Result<Vec<Row>> {
-    crowd::gather(scene, serving, waiting, peers).await?;
-    let all = waiting + serving;
-    let what = format!("{minutes} quiet minutes, {all} reflectors ({serving} serving), {peers} peers");
-    let (ours, operator) = by_minute(scene, minutes).await?;
-    Ok(vec![
-        Row::new(format!("{what}: writes to our kinds, by anybody, a minute"), "", ours),
-        Row::new(format!("{what}: writes of the operator but its Lease, a minute"), "", operator),
-    ])
-}
 
 /// While each of these peers has a test that runs. The first minute is not counted: in it, everybody starts.
 pub(super) async fn busy(scene: &Scene, peers: u16, minutes: u16) -> Result<Vec<Row>> {
