@@ -8,10 +8,13 @@ const PORT: u16 = 10257;
 /// A node that has not renewed its lease for so long is `NotReady`. Kubernetes waits 50 s; a scenario about a lost node
 /// should not. It is three missed renewals of [`super::kubelet::LEASE_SECONDS`].
 const NODE_GRACE: &str = "16s";
+/// Nodes that kwok plays never say that they live: a thousand leases would be most of what the API server does.
+const NO_END: &str = "240h";
 
 /// Its command line.
 pub(super) fn component(layout: &Layout, programs: &Programs) -> Component {
     let kubeconfig = layout.kubeconfig("controller-manager");
+    let grace = if programs.kwok.is_some() { NO_END } else { NODE_GRACE };
     Component::new(
         "controller-manager",
         programs.tool("kube-controller-manager"),
@@ -33,6 +36,6 @@ pub(super) fn component(layout: &Layout, programs: &Programs) -> Component {
     // It makes this folder, which is in /usr unless it is told another.
     .flag("flex-volume-plugin-dir", layout.control("volume-plugins"))
     .flag("node-monitor-period", "2s")
-    .flag("node-monitor-grace-period", NODE_GRACE)
+    .flag("node-monitor-grace-period", grace)
     .flag("profiling", "false")
 }

@@ -14,7 +14,7 @@ use rcgen::{
 use serde_json::json;
 
 use super::layout::{API_SERVICE, CONTROL_PLANE, Layout};
-use super::{apiserver, argocd, kubelet, process};
+use super::{apiserver, argocd, kubelet, kwok, process};
 
 /// The person at the keyboard, and scenarios.
 pub(super) const ADMIN: &str = "admin";
@@ -55,7 +55,8 @@ fn certificates(layout: &Layout) -> Vec<Certificate> {
         client("kube-proxy", "system:kube-proxy", None),
         // It makes pods and volumes anywhere; a narrower role would be copied from its project and prove nothing here.
         client("local-path", "local-path-provisioner", Some("system:masters")),
-        // Its installation gives it every right, too. On a bed without it nobody has the key.
+        // Their installation gives them every right, too. On a bed without them nobody has the keys.
+        client(kwok::USER, "kwok", Some("system:masters")),
         client(argocd::USER, "argocd", Some("system:masters")),
     ];
     for node in layout.nodes() {

@@ -20,6 +20,8 @@ pub struct Programs {
     pub pause: PathBuf,
     /// The folder with the kinds and settings of Argo CD, on a bed that has it.
     pub argocd: Option<PathBuf>,
+    /// The folder with the stages of kwok, on a bed that has it.
+    pub kwok: Option<PathBuf>,
 }
 
 impl Programs {

@@ -16,8 +16,8 @@ use super::layout::{Host, Layout, MAX_APPLIANCES, Member, NAME};
 use super::starter::Starter;
 use super::state::State;
 use super::{
-    apiserver, argocd, audit, containerd, controllers, images, kine, kube_proxy, kubelet, local_path, lock,
-    member, network, pki, scheduler, sweep, up,
+    apiserver, argocd, audit, containerd, controllers, images, kine, kube_proxy, kubelet, kwok, local_path,
+    lock, member, network, pki, scheduler, sweep, up,
 };
 
 /// How long a component may take to end when asked to. An API server gives its requests a minute.
@@ -62,6 +62,11 @@ impl Bed {
     /// The node on which nothing is scheduled, on a bed that has one.
     pub fn spare(&self) -> Option<Member> {
         self.layout.nodes().last().filter(|_| self.state.spare)
+    }
+
+    /// Whether it plays nodes that are not there.
+    pub fn has_kwok(&self) -> bool {
+        self.state.programs.kwok.is_some()
     }
 
     /// The administrator's kubeconfig.
@@ -237,6 +242,7 @@ impl Bed {
             all.push(kubelet::component(layout, &node, programs));
             all.push(kube_proxy::component(layout, &node, programs));
         }
+        all.extend(kwok::component(layout, programs));
         all.extend(argocd::components(layout, programs));
         all
     }

@@ -105,6 +105,7 @@ mod tests {
             busybox: "/b".into(),
             pause: "/p".into(),
             argocd: None,
+            kwok: None,
         };
         let mut state = State::new("newest", 2, programs);
         state.appliances.insert("attic".into(), 1);

@@ -132,6 +132,7 @@ mod tests {
             busybox: "/b".into(),
             pause: "/p".into(),
             argocd: None,
+            kwok: None,
         };
         let mut state = State::new("v1.2.3", 1, programs);
         state.ready = true;

@@ -13,8 +13,8 @@ use super::running::Bed;
 use super::starter::Starter;
 use super::state::State;
 use super::{
-    apiserver, argocd, cluster, containerd, controllers, disk, images, kine, kube_proxy, kubelet, local_path,
-    lock, network, pki, scheduler, sweep,
+    apiserver, argocd, cluster, containerd, controllers, disk, images, kine, kube_proxy, kubelet, kwok,
+    local_path, lock, network, pki, scheduler, sweep,
 };
 
 /// What to start.
@@ -119,8 +119,18 @@ async fn control(starter: &Starter, programs: &Programs) -> Result<()> {
         starter.start(controllers::component(layout, programs)),
         starter.start(scheduler::component(layout, programs)),
         storage,
+        Box::pin(start_kwok(starter, programs)),
     )?;
     Ok(())
+}
+
+/// The class of volumes of nodes that are not there, and who plays these. Nothing on a bed without it.
+async fn start_kwok(starter: &Starter, programs: &Programs) -> Result<()> {
+    let Some(kwok) = kwok::component(&starter.layout, programs) else { return Ok(()) };
+    cluster::apply(&starter.layout, programs, &kwok::class())
+        .await
+        .context("prepare kwok's storage class")?;
+    starter.start(kwok).await
 }
 
 /// What a node can do before there is an API: its disk, its namespaces, its containerd, its images.

@@ -3,20 +3,26 @@
 //! In: a bed that runs, and which number. It installs the chart with programs as shipped (profile `dist`), anew each time. Out:
 //! rows of a Markdown table, with the machine and the versions. It judges nothing: docs/bench/cluster.md does.
 
+mod apart;
+mod audited;
 mod busy;
+mod converge;
 mod crowd;
 mod cuts;
 mod download;
+mod fake;
 mod idle;
 mod memory;
 mod minutes;
 mod moments;
 mod pairing;
+mod quiet;
 mod ready;
+mod scale;
 mod scene;
+mod shares;
 mod spread;
 mod tally;
-mod writes;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -85,10 +91,10 @@ enum What {
     /// Writes while nothing happens.
     Quiet {
         /// Reflectors whose pods never run.
-        #[arg(long, default_value_t = 90)]
+        #[arg(long, default_value_t = 0)]
         reflectors: u16,
         /// Reflectors that serve.
-        #[arg(long, default_value_t = 10)]
+        #[arg(long, default_value_t = 100)]
         serving: u16,
         #[arg(long, default_value_t = 1000)]
         peers: u16,
@@ -102,11 +108,17 @@ enum What {
         #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
         minutes: u16,
     },
-    /// Memory of the operator with many objects, whose pods never run.
+    /// Time, work and memory of the operator with many objects, on nodes that are not there. Needs `cargo bed up --kwok`.
     Scale {
         #[arg(long, default_value_t = 1000)]
         reflectors: u16,
         #[arg(long, default_value_t = 10_000)]
+        peers: u16,
+    },
+    /// What a pod hears of the peers of another reflector.
+    Apart {
+        /// Peers of the other.
+        #[arg(long, default_value_t = 1000)]
         peers: u16,
     },
 }
@@ -131,18 +143,23 @@ async fn measured(args: &Args) -> Result<()> {
         What::Cuts { rounds } => cuts::measure(&scene, rounds).await,
         What::Idle { minutes } => idle::measure(&scene, minutes).await,
         What::Quiet { reflectors, serving, peers, minutes } => {
-            writes::quiet(&scene, reflectors, serving, peers, minutes).await
+            quiet::measure(&scene, reflectors, serving, peers, minutes).await
         }
         What::Busy { peers, minutes } => busy::measure(&mut scene, peers, minutes).await,
-        What::Scale { reflectors, peers } => memory::scale(&scene, reflectors, peers).await,
+        What::Scale { reflectors, peers } => scale::measure(&scene, reflectors, peers).await,
+        What::Apart { peers } => apart::measure(&scene, peers).await,
     }?;
     let with = scene.versions().await?;
-    scene.strike().await?;
     anstream::println!("{}\n\n`{}`\n\n{}", head(&with), command(std::env::args().skip(1)), Row::HEAD);
     for row in rows {
         anstream::println!("{row}");
     }
-    Ok(())
+    // What does not exist takes longer to remove than to end the bed.
+    if matches!(args.what, What::Scale { .. }) {
+        anstream::println!("\nThis bed is full of objects now; end it: cargo bed down");
+        return Ok(());
+    }
+    scene.strike().await
 }
 
 /// When, where and with what.

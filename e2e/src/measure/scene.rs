@@ -23,6 +23,8 @@ use crate::place::Place;
 
 /// The health port is the next one.
 const FIRST_PORT: u16 = 14_000;
+/// The operator's Deployment, and its release.
+const OPERATOR: &str = "reflector-operator";
 /// A page of metrics, with nothing but a shell: `$0` is the address, `$1` the port.
 const FETCH: &str = r#"exec 3<>"/dev/tcp/$0/$1" && printf 'GET /metrics HTTP/1.0\r\n\r\n' >&3 && cat <&3"#;
 
@@ -68,6 +70,46 @@ impl Scene {
         Ok(Self { target, bed, client, appliances: Vec::new(), profile, reflector, _home: home })
     }
 
+    /// Gives another node the reflector, too.
+    pub(super) async fn bring(&self, node: &str) -> Result<()> {
+        self.bed.deliver(node, &self.reflector, &self.target.images.reflector).await
+    }
+
+    /// So many operators, none or one; waits until it is so, for a new one until it answers that it is ready.
+    pub(super) async fn operators(&self, count: u8) -> Result<()> {
+        let (name, count) = (format!("deployment/{OPERATOR}"), count.to_string());
+        self.target.run(&["kubectl", "-n", SYSTEM, "scale", &name, "--replicas", &count]).await?;
+        self.target.run(&["kubectl", "-n", SYSTEM, "rollout", "status", &name, "--timeout=2m"]).await?;
+        let label = format!("app.kubernetes.io/instance={OPERATOR}");
+        let gone = ["kubectl", "-n", SYSTEM, "wait", "--for=delete", "pod", "-l", &label, "--timeout=2m"];
+        if count == "0" { self.target.run(&gone).await.map(drop) } else { Ok(()) }
+    }
+
+    pub(super) fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    pub(super) fn bed(&self) -> &Bed {
+        &self.bed
+    }
+
+    /// The node that has the image.
+    pub(super) fn node(&self) -> &str {
+        &self.target.node
+    }
+
+    /// How many objects of a kind were made for Reflectors.
+    pub(super) async fn children(&self, kind: &str) -> Result<usize> {
+        let label = "packetparamedic.io/reflector";
+        let words = ["kubectl", "-n", NAMESPACE, "get", kind, "-l", label, "-o", "name"];
+        Ok(self.target.run(&words).await?.lines().count())
+    }
+
+    /// The API server's metrics.
+    pub(super) async fn server_metrics(&self) -> Result<String> {
+        self.target.run(&["kubectl", "get", "--raw", "/metrics"]).await
+    }
+
     /// Removes everything again.
     pub(super) async fn strike(mut self) -> Result<()> {
         for name in std::mem::take(&mut self.appliances) {
@@ -107,7 +149,7 @@ impl Scene {
     /// A Reflector on the node that has the image; with another node, one that never gets a pod.
     pub(super) fn reflector(&self, number: u16, serves: bool, more: &Value) -> Value {
         let node = if serves { self.target.node.as_str() } else { "nowhere" };
-        let port = if serves { FIRST_PORT + 2 * number } else { FIRST_PORT };
+        let port = if serves { port(number) } else { FIRST_PORT };
         let mut spec = json!({
             "placement": { "nodeSelector": { "kubernetes.io/hostname": node } },
             "network": { "port": port, "healthPort": port + 1 },
@@ -162,6 +204,12 @@ impl Scene {
 
     /// Writes of the operator to anything but its Lease, by its own count.
     pub(super) async fn operator_writes(&self) -> Result<f64> {
+        let text = self.operator_metrics().await?;
+        Ok(sum(&text, "reflector_operator_api_writes_total{", |line| !line.contains("kind=\"Lease\"")))
+    }
+
+    /// The operator's metrics.
+    pub(super) async fn operator_metrics(&self) -> Result<String> {
         let pod = ["kubectl", "-n", SYSTEM, "get", "pods", "-o", "jsonpath={.items[0].status.podIP}"];
         let address = self.target.run(&pod).await?;
         let words = ["timeout", "5", "bash", "-c", FETCH, address.trim(), "7302"];
@@ -170,13 +218,18 @@ impl Scene {
         let output = output.context("look at the operator's metrics")?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         ensure!(text.contains(" 200 "), "the operator's metrics answer: {text}");
-        Ok(sum(&text, "reflector_operator_api_writes_total{", |line| !line.contains("kind=\"Lease\"")))
+        Ok(text)
     }
 }
 
 /// A machine of its own has a folder of its own to start from.
 fn absolute(program: &Path) -> Result<PathBuf> {
     std::fs::canonicalize(program).with_context(|| format!("find the program {}", program.display()))
+}
+
+/// The port of a reflector that serves.
+pub(super) fn port(number: u16) -> u16 {
+    FIRST_PORT + 2 * number
 }
 
 /// The operator's process.
@@ -213,7 +266,7 @@ pub(super) async fn edit(api: &Api<DynamicObject>, name: &str, spec: &Value) -> 
 }
 
 /// The samples of a metric that are asked for, summed.
-fn sum(metrics: &str, name: &str, is_wanted: impl Fn(&str) -> bool) -> f64 {
+pub(super) fn sum(metrics: &str, name: &str, is_wanted: impl Fn(&str) -> bool) -> f64 {
     let lines = metrics.lines().filter(|line| line.starts_with(name) && is_wanted(line));
     lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
 }

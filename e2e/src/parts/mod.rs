@@ -39,6 +39,8 @@ pub struct Wanted {
     pub kubernetes: Line,
     /// With Argo CD. It takes longer to build than all the rest.
     pub argocd: bool,
+    /// With kwok, and nodes that are not there.
+    pub kwok: bool,
 }
 
 /// All programs, ready to run.
@@ -57,6 +59,8 @@ pub struct Parts {
     pub pause: PathBuf,
     /// Argo CD's kinds and settings, when it is wanted.
     pub argocd: Option<PathBuf>,
+    /// The stages by which kwok plays nodes, when it is wanted.
+    pub kwok: Option<PathBuf>,
 }
 
 /// Makes everything ready; takes a moment when it already is. Called before anything of the cluster is touched.
@@ -123,6 +127,7 @@ fn from_cache(wanted: Wanted, cache: &Cache, progress: &mut Progress) -> Result<
         manifests = argocd.parent().map(|folder| folder.join(sets::MANIFESTS));
         targets.extend(links::ARGOCD_NAMES.iter().map(|name| ((*name).into(), argocd.clone())));
     }
+    let kwok = targets.get("kwok").and_then(|kwok| Some(kwok.parent()?.join(sets::MANIFESTS)));
     let bin = links::ready(&targets, cache, progress)?;
     Ok(Parts {
         pause: bin.join("pause"),
@@ -131,6 +136,7 @@ fn from_cache(wanted: Wanted, cache: &Cache, progress: &mut Progress) -> Result<
         busybox: system("busybox")?,
         runc,
         argocd: manifests,
+        kwok,
     })
 }
 
@@ -147,6 +153,9 @@ fn sets_of(wanted: Wanted) -> Vec<Set> {
     if wanted.argocd {
         wants.push(sets::ARGOCD);
     }
+    if wanted.kwok {
+        wants.push(sets::KWOK);
+    }
     wants
 }
 
@@ -154,8 +163,8 @@ fn sets_of(wanted: Wanted) -> Vec<Set> {
 mod tests {
     use super::*;
 
-    fn names(kubernetes: Line, argocd: bool) -> Vec<&'static str> {
-        sets_of(Wanted { kubernetes, argocd }).iter().map(|set| set.name).collect()
+    fn names(kubernetes: Line, argocd: bool, kwok: bool) -> Vec<&'static str> {
+        sets_of(Wanted { kubernetes, argocd, kwok }).iter().map(|set| set.name).collect()
     }
 
     #[test]
@@ -165,11 +174,15 @@ mod tests {
     }
 
     #[test]
-    fn one_line_of_kubernetes_is_built_and_argo_cd_only_when_wanted() {
-        assert_eq!(names(Line::Newest, false), ["pause", "node", "local-path", "kubernetes", "helm"]);
+    fn one_line_of_kubernetes_is_built_and_argo_cd_and_kwok_only_when_wanted() {
+        assert_eq!(names(Line::Newest, false, false), ["pause", "node", "local-path", "kubernetes", "helm"]);
         assert_eq!(
-            names(Line::Oldest, true),
+            names(Line::Oldest, true, false),
             ["pause", "node", "local-path", "kubernetes-old", "helm", "argocd"]
+        );
+        assert_eq!(
+            names(Line::Newest, false, true),
+            ["pause", "node", "local-path", "kubernetes", "helm", "kwok"]
         );
     }
 }

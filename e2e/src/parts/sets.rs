@@ -133,13 +133,28 @@ pub const NODE: Set = Set {
     )],
     manifests: &[],
 };
-/// Helm and kwok.
+/// Helm.
 pub const HELM: Set = Set {
     name: "helm",
     files: files!("helm", "go.mod", "go.sum"),
-    programs: &[program("helm.sh/helm/v4/cmd/helm", "helm"), program("sigs.k8s.io/kwok/cmd/kwok", "kwok")],
+    programs: &[program("helm.sh/helm/v4/cmd/helm", "helm")],
     stamps: &[stamp("helm.sh/helm/v4/internal/version.version", "helm.sh/helm/v4", Form::Tag)],
     manifests: &[],
+};
+const KWOK_MODULE: &str = "sigs.k8s.io/kwok";
+/// kwok, which plays thousands of nodes that are not there, and the stages by which it plays them.
+pub const KWOK: Set = Set {
+    name: "kwok",
+    files: files!("kwok", "go.mod", "go.sum"),
+    programs: &[program("sigs.k8s.io/kwok/cmd/kwok", "kwok")],
+    stamps: &[],
+    manifests: &[
+        manifest(KWOK_MODULE, "kustomize/stage/node/fast/node-initialize.yaml"),
+        manifest(KWOK_MODULE, "kustomize/stage/pod/fast/pod-ready.yaml"),
+        manifest(KWOK_MODULE, "kustomize/stage/pod/fast/pod-delete.yaml"),
+        manifest(KWOK_MODULE, "kustomize/stage/volume/fast/pvc-provision.yaml"),
+        manifest(KWOK_MODULE, "kustomize/stage/volume/fast/pv-delete.yaml"),
+    ],
 };
 /// k3s' provisioner of volumes.
 pub const LOCAL_PATH: Set = Set {
@@ -173,12 +188,17 @@ pub const ARGOCD: Set = Set {
 };
 
 /// Every set there is.
-pub const ALL: &[Set] = &[PAUSE, NODE, HELM, LOCAL_PATH, KUBERNETES, KUBERNETES_OLD, ARGOCD];
+pub const ALL: &[Set] = &[PAUSE, NODE, HELM, LOCAL_PATH, KUBERNETES, KUBERNETES_OLD, ARGOCD, KWOK];
 
 impl Set {
     /// The text of its `go.mod`.
     pub fn go_mod(&self) -> &'static str {
         self.files.iter().find(|(name, _)| *name == "go.mod").map_or("", |(_, text)| text)
+    }
+
+    /// The names of the files in [`MANIFESTS`].
+    pub fn kept(&self) -> impl Iterator<Item = &'static str> {
+        self.manifests.iter().filter_map(|manifest| manifest.path.rsplit('/').next())
     }
 
     /// What the linker is told: no symbols, and the versions.

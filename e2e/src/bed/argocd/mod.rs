@@ -111,6 +111,7 @@ mod tests {
             busybox: "/b".into(),
             pause: "/p".into(),
             argocd: argocd.map(Into::into),
+            kwok: None,
         }
     }
 

@@ -26,6 +26,7 @@ const EXAMPLES: &str = "\
 Examples:
   cargo bed up                      two nodes of the newest Kubernetes
   cargo bed up --argocd             with Argo CD, and a git server for it
+  cargo bed up --kwok               for thousands of nodes that are not there
   cargo bed shell                   a shell with kubectl and helm
   cargo bed appliance add attic     a machine of its own on the same network
   cargo bed exec attic ip address   run something there
@@ -59,6 +60,10 @@ enum What {
         /// With Argo CD and a git server for it. The first time it builds that, too, which takes minutes.
         #[arg(long)]
         argocd: bool,
+        /// With kwok, for `cargo measure scale`: whoever makes a Node with its annotation has one, without a machine. The
+        /// first time it builds that, too.
+        #[arg(long)]
+        kwok: bool,
     },
     /// End it and clear it away.
     Down,
@@ -126,12 +131,12 @@ async fn perform(what: &What) -> Result<ExitCode> {
         ensure!(root, "the bed makes namespaces, mounts and cgroups: run this as root");
     }
     match what {
-        What::Up { nodes, spare, kubernetes, argocd } => {
+        What::Up { nodes, spare, kubernetes, argocd, kwok } => {
             start::start(
                 folder,
                 *nodes,
                 *spare,
-                Wanted { kubernetes: (*kubernetes).into(), argocd: *argocd },
+                Wanted { kubernetes: (*kubernetes).into(), argocd: *argocd, kwok: *kwok },
             )
             .await?;
         }

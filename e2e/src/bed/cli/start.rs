@@ -35,7 +35,7 @@ pub(super) async fn start(folder: PathBuf, nodes: u8, spare: bool, wanted: Wante
     let nodes = nodes + u8::from(spare);
     ensure!(nodes <= MAX_NODES, "a bed has at most {MAX_NODES} nodes, the spare one among them");
     let plan = Plan { folder, nodes, spare, kubernetes: parts.kubernetes_version };
-    if is_running(&plan, wanted.argocd)? {
+    if is_running(&plan, wanted)? {
         anstream::println!("The bed is up already: {nodes} nodes of Kubernetes {}.", plan.kubernetes);
         return Ok(());
     }
@@ -45,6 +45,7 @@ pub(super) async fn start(folder: PathBuf, nodes: u8, spare: bool, wanted: Wante
         busybox: parts.busybox,
         pause: parts.pause,
         argocd: parts.argocd,
+        kwok: parts.kwok,
     };
     let began = Instant::now();
     let bed = up::up(&plan, programs, |line| anstream::println!("  {line}")).await.with_context(|| {
@@ -63,7 +64,7 @@ pub(super) async fn start(folder: PathBuf, nodes: u8, spare: bool, wanted: Wante
 }
 
 /// Whether what was asked for is there. A bed of another kind is not replaced unasked; half a bed is.
-fn is_running(plan: &Plan, argocd: bool) -> Result<bool> {
+fn is_running(plan: &Plan, wanted: Wanted) -> Result<bool> {
     let Some(state) = State::read(&plan.folder).ok().flatten().filter(|state| state.ready) else {
         return Ok(false);
     };
@@ -78,8 +79,14 @@ fn is_running(plan: &Plan, argocd: bool) -> Result<bool> {
         state.kubernetes
     );
     ensure!(
-        !argocd || state.programs.argocd.is_some(),
+        !wanted.argocd || state.programs.argocd.is_some(),
         "a bed without Argo CD runs; end it first: cargo bed down"
+    );
+    // One that has it forgives its nodes everything, which no scenario expects.
+    ensure!(
+        wanted.kwok == state.programs.kwok.is_some(),
+        "a bed {} kwok runs; end it first: cargo bed down",
+        if wanted.kwok { "without" } else { "with" }
     );
     Ok(true)
 }
