@@ -351,7 +351,8 @@ async fn an_abort_is_a_reset_and_a_close_is_a_goodbye() {
 
 #[tokio::test]
 async fn a_silent_server_is_a_deadline_and_a_closed_port_an_error() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    // No other test is at this address: a port that was closed stays so.
+    let listener = TcpListener::bind("127.77.3.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     let error = appliance().wait(Duration::from_millis(50)).connect(addr).await.unwrap_err();
     assert!(matches!(error, ConnectError::Deadline(_)), "{error}");

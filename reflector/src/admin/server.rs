@@ -206,6 +206,7 @@ mod tests {
         out
     }
 
+    /// A2
     #[tokio::test]
     async fn the_socket_is_its_owners_alone_and_goes_with_its_server() {
         let dir = tempfile::tempdir().unwrap();

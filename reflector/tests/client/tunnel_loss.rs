@@ -76,6 +76,13 @@ async fn echoes_that_came_too_late_through_a_tunnel_are_nowhere_called_a_loss_of
     assert!(echoes.iter().all(|echo| echo["lost_in"] == "tunnel"), "{echoes:?}");
     let page = std::fs::read_to_string(page).unwrap();
     assert!(page.contains(" in the tunnel;"), "the page says whose loss it was");
+    let signals = down["limit"]["evidence"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let is_seen = |name: &str| signals.iter().any(|signal| signal["signal"] == name);
+    assert!(!is_seen("udp_lost_percent"), "{}", down["limit"]);
+    // On a busy machine TCP itself sends again on the way to the relay: that is a loss, and rightly called so.
+    if is_seen("retransmit_percent") {
+        return;
+    }
     for words in ["loss on the path", "\"cause\": \"loss\"", "&quot;cause&quot;: &quot;loss&quot;"] {
         assert!(!page.contains(words), "{words}: {}", down["limit"]);
     }

@@ -18,7 +18,7 @@ use crate::crds::install;
 const PORT: u16 = 14400;
 const APPLIANCE: &str = "bed-whole";
 
-/// F1, C1, G1, A5, A10, X3: on a real node, with the rights that the chart gives and no others.
+/// F1, C1, G1, A2, A5, A10, X3: on a real node, with the rights that the chart gives and no others.
 #[tokio::test]
 async fn an_appliance_pairs_with_an_object_measures_and_is_cut_off_when_it_is_suspended() {
     scenario("operator-whole", async |story: &mut Scenario| {
