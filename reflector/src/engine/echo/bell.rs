@@ -36,13 +36,21 @@ impl Bell {
 
     /// Wakes it.
     pub(super) fn ring(&self) {
+        // First: whoever takes the descriptor's ring finds this as well. The other way round, a ring before this one could
+        // have this one's taken along, and poll(2) would sleep over it.
+        self.rung.store(true, Ordering::Release);
         // Fails only when it has rung 2^64 times unheard.
         let _ = rustix::io::write(&self.descriptor, &1_u64.to_ne_bytes());
-        // Only now: whoever hears it takes the descriptor's ring too, and poll(2) is not woken by one left behind.
+    }
+
+    /// To be called when poll(2) says that the descriptor has a ring: one may have been left behind by whoever was heard before
+    /// it came.
+    pub(super) fn has_woken(&self) {
         self.rung.store(true, Ordering::Release);
     }
 
-    /// Whether it has rung since it was last heard. Cheap: asked on every turn.
+    /// Whether it has rung since it was last heard. Cheap: asked on every turn. What it may have rung for, the wish to stop
+    /// too, is to be looked at after this and before the next sleep.
     pub(super) fn hear(&self) -> bool {
         let rung = self.rung.load(Ordering::Acquire) && self.rung.swap(false, Ordering::AcqRel);
         if rung {

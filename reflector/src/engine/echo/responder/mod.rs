@@ -158,11 +158,12 @@ impl Answering {
     fn answer(&mut self) -> io::Result<End> {
         loop {
             let now = moment::steady();
+            let rang = self.bell.hear();
             if let Some(end) = self.over(now) {
                 return Ok(end);
             }
             let mut turn = Turn::default();
-            if self.bell.hear() {
+            if rang {
                 turn = self.look_into_lobby();
             }
             turn = turn.and(match self.turn() {
@@ -271,9 +272,13 @@ impl Answering {
         // A time that does not fit is none: then the session's own deadline stops it.
         let timeout = left.and_then(|left| left.try_into().ok());
         match poll(watched.get_mut(..count).unwrap_or_default(), timeout.as_ref()) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
-            Err(error) => Err(error.into()),
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
         }
+        if watched[0].revents().contains(PollFlags::IN) {
+            self.bell.has_woken();
+        }
+        Ok(())
     }
 }
 
