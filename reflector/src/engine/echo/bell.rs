@@ -81,3 +81,53 @@ impl AsFd for Bell {
         self.descriptor.as_fd()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rustix::event::{PollFd, PollFlags, poll};
+
+    use super::*;
+
+    const ROUNDS: u32 = 20_000;
+
+    /// Sleeps until it rings, as an echo thread does; whether it was woken.
+    fn sleeps(bell: &Bell, most: Duration) -> bool {
+        let mut watched = [PollFd::new(bell, PollFlags::IN)];
+        let woken = poll(&mut watched, most.try_into().ok().as_ref()).unwrap() > 0;
+        if woken {
+            bell.has_woken();
+        }
+        woken
+    }
+
+    #[test]
+    fn a_wish_to_stop_is_never_slept_over_whatever_else_rings() {
+        for round in 0..ROUNDS {
+            let bell = Bell::new().unwrap();
+            bell.ring();
+            let stopping = std::thread::spawn({
+                let bell = Arc::clone(&bell);
+                move || bell.stop()
+            });
+            loop {
+                bell.hear();
+                if bell.is_stopped() {
+                    break;
+                }
+                assert!(sleeps(&bell, Duration::from_secs(30)), "round {round}");
+            }
+            stopping.join().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_ring_that_was_left_behind_is_taken_at_the_next_turn() {
+        let bell = Bell::new().unwrap();
+        bell.ring();
+        bell.rung.store(false, Ordering::Release);
+        assert!(sleeps(&bell, Duration::ZERO) && bell.hear());
+        assert!(!sleeps(&bell, Duration::ZERO), "it would spin");
+    }
+}

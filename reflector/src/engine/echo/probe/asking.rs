@@ -54,10 +54,11 @@ impl Asking {
     pub(super) fn run(mut self) -> io::Result<()> {
         let mut drained_at = None;
         loop {
+            // What it rings for is looked at below.
+            self.shared.bell.hear();
             if self.shared.bell.is_stopped() {
                 return Ok(());
             }
-            self.shared.bell.hear();
             self.receive()?;
             let now = moment::steady();
             if drained_at.is_none() && self.shared.draining.load(Ordering::Acquire) {
@@ -158,9 +159,13 @@ impl Asking {
         };
         let mut watched = [source, PollFd::new(&*self.shared.bell, PollFlags::IN)];
         match poll(&mut watched, left.try_into().ok().as_ref()) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
-            Err(error) => Err(error.into()),
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
         }
+        if watched[1].revents().contains(PollFlags::IN) {
+            self.shared.bell.has_woken();
+        }
+        Ok(())
     }
 }
 
